@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "base/error.hpp"
+#include "base/hash.hpp"
+#include "base/rfc3339.hpp"
+#include "base/uuid.hpp"
+
+namespace trialwire {
+namespace {
+
+TEST(Crc32c, matches_the_check_value_of_rfc_3720) {
+  EXPECT_EQ(crc32c(as_bytes("123456789")), 0xe3069283u);
+  EXPECT_EQ(crc32c(as_bytes("6789"), crc32c(as_bytes("12345"))), 0xe3069283u);
+}
+
+TEST(SipHash, is_the_same_however_the_bytes_are_cut) {
+  SipKey key{1, 2};
+  std::string text = "the quick brown fox jumps over the lazy dog";
+  Hash128 whole = siphash(key, as_bytes(text));
+  for (std::size_t cut = 0; cut <= text.size(); ++cut) {
+    SipHasher hasher(key);
+    hasher.update(as_bytes(std::string_view(text).substr(0, cut)));
+    hasher.update(as_bytes(std::string_view(text).substr(cut)));
+    EXPECT_EQ(hasher.finish(), whole) << cut;
+  }
+  EXPECT_NE(siphash(SipKey{1, 3}, as_bytes(text)), whole);
+}
+
+TEST(SipHash, fields_do_not_run_into_each_other) {
+  SipKey key{1, 2};
+  EXPECT_NE(SipHasher(key).field("ab").field("c").finish(),
+            SipHasher(key).field("a").field("bc").finish());
+}
+
+TEST(Sha256, matches_the_example_of_fips_180) {
+  Sha256 digest = Sha256Hasher().digest(as_bytes("abc"));
+  EXPECT_EQ(digest[0], 0xba);
+  EXPECT_EQ(digest[31], 0xad);
+}
+
+TEST(Rfc3339, reads_offsets_and_fractions) {
+  auto t = parse_rfc3339("2026-03-01T08:15:30.25+01:00");
+  ASSERT_TRUE(t);
+  EXPECT_EQ(t->offset_minutes, 60);
+  EXPECT_EQ(format_rfc3339_ms(t->unix_ns), "2026-03-01T07:15:30.250Z");
+  EXPECT_EQ(parse_rfc3339("1969-12-31T23:59:59.999999999Z")->unix_ns, -1);
+  EXPECT_EQ(format_rfc3339_ms(-1), "1969-12-31T23:59:59.999Z");
+}
+
+TEST(Rfc3339, refuses_what_is_not_a_time) {
+  for (const char* text :
+       {"", "2026-03-01", "2026-03-01T08:15:30", "2026-02-29T08:15:30Z", "2026-03-01 08:15:30Z",
+        "2026-03-01T24:00:00Z", "2026-03-01T08:15:30.Z", "2026-03-01T08:15:30.1234567891Z",
+        "2026-03-01T08:15:30+1:00", "2026-03-01T08:15:30Zx", "2026-03-01T08:15:60Z",
+        "2026-13-01T08:15:30Z", "+026-03-01T08:15:30Z", "2026-03-01T08:15:30+24:00"}) {
+    EXPECT_FALSE(parse_rfc3339(text)) << text;
+  }
+  EXPECT_TRUE(parse_rfc3339("2016-12-31T23:59:60Z"));
+  EXPECT_TRUE(parse_rfc3339("2017-01-01T00:59:60+01:00"));
+}
+
+TEST(Uuid, text_and_back) {
+  Uuid id = Uuid::random();
+  EXPECT_EQ(Uuid::parse(id.text()), id);
+  EXPECT_FALSE(Uuid::parse("not a uuid"));
+  EXPECT_FALSE(Uuid::parse(std::string(36, 'g')));
+}
+
+TEST(RecordId, is_deterministic_distinct_and_sorted_by_time) {
+  RecordOrigin origin{Uuid::random(), 3, 812, 1'700'000'000'123'456'789};
+  Uuid first = record_id(origin);
+  EXPECT_EQ(record_id(origin), first);
+  EXPECT_EQ(first.bytes[6] >> 4, 8);
+  EXPECT_EQ(first.bytes[8] >> 6, 2);
+  RecordOrigin next = origin;
+  next.sequence = 813;
+  EXPECT_NE(record_id(next), first);
+  next.received_ns += 1'000'000;
+  EXPECT_GT(record_id(next), first);
+}
+
+TEST(Error, every_code_has_a_row) {
+  for (int i = 0; i < static_cast<int>(ErrorCode::count_); ++i) {
+    const ErrorTraits& row = traits(static_cast<ErrorCode>(i));
+    EXPECT_FALSE(row.label.empty());
+    EXPECT_GE(row.http, 400);
+  }
+}
+
+}  // namespace
+}  // namespace trialwire

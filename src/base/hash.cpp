@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/hash.hpp"
+
+#include <nmmintrin.h>
+#include <openssl/evp.h>
+
+#include <bit>
+
+#include "base/check.hpp"
+
+namespace trialwire {
+
+std::uint32_t crc32c(ByteView bytes, std::uint32_t seed) noexcept {
+  std::uint64_t crc = ~seed;
+  const std::byte* at = bytes.data();
+  std::size_t left = bytes.size();
+  for (; left >= 8; left -= 8, at += 8) crc = _mm_crc32_u64(crc, load_le<std::uint64_t>(at));
+  auto crc_low = static_cast<std::uint32_t>(crc);
+  for (; left > 0; --left, ++at) crc_low = _mm_crc32_u8(crc_low, std::to_integer<std::uint8_t>(*at));
+  return ~crc_low;
+}
+
+SipHasher::SipHasher(SipKey key) noexcept
+    : v0_(key.k0 ^ 0x736f6d6570736575ULL),
+      v1_(key.k1 ^ 0x646f72616e646f6dULL ^ 0xee),
+      v2_(key.k0 ^ 0x6c7967656e657261ULL),
+      v3_(key.k1 ^ 0x7465646279746573ULL) {}
+
+namespace {
+inline void sip_round(std::uint64_t& a, std::uint64_t& b, std::uint64_t& c,
+                      std::uint64_t& d) noexcept {
+  a += b;
+  b = std::rotl(b, 13) ^ a;
+  a = std::rotl(a, 32);
+  c += d;
+  d = std::rotl(d, 16) ^ c;
+  a += d;
+  d = std::rotl(d, 21) ^ a;
+  c += b;
+  b = std::rotl(b, 17) ^ c;
+  c = std::rotl(c, 32);
+}
+}  // namespace
+
+void SipHasher::compress(std::uint64_t word) noexcept {
+  v3_ ^= word;
+  sip_round(v0_, v1_, v2_, v3_);
+  v0_ ^= word;
+}
+
+SipHasher& SipHasher::update(ByteView bytes) noexcept {
+  const std::byte* at = bytes.data();
+  std::size_t left = bytes.size();
+  unsigned held = length_ & 7;
+  length_ += left;
+  if (held != 0) {
+    while (held < 8 && left > 0) {
+      tail_ |= std::uint64_t{std::to_integer<std::uint8_t>(*at++)} << (8 * held++);
+      --left;
+    }
+    if (held < 8) return *this;
+    compress(tail_);
+    tail_ = 0;
+  }
+  for (; left >= 8; left -= 8, at += 8) compress(load_le<std::uint64_t>(at));
+  for (unsigned i = 0; i < left; ++i) {
+    tail_ |= std::uint64_t{std::to_integer<std::uint8_t>(at[i])} << (8 * i);
+  }
+  return *this;
+}
+
+SipHasher& SipHasher::word(std::uint64_t value) noexcept {
+  return update(std::as_bytes(std::span(&value, 1)));
+}
+
+SipHasher& SipHasher::field(std::string_view text) noexcept {
+  word(text.size());
+  return update(as_bytes(text));
+}
+
+Hash128 SipHasher::finish() noexcept {
+  compress(length_ << 56 | tail_);
+  v2_ ^= 0xee;
+  for (int i = 0; i < 3; ++i) sip_round(v0_, v1_, v2_, v3_);
+  std::uint64_t low = v0_ ^ v1_ ^ v2_ ^ v3_;
+  v1_ ^= 0xdd;
+  for (int i = 0; i < 3; ++i) sip_round(v0_, v1_, v2_, v3_);
+  return {low, v0_ ^ v1_ ^ v2_ ^ v3_};
+}
+
+Hash128 siphash(SipKey key, ByteView bytes) noexcept {
+  return SipHasher(key).update(bytes).finish();
+}
+
+struct Sha256Hasher::Context {
+  EVP_MD_CTX* md = EVP_MD_CTX_new();
+  EVP_MD* algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  ~Context() {
+    EVP_MD_free(algorithm);
+    EVP_MD_CTX_free(md);
+  }
+};
+
+Sha256Hasher::Sha256Hasher() : context_(std::make_unique<Context>()) {
+  TW_CHECK(context_->md != nullptr && context_->algorithm != nullptr);
+}
+Sha256Hasher::~Sha256Hasher() = default;
+
+void Sha256Hasher::begin() {
+  TW_CHECK(EVP_DigestInit_ex2(context_->md, context_->algorithm, nullptr) == 1);
+}
+
+void Sha256Hasher::update(ByteView bytes) {
+  TW_CHECK(EVP_DigestUpdate(context_->md, bytes.data(), bytes.size()) == 1);
+}
+
+Sha256 Sha256Hasher::finish() {
+  Sha256 out;
+  TW_CHECK(EVP_DigestFinal_ex(context_->md, out.data(), nullptr) == 1);
+  return out;
+}
+
+Sha256 Sha256Hasher::digest(ByteView bytes) {
+  begin();
+  update(bytes);
+  return finish();
+}
+
+}  // namespace trialwire

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Times as text. Parsing is strict RFC 3339; formatting always gives UTC.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace trialwire {
+
+struct ZonedInstant {
+  std::int64_t unix_ns = 0;         // since 1970-01-01T00:00:00Z
+  std::int16_t offset_minutes = 0;  // of the sender's clock from UTC
+};
+
+/// "2026-03-01T08:15:30.25+01:00": date, 'T' or 't', time, optional fraction of 1 to 9 digits, 'Z',
+/// 'z' or ±hh:mm. Years 1678 to 2261 (what 64-bit nanoseconds hold). Second 60 is accepted where a
+/// leap second can be (23:59:60 UTC) and is the next second. Nothing may follow.
+std::optional<ZonedInstant> parse_rfc3339(std::string_view text) noexcept;
+
+/// "2026-03-01T07:15:30.250Z"; milliseconds.
+std::string format_rfc3339_ms(std::int64_t unix_ns);
+/// Writes exactly 24 characters.
+void write_rfc3339_ms(std::int64_t unix_ns, char* to) noexcept;
+
+}  // namespace trialwire

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// A request as parsed (RFC 9110, RFC 9112): views into the bytes that were read.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "base/bytes.hpp"
+
+namespace trialwire::net {
+
+using Status = std::uint16_t;
+
+enum class Method : std::uint8_t { get, head, post, put, delete_, options, patch, other };
+
+std::string_view name_of(Method method) noexcept;
+
+struct HeaderField {
+  std::string_view name;   // as sent
+  std::string_view value;  // without surrounding white space
+};
+
+constexpr std::size_t request_headers_max = 100;
+constexpr std::size_t path_params_max = 8;
+/// Bytes readable (not part of the body) after a request's body: what simdjson needs.
+constexpr std::size_t body_padding = 64;
+
+struct PathParam {
+  std::string_view name;
+  std::string_view value;  // percent-decoded
+};
+
+struct Request {
+  Method method = Method::other;
+  std::string_view method_text;
+  std::string_view path;         // percent-encoded as sent, without query
+  std::string_view query;        // after '?', as sent
+  std::string_view route;        // template of the matched route: for logs and metrics
+  std::span<const HeaderField> headers;
+  std::span<const PathParam> params;
+  std::string_view body;         // whole; followed by body_padding readable bytes
+  bool keep_alive = true;
+
+  /// First header of that name, any case; empty when absent.
+  std::string_view header(std::string_view name) const noexcept;
+  std::optional<std::string_view> param(std::string_view name) const noexcept;
+};
+
+/// Query parameters, decoded ('+' is a space). Malformed percent-encoding: nullopt.
+std::optional<std::string> url_decode(std::string_view text, bool plus_is_space);
+
+}  // namespace trialwire::net

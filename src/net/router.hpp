@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which handler a path belongs to. Built at start, read-only afterwards, shared by all shards.
+#pragma once
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.hpp"
+#include "net/exchange.hpp"
+#include "net/http.hpp"
+
+namespace trialwire::net {
+
+using Handler = std::function<void(Exchange&)>;
+
+struct RouteOptions {
+  std::size_t body_bytes_max = 0;  // 0: the server's default
+};
+
+/// A matched route. `index` is dense from 0: per-shard metrics are arrays.
+struct Route {
+  std::string pattern;
+  Method method = Method::get;
+  Handler handler;
+  RouteOptions options;
+  std::size_t index = 0;
+};
+
+class Router {
+ public:
+  Router();
+  ~Router();
+
+  /// Pattern: "/v1/projects/:id", "/static/*rest". Static text goes before a parameter, a
+  /// parameter before a rest. GET answers HEAD too. Errors: conflict (the same pattern and method
+  /// twice, or two parameter names at one place), invalid_argument (malformed pattern).
+  Result<void> add(Method method, std::string_view pattern, Handler handler,
+                   RouteOptions options = {});
+
+  struct Match {
+    const Route* route = nullptr;  // null: 404, or 405 when `allow` is not empty
+    std::string_view allow;        // "GET, HEAD, POST"
+    std::size_t params = 0;        // filled of `params_out`
+  };
+  /// `path` is percent-encoded; parameters are decoded into `scratch`, which must outlive them.
+  Match match(Method method, std::string_view path, std::span<PathParam> params_out,
+              std::string& scratch) const;
+
+  std::span<const std::unique_ptr<Route>> routes() const;
+
+ private:
+  struct Node;
+  std::unique_ptr<Node> root_;
+  std::vector<std::unique_ptr<Route>> routes_;
+};
+
+}  // namespace trialwire::net

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Listeners and connections of one address over a set of shards: one SO_REUSEPORT listener a shard,
+// a connection lives and dies on the shard that accepted it.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/error.hpp"
+#include "net/router.hpp"
+#include "runtime/shard.hpp"
+
+namespace trialwire::telemetry {
+class Registry;
+}
+
+namespace trialwire::net {
+
+struct ServerOptions {
+  std::string name = "http";            // in metrics and in ConnectionInfo::origin
+  std::string listen;                   // "127.0.0.1:8080", "[::1]:0"
+  std::size_t connections_max = 100'000;
+  std::size_t head_bytes_max = 16 << 10;
+  std::size_t body_bytes_max = 1 << 20;
+  std::chrono::milliseconds header_timeout{10'000};
+  std::chrono::milliseconds body_timeout{30'000};
+  std::chrono::milliseconds idle_timeout{60'000};
+  std::chrono::milliseconds request_deadline{5'000};
+  std::size_t connection_unacknowledged_bytes_max = 1 << 20;
+};
+
+class Server {
+ public:
+  Server(ServerOptions options, const Router& router, telemetry::Registry& metrics);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /// Binds on every shard. Fails with one clear line when the address is taken, also by a process
+  /// that itself uses SO_REUSEPORT. Call before the shards start.
+  Result<void> listen(std::span<runtime::Shard* const> shards);
+  /// The address that listens, with the port that was taken.
+  std::string address() const;
+
+  /// Stops accepting; connections finish the requests they have read and close; idle ones close now.
+  /// From any thread.
+  void drain();
+  /// Connections still open, over all shards.
+  std::size_t connections() const noexcept;
+  /// Closes what is left. After `drain`, before the shards stop.
+  void close();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace trialwire::net
