@@ -82,6 +82,10 @@ class Registry {
   void observe(std::string_view name, std::string_view help, Labels labels,
                std::function<double()> value);
 
+  /// The same for a counter that someone else counts (CPU seconds, bytes of a library).
+  void observe_total(std::string_view name, std::string_view help, Labels labels,
+                     std::function<double()> value);
+
   /// Prometheus text exposition format 0.0.4, families sorted by name. Any thread.
   std::string text() const;
 
