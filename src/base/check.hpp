@@ -10,6 +10,7 @@ namespace trialwire {
 
 }  // namespace trialwire
 
-#define TW_CHECK(expression)        \
-  (__builtin_expect(!!(expression), 1) ? static_cast<void>(0) \
-                                       : ::trialwire::check_failed(#expression, __FILE__, __LINE__))
+#define TW_CHECK(expression)           \
+  (__builtin_expect(!!(expression), 1) \
+       ? static_cast<void>(0)          \
+       : ::trialwire::check_failed(#expression, __FILE__, __LINE__))

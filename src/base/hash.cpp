@@ -16,7 +16,8 @@ std::uint32_t crc32c(ByteView bytes, std::uint32_t seed) noexcept {
   std::size_t left = bytes.size();
   for (; left >= 8; left -= 8, at += 8) crc = _mm_crc32_u64(crc, load_le<std::uint64_t>(at));
   auto crc_low = static_cast<std::uint32_t>(crc);
-  for (; left > 0; --left, ++at) crc_low = _mm_crc32_u8(crc_low, std::to_integer<std::uint8_t>(*at));
+  for (; left > 0; --left, ++at)
+    crc_low = _mm_crc32_u8(crc_low, std::to_integer<std::uint8_t>(*at));
   return ~crc_low;
 }
 

@@ -33,11 +33,11 @@ struct Receipt {
   };
   State state = State::durable;
   ErrorCode error = ErrorCode::unavailable;
-  bool synced = true;                 // false only with journal.sync: none
-  std::uint32_t stored = 0;           // new records
-  std::uint32_t duplicates = 0;       // known records
-  std::uint64_t first_sequence = 0;   // of the first record that is not a conflict
-  Uuid first_record_id;               // likewise
+  bool synced = true;                        // false only with journal.sync: none
+  std::uint32_t stored = 0;                  // new records
+  std::uint32_t duplicates = 0;              // known records
+  std::uint64_t first_sequence = 0;          // of the first record that is not a conflict
+  Uuid first_record_id;                      // likewise
   std::span<const std::uint32_t> conflicts;  // indexes within the group, ascending
 };
 

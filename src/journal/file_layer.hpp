@@ -13,8 +13,8 @@
 
 namespace trialwire::journal {
 
-constexpr std::size_t block_bytes = 4096;   // unit of writing
-constexpr std::size_t sector_bytes = 512;   // unit that a power cut leaves whole
+constexpr std::size_t block_bytes = 4096;  // unit of writing
+constexpr std::size_t sector_bytes = 512;  // unit that a power cut leaves whole
 
 /// An open file. Closed by its destructor.
 class File {

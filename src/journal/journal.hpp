@@ -30,9 +30,9 @@ struct Options {
   std::filesystem::path directory;
   SyncMode sync = SyncMode::always;
   IoMode io = IoMode::automatic;
-  std::size_t batch_bytes_max = 4 << 20;           // soft: a group is never split
-  std::size_t segment_bytes = 128 << 20;           // multiple of 4 KiB
-  std::uint64_t bytes_max = 16ULL << 30;           // disk budget
+  std::size_t batch_bytes_max = 4 << 20;  // soft: a group is never split
+  std::size_t segment_bytes = 128 << 20;  // multiple of 4 KiB
+  std::uint64_t bytes_max = 16ULL << 30;  // disk budget
   std::chrono::nanoseconds retention = std::chrono::hours(24);
   std::size_t recent_bytes = 16 << 20;             // recent batches kept in memory
   std::size_t commit_bytes = 64 << 10;             // a sync starts when so much waits …
@@ -41,7 +41,7 @@ struct Options {
   std::size_t unacknowledged_bytes_max = 64 << 20;
   std::chrono::nanoseconds dedupe_window = std::chrono::hours(24);  // 0: off
   std::size_t dedupe_bytes = 64 << 20;
-  std::size_t scrub_bytes_per_second = 8 << 20;    // 0: off
+  std::size_t scrub_bytes_per_second = 8 << 20;  // 0: off
 };
 
 /// Numbers for /metrics, `status` and `journal info`; a consistent copy.

@@ -32,14 +32,14 @@ enum class ContentType : std::uint8_t {
 struct RecordAttributes {
   RecordKind kind = RecordKind::epro_report;
   ContentType content_type = ContentType::json;
-  std::uint8_t flags = 0;           // of the kind's own meaning, decided at intake
-  std::int64_t received_ns = 0;     // time of receipt, since the Unix epoch
-  Hash128 identity;                 // who says the same thing twice; see dedupe.hpp
-  std::uint64_t content_hash = 0;   // of `bytes`: tells a retry from a conflict
-  std::string_view principal;       // empty: anonymous
-  std::string_view origin;          // "http 127.0.0.1:5123"
-  std::string_view traceparent;     // W3C, empty when none came
-  Uuid submission;                  // of an all-or-none request; zero: none
+  std::uint8_t flags = 0;          // of the kind's own meaning, decided at intake
+  std::int64_t received_ns = 0;    // time of receipt, since the Unix epoch
+  Hash128 identity;                // who says the same thing twice; see dedupe.hpp
+  std::uint64_t content_hash = 0;  // of `bytes`: tells a retry from a conflict
+  std::string_view principal;      // empty: anonymous
+  std::string_view origin;         // "http 127.0.0.1:5123"
+  std::string_view traceparent;    // W3C, empty when none came
+  Uuid submission;                 // of an all-or-none request; zero: none
   std::uint32_t submission_index = 0;
   std::uint32_t submission_count = 0;
 };

@@ -10,8 +10,8 @@
 
 namespace trialwire::net {
 
-/// One response: `start`, any `header`, then `body` or `finish`. Content-Length, Date and Connection
-/// are added by the writer; HEAD requests get the header alone. Warm, nothing allocates.
+/// One response: `start`, any `header`, then `body` or `finish`. Content-Length, Date and
+/// Connection are added by the writer; HEAD requests get the header alone. Warm, nothing allocates.
 class ResponseWriter {
  public:
   virtual ~ResponseWriter() = default;
@@ -24,7 +24,8 @@ class ResponseWriter {
   virtual void finish() = 0;
   /// application/problem+json (RFC 9457). `detail_json` is extra members, e.g. `"errors":[…]`, or
   /// empty. Adds Retry-After: 1 to 429 and 503.
-  virtual void problem(ErrorCode code, std::string_view text, std::string_view detail_json = {}) = 0;
+  virtual void problem(ErrorCode code, std::string_view text,
+                       std::string_view detail_json = {}) = 0;
 };
 
 }  // namespace trialwire::net

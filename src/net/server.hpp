@@ -20,8 +20,8 @@ class Registry;
 namespace trialwire::net {
 
 struct ServerOptions {
-  std::string name = "http";            // in metrics and in ConnectionInfo::origin
-  std::string listen;                   // "127.0.0.1:8080", "[::1]:0"
+  std::string name = "http";  // in metrics and in ConnectionInfo::origin
+  std::string listen;         // "127.0.0.1:8080", "[::1]:0"
   std::size_t connections_max = 100'000;
   std::size_t head_bytes_max = 16 << 10;
   std::size_t body_bytes_max = 1 << 20;
@@ -45,8 +45,8 @@ class Server {
   /// The address that listens, with the port that was taken.
   std::string address() const;
 
-  /// Stops accepting; connections finish the requests they have read and close; idle ones close now.
-  /// From any thread.
+  /// Stops accepting; connections finish the requests they have read and close; idle ones close
+  /// now. From any thread.
   void drain();
   /// Connections still open, over all shards.
   std::size_t connections() const noexcept;

@@ -13,11 +13,11 @@ namespace trialwire::storage {
 
 /// Who asks, and what they may see. Anonymous while auth is off: everything.
 struct Principal {
-  std::string subject;                             // empty: anonymous
-  bool unrestricted = false;                       // sees all studies
-  std::vector<std::string> studies;                // else only these
-  std::vector<std::string> sites;                  // and, when not empty, only these sites
-  std::optional<std::string> own_patient;          // and, when set, only this patient's
+  std::string subject;                     // empty: anonymous
+  bool unrestricted = false;               // sees all studies
+  std::vector<std::string> studies;        // else only these
+  std::vector<std::string> sites;          // and, when not empty, only these sites
+  std::optional<std::string> own_patient;  // and, when set, only this patient's
   static Principal anonymous() {
     Principal everyone;
     everyone.unrestricted = true;
