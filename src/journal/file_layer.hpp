@@ -26,11 +26,30 @@ class File {
   virtual Result<void> read_at(std::uint64_t offset, MutableBytes into) = 0;
   /// What was written before is durable when this returns without error.
   virtual Result<void> sync() = 0;
+  /// As `write_at` and then `sync`; a layer may do both in one call when that means the same.
+  virtual Result<void> write_and_sync(std::uint64_t offset, ByteView bytes) {
+    if (Result<void> written = write_at(offset, bytes); !written) return written;
+    return sync();
+  }
   virtual Result<std::uint64_t> size() = 0;
   virtual const std::filesystem::path& path() const = 0;
 };
 
+/// `create_new` fails when the file exists; mode 0600, whatever the umask.
 enum class OpenMode : std::uint8_t { read, write_existing, create_new };
+
+/// Tells a file from a copy of it, also after a restart. Zeros: the layer cannot tell.
+struct FileIdentity {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+};
+
+/// Held by the process that owns a directory; released by its destructor and by the process' end.
+class DirectoryLock {
+ public:
+  virtual ~DirectoryLock() = default;
+};
 
 class FileLayer {
  public:
@@ -38,8 +57,15 @@ class FileLayer {
   /// `direct`: bypass the page cache.
   virtual Result<std::unique_ptr<File>> open(const std::filesystem::path& path, OpenMode mode,
                                              bool direct) = 0;
+  /// Names in it, without "." and ".."; error not_found when it does not exist.
   virtual Result<std::vector<std::string>> list(const std::filesystem::path& directory) = 0;
+  /// With its parents, mode 0700; no error when it exists.
   virtual Result<void> create_directory(const std::filesystem::path& directory) = 0;
+  /// Locks by the file `path`, which is created when missing. Error: unavailable when another
+  /// process (or this one) holds it.
+  virtual Result<std::unique_ptr<DirectoryLock>> lock(const std::filesystem::path& path) = 0;
+  /// Survives a rename of the file.
+  virtual Result<FileIdentity> identity(const std::filesystem::path& path) = 0;
   virtual Result<void> rename(const std::filesystem::path& from,
                               const std::filesystem::path& to) = 0;
   virtual Result<void> remove(const std::filesystem::path& path) = 0;
