@@ -1,36 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where decoded text goes that cannot be a view into the original because it had escapes. Owned by
-// one thread and used for one input at a time; grows to the largest input seen and stays there, so
-// that decoding does not allocate once warm.
+// one thread and used for one input at a time; blocks never move and are kept, so that decoding
+// does not allocate once warm. Holds at most what the inputs that needed it were long.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <memory>
-
-#include "base/check.hpp"
+#include <vector>
 
 namespace trialwire::ingest {
 
 class Scratch {
  public:
-  /// Forgets what was decoded before and makes room. Unescaped text is never longer than its
-  /// escaped form, so `input_bytes` of room are enough for all strings of one input.
-  void begin(std::size_t input_bytes) {
+  /// Forgets what was decoded before.
+  void begin() noexcept {
+    block_ = 0;
     used_ = 0;
-    if (input_bytes <= capacity_) return;
-    capacity_ = input_bytes + input_bytes / 2;
-    text_ = std::make_unique_for_overwrite<char[]>(capacity_);
   }
 
-  /// At least `bytes` of room; valid until the next `begin`.
-  char* reserve(std::size_t bytes) noexcept {
-    TW_CHECK(capacity_ - used_ >= bytes);
-    return text_.get() + used_;
+  /// At least `bytes` of room; what is then committed of it is valid until the next `begin`.
+  char* reserve(std::size_t bytes) {
+    while (block_ < blocks_.size() && blocks_[block_].size - used_ < bytes) {
+      ++block_;
+      used_ = 0;
+    }
+    if (block_ == blocks_.size()) {
+      std::size_t size = std::max(bytes, block_bytes);
+      blocks_.push_back({std::make_unique_for_overwrite<char[]>(size), size});
+      used_ = 0;
+    }
+    return blocks_[block_].text.get() + used_;
   }
   void commit(std::size_t bytes) noexcept { used_ += bytes; }
 
  private:
-  std::unique_ptr<char[]> text_;
-  std::size_t capacity_ = 0;
+  static constexpr std::size_t block_bytes = 16 << 10;
+  struct Block {
+    std::unique_ptr<char[]> text;
+    std::size_t size = 0;
+  };
+  std::vector<Block> blocks_;
+  std::size_t block_ = 0;
   std::size_t used_ = 0;
 };
 

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ingest/field_reader.hpp"
+
+namespace trialwire::ingest {
+
+bool FieldReader::null_value() noexcept {
+  return reader_.peek() == 'n' && reader_.literal();
+}
+
+void FieldReader::repeated(std::string_view field) {
+  context_.errors.add(field, Rule::duplicate, "must be given only once");
+  reader_.skip_value();
+}
+
+/// The name is the sender's own text: an answer gives its position instead.
+void FieldReader::unknown(std::string_view name, std::uint32_t position) {
+  ++unknown_;
+  FieldErrors& errors = context_.errors;
+  if (position > context_.object_fields_max) {
+    if (position == context_.object_fields_max + 1) {
+      errors.add({}, Rule::length, "must have at most {} fields", context_.object_fields_max);
+    }
+  } else if (!context_.unknown_names.insert(name)) {
+    errors.add({}, Rule::duplicate, "field {} repeats the name of an earlier one", position);
+  } else if (context_.unknown_fields == UnknownFields::refuse) {
+    errors.add({}, Rule::unknown, "field {} is not one of this record's", position);
+  }
+  reader_.skip_value();
+}
+
+FieldOutcome FieldReader::wrong_type(std::string_view field, std::string_view expected) {
+  if (!reader_.skip_value()) return FieldOutcome::error;
+  context_.errors.add(field, Rule::type, "must be {}", expected);
+  return FieldOutcome::error;
+}
+
+FieldOutcome FieldReader::text(std::string_view field, TextLimits limits, std::string_view& out) {
+  JsonString written;
+  if (reader_.peek() != '"') {
+    if (null_value()) return FieldOutcome::absent;
+    return wrong_type(field, "a string");
+  }
+  if (!reader_.string(written)) return FieldOutcome::error;
+  last_raw_ = written.raw;
+  std::size_t bytes = decoded_bytes(written);
+  if (bytes < limits.bytes_min || bytes > limits.bytes_max) {
+    if (limits.bytes_min == 0) {
+      context_.errors.add(field, Rule::length, "must be at most {} bytes", limits.bytes_max);
+    } else {
+      context_.errors.add(field, Rule::length, "must be {} to {} bytes", limits.bytes_min,
+                          limits.bytes_max);
+    }
+    return FieldOutcome::error;
+  }
+  out = decode(written, context_.scratch);
+  // Raw control characters are malformed JSON; only escapes and the two-byte ones are left.
+  bool refused = limits.lines ? written.escaped && out.find('\0') != std::string_view::npos
+                              : has_control_character(out);
+  if (refused) {
+    context_.errors.add(field, Rule::format, "must not contain {}",
+                        limits.lines ? "the character U+0000" : "control characters");
+    return FieldOutcome::error;
+  }
+  return FieldOutcome::value;
+}
+
+FieldOutcome FieldReader::integer(std::string_view field, IntegerLimits limits, std::int64_t& out) {
+  char c = reader_.peek();
+  auto refuse = [&](Rule rule) {
+    context_.errors.add(field, rule, "must be an integer from {} to {}", limits.min, limits.max);
+    return FieldOutcome::error;
+  };
+  if (c != '-' && (c < '0' || c > '9')) {
+    if (null_value()) return FieldOutcome::absent;
+    if (reader_.failed() || !reader_.skip_value()) return FieldOutcome::error;
+    return refuse(Rule::type);
+  }
+  std::string_view written;
+  if (!reader_.number(written)) return FieldOutcome::error;
+  IntegerForm form = parse_integer(written, out);
+  if (form == IntegerForm::fraction) return refuse(Rule::type);
+  if (form == IntegerForm::out_of_range || out < limits.min || out > limits.max) {
+    return refuse(Rule::range);
+  }
+  return FieldOutcome::value;
+}
+
+FieldOutcome FieldReader::instant(std::string_view field, std::string_view& text,
+                                  ZonedInstant& out) {
+  JsonString written;
+  if (reader_.peek() != '"') {
+    if (null_value()) return FieldOutcome::absent;
+    return wrong_type(field, "an RFC 3339 date and time with offset, as a string");
+  }
+  if (!reader_.string(written)) return FieldOutcome::error;
+  constexpr std::size_t longest_bytes = 6 * 35;  // every character written as \u00XX
+  std::optional<ZonedInstant> instant;
+  if (written.raw.size() <= longest_bytes) {
+    text = decode(written, context_.scratch);
+    instant = parse_rfc3339(text);
+  }
+  if (!instant) {
+    context_.errors.add(field, Rule::format, "must be an RFC 3339 date and time with offset");
+    return FieldOutcome::error;
+  }
+  out = *instant;
+  return FieldOutcome::value;
+}
+
+}  // namespace trialwire::ingest

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads the members of one JSON object into typed values, with the rules that all kinds share:
+//   - a name is given once, also when spelled with escapes; unknown ones are counted or refused
+//   - null is the same as leaving the field out
+//   - lengths are counted in bytes of UTF-8, after escapes are decoded
+//   - an integer is what has an integer's value: 7, 7.0 and 7e0; "7" is not
+// Every error is recorded and reading goes on, so that an answer names all bad fields at once.
+// Malformed JSON stops at once: the reader's fault then is the only error worth telling.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/rfc3339.hpp"
+#include "ingest/field_errors.hpp"
+#include "ingest/json_reader.hpp"
+#include "ingest/json_text.hpp"
+#include "ingest/key_set.hpp"
+#include "ingest/options.hpp"
+#include "ingest/scratch.hpp"
+
+namespace trialwire::ingest {
+
+/// What decoding one record works with. Owned by the caller, one a thread.
+struct DecodeContext {
+  FieldErrors& errors;
+  Scratch& scratch;
+  KeySet& unknown_names;  // of the record
+  KeySet& item_names;     // of an object within it
+  UnknownFields unknown_fields = UnknownFields::keep;
+  std::uint32_t object_fields_max = 1'000;
+  std::int64_t received_ns = 0;
+};
+
+struct TextLimits {
+  std::size_t bytes_min = 0;
+  std::size_t bytes_max = 64;
+  bool lines = false;  // line breaks and other control characters but NUL are allowed
+};
+
+struct IntegerLimits {
+  std::int64_t min = 0;
+  std::int64_t max = 0;
+};
+
+enum class FieldOutcome : std::uint8_t { value, absent, error };
+
+class FieldReader {
+ public:
+  FieldReader(JsonReader& reader, DecodeContext& context) noexcept
+      : reader_(reader), context_(context) {}
+
+  /// Walks the object that is next. `on_field(index)` is called for each name of `names` (at most
+  /// 64 names) and must read or skip the value. False when the JSON is malformed.
+  template <typename OnField>
+  bool object(std::span<const std::string_view> names, OnField on_field);
+
+  FieldOutcome text(std::string_view field, TextLimits limits, std::string_view& out);
+  FieldOutcome integer(std::string_view field, IntegerLimits limits, std::int64_t& out);
+  FieldOutcome instant(std::string_view field, std::string_view& text, ZonedInstant& out);
+
+  /// The value that is next is not of the field's type: says so and passes over it.
+  FieldOutcome wrong_type(std::string_view field, std::string_view expected);
+
+  JsonReader& json() noexcept { return reader_; }
+  DecodeContext& context() noexcept { return context_; }
+  std::uint32_t unknown_fields() const noexcept { return unknown_; }
+  /// How the last string value was written, without its quotes.
+  std::string_view last_raw() const noexcept { return last_raw_; }
+
+ private:
+  static constexpr std::size_t not_found = ~std::size_t{0};
+  static std::size_t find(std::span<const std::string_view> names, std::string_view name,
+                          std::size_t expected) noexcept;
+  bool null_value() noexcept;
+  void unknown(std::string_view name, std::uint32_t position);
+  void repeated(std::string_view field);
+
+  JsonReader& reader_;
+  DecodeContext& context_;
+  std::uint32_t unknown_ = 0;
+  std::string_view last_raw_;
+};
+
+/// Senders write fields in the same order every time: looking from the place after the last match
+/// finds most of them at the first comparison.
+inline std::size_t FieldReader::find(std::span<const std::string_view> names,
+                                     std::string_view name, std::size_t expected) noexcept {
+  for (std::size_t i = expected; i < names.size(); ++i) {
+    if (names[i] == name) return i;
+  }
+  for (std::size_t i = 0; i < expected; ++i) {
+    if (names[i] == name) return i;
+  }
+  return not_found;
+}
+
+template <typename OnField>
+bool FieldReader::object(std::span<const std::string_view> names, OnField on_field) {
+  if (!reader_.open('{')) return false;
+  context_.unknown_names.clear();
+  std::uint64_t seen = 0;
+  std::size_t expected = 0;
+  std::uint32_t position = 0;
+  bool first = true;
+  JsonString written;
+  while (reader_.next_member(written, first)) {
+    std::string_view name = decode(written, context_.scratch);
+    std::size_t field = find(names, name, expected);
+    ++position;
+    if (field == not_found) {
+      unknown(name, position);
+    } else if ((seen >> field & 1) != 0) {
+      repeated(names[field]);
+    } else {
+      seen |= std::uint64_t{1} << field;
+      expected = field + 1;
+      on_field(field);
+    }
+    if (reader_.failed()) return false;
+  }
+  return !reader_.failed();
+}
+
+}  // namespace trialwire::ingest

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// JSON strings and numbers between their written form and values. Plain functions on text that
+// JsonReader has already found to be well-formed.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "ingest/json_reader.hpp"
+#include "ingest/scratch.hpp"
+
+namespace trialwire::ingest {
+
+/// Bytes of UTF-8 that the string decodes to.
+std::size_t decoded_bytes(const JsonString& string) noexcept;
+
+/// The string's value: a view of the original when it has no escapes, else decoded into `scratch`.
+std::string_view decode(const JsonString& string, Scratch& scratch);
+
+/// What an integer written as JSON number is. The value decides, not the spelling: 7, 7.0, 7e0,
+/// 70e-1 and -0 are integers.
+enum class IntegerForm : std::uint8_t { integer, fraction, out_of_range };
+
+/// Exact for any exponent and any number of digits; out_of_range beyond 64 bits with sign.
+IntegerForm parse_integer(std::string_view number, std::int64_t& out) noexcept;
+
+/// Has a control character (Unicode category Cc: U+0000–U+001F, U+007F–U+009F)? `text` is UTF-8.
+bool has_control_character(std::string_view text) noexcept;
+
+/// Appends `text` (UTF-8) as a JSON string without its quotes.
+void append_escaped(std::string& to, std::string_view text);
+void append_number(std::string& to, std::uint64_t value);
+
+}  // namespace trialwire::ingest
