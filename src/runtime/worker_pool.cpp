@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/worker_pool.hpp"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <csignal>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <typeinfo>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "telemetry/log.hpp"
+
+namespace trialwire::runtime {
+
+struct WorkerPool::State {
+  void work(unsigned number) noexcept;
+  void run(std::move_only_function<void()>& task) noexcept;
+
+  WorkerPoolOptions options;
+  mutable std::mutex mutex;
+  std::condition_variable wake;
+  std::deque<std::move_only_function<void()>> queue;  // under mutex
+  bool stopping = false;                              // under mutex
+  std::vector<std::thread> threads;
+  std::once_flag joined;
+  std::atomic<std::uint64_t> failed{0};
+  std::atomic<std::uint64_t> refused{0};
+};
+
+void WorkerPool::State::work(unsigned number) noexcept {
+  // The kernel keeps 15 characters of a name.
+  pthread_setname_np(pthread_self(), fmt::format("{:.11}-{}", options.name, number).c_str());
+  for (;;) {
+    std::move_only_function<void()> task;
+    {
+      std::unique_lock lock(mutex);
+      wake.wait(lock, [this] { return stopping || !queue.empty(); });
+      if (queue.empty()) return;
+      task = std::move(queue.front());
+      queue.pop_front();
+    }
+    run(task);
+  }
+}
+
+void WorkerPool::State::run(std::move_only_function<void()>& task) noexcept {
+  // The type alone is logged: the text of an exception may quote what a patient sent.
+  std::string_view type = "unknown";
+  try {
+    task();
+    return;
+  } catch (const std::exception& error) {
+    type = typeid(error).name();
+  } catch (...) {
+  }
+  failed.fetch_add(1, std::memory_order_relaxed);
+  telemetry::log(telemetry::LogLevel::error, "runtime", "exception left a worker's task",
+                 {{"pool", std::string_view(options.name)}, {"type", type}});
+}
+
+WorkerPool::WorkerPool(WorkerPoolOptions options) : state_(std::make_unique<State>()) {
+  state_->options = std::move(options);
+  // Signals are the control thread's.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  for (unsigned i = 0; i < state_->options.threads; ++i)
+    state_->threads.emplace_back([state = state_.get(), i] { state->work(i); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+WorkerPool::~WorkerPool() {
+  stop();
+}
+
+bool WorkerPool::submit(std::move_only_function<void()> work) {
+  {
+    std::lock_guard lock(state_->mutex);
+    if (state_->stopping || state_->queue.size() >= state_->options.queue_max) {
+      state_->refused.fetch_add(1, std::memory_order_relaxed);
+      return false;
+    }
+    state_->queue.push_back(std::move(work));
+  }
+  state_->wake.notify_one();
+  return true;
+}
+
+std::size_t WorkerPool::queued() const noexcept {
+  std::lock_guard lock(state_->mutex);
+  return state_->queue.size();
+}
+
+std::uint64_t WorkerPool::failed() const noexcept {
+  return state_->failed.load();
+}
+std::uint64_t WorkerPool::refused() const noexcept {
+  return state_->refused.load();
+}
+
+void WorkerPool::stop() {
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->stopping = true;
+  }
+  state_->wake.notify_all();
+  std::call_once(state_->joined, [this] {
+    for (auto& thread : state_->threads) thread.join();
+  });
+}
+
+}  // namespace trialwire::runtime
