@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 namespace trialwire::support {
@@ -142,6 +143,39 @@ TEST(FaultyFiles, a_direct_file_takes_whole_blocks_only) {
   EXPECT_FALSE((*file)->write_at(0, ByteView(block, 512)));
   auto refusing = disk_with_file({.direct = false}, 4096);
   EXPECT_FALSE(refusing->open(path, OpenMode::write_existing, true));
+}
+
+TEST(FaultyFiles, a_write_through_makes_itself_durable_and_no_write_before_it) {
+  int lost = 0;
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    auto disk = disk_with_file({.seed = seed, .direct = true}, 8192);
+    auto file = disk->open(path, OpenMode::write_existing, true);
+    alignas(4096) static std::byte block[4096];
+    std::ranges::fill(block, std::byte{3});
+    ASSERT_TRUE((*file)->write_at(0, block));
+    ASSERT_TRUE((*file)->write_and_sync(4096, block));
+    disk->power_cut();
+    disk->restart();
+    const auto bytes = *disk->contents(path);
+    EXPECT_EQ(FileBytes(bytes.begin() + 4096, bytes.end()), filled(4096, 3));
+    lost += bytes[0] == std::byte{0} ? 1 : 0;
+  }
+  EXPECT_GT(lost, 5);
+}
+
+TEST(FaultyFiles, a_directory_is_locked_once_and_free_after_the_holder_died) {
+  auto disk = disk_with_file({}, 512);
+  auto held = disk->lock("/disk/LOCK");
+  ASSERT_TRUE(held);
+  EXPECT_EQ(disk->lock("/disk/LOCK").error().code, ErrorCode::unavailable);
+  disk->kill();
+  disk->restart();
+  auto again = disk->lock("/disk/LOCK");
+  ASSERT_TRUE(again);
+  held->reset();
+  EXPECT_FALSE(disk->lock("/disk/LOCK")) << "the dead holder's release is not the new one's";
+  again->reset();
+  EXPECT_TRUE(disk->lock("/disk/LOCK"));
 }
 
 }  // namespace

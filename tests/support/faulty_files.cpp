@@ -21,6 +21,12 @@ std::unexpected<Error> io_error(const std::string& what) {
   return std::unexpected(errno_error(what, EIO));
 }
 
+std::unexpected<Error> no_entry(const std::string& what) {
+  Error error = errno_error(what, ENOENT);
+  error.code = ErrorCode::not_found;
+  return std::unexpected(std::move(error));
+}
+
 /// Counts down to 1 and says when it is reached; 0 stays 0.
 bool due(std::uint64_t& countdown) {
   return countdown != 0 && --countdown == 0;
@@ -69,6 +75,17 @@ class FaultyFile final : public journal::File {
     return disk_.sync(*inode_, disk_.may_fail(opened_.path));
   }
 
+  Result<void> write_and_sync(std::uint64_t offset, ByteView bytes) override {
+    if (!opened_.direct) return File::write_and_sync(offset, bytes);
+    if (auto aligned = check_alignment(offset, bytes.data(), bytes.size()); !aligned) {
+      return aligned;
+    }
+    disk_.delay();
+    std::scoped_lock lock(disk_.mutex_);
+    if (auto alive = check_alive(); !alive) return alive;
+    return disk_.write_through(*inode_, {offset, bytes, true}, disk_.may_fail(opened_.path));
+  }
+
   Result<std::uint64_t> size() override {
     std::scoped_lock lock(disk_.mutex_);
     if (auto alive = check_alive(); !alive) return std::unexpected(alive.error());
@@ -96,6 +113,22 @@ class FaultyFile final : public journal::File {
   Opened opened_;
 };
 
+class FaultyLock final : public journal::DirectoryLock {
+ public:
+  FaultyLock(FaultyFiles& disk, std::string path, std::uint64_t generation)
+      : disk_(disk), path_(std::move(path)), generation_(generation) {}
+  ~FaultyLock() override {
+    std::scoped_lock lock(disk_.mutex_);
+    const auto held = disk_.locks_.find(path_);
+    if (held != disk_.locks_.end() && held->second == generation_) disk_.locks_.erase(held);
+  }
+
+ private:
+  FaultyFiles& disk_;
+  std::string path_;
+  std::uint64_t generation_;
+};
+
 FaultyFiles::FaultyFiles(const FaultyOptions& options)
     : options_(options), random_(options.seed ^ 0xd15c5eedULL) {}
 
@@ -116,15 +149,13 @@ Result<std::unique_ptr<journal::File>> FaultyFiles::open(const std::filesystem::
       return std::unexpected(errno_error("cannot create " + path.string(), EEXIST));
     }
     if (!directories_.contains(parent_of(path))) {
-      return std::unexpected(errno_error("cannot create " + path.string(), ENOENT));
+      return no_entry("cannot create " + path.string());
     }
-    NameChange created{parent_of(path), "", path.string(), std::make_shared<Inode>()};
+    NameChange created{parent_of(path), "", path.string(), make_inode()};
     if (auto done = change_name(std::move(created)); !done) return std::unexpected(done.error());
     found = names_.find(path.string());
   } else if (found == names_.end()) {
-    const bool is_directory = directories_.contains(path.string());
-    return std::unexpected(
-        errno_error("cannot open " + path.string(), is_directory ? EISDIR : ENOENT));
+    return no_entry("cannot open " + path.string());
   }
   FaultyFile::Opened opened{path, generation_, direct, mode != OpenMode::read};
   return std::make_unique<FaultyFile>(*this, found->second, std::move(opened));
@@ -134,7 +165,7 @@ Result<std::vector<std::string>> FaultyFiles::list(const std::filesystem::path& 
   std::scoped_lock lock(mutex_);
   if (!powered_ || killed_) return io_error("cannot list " + directory.string());
   if (!directories_.contains(directory.string())) {
-    return std::unexpected(errno_error("cannot list " + directory.string(), ENOENT));
+    return no_entry("cannot list " + directory.string());
   }
   std::vector<std::string> entries;
   for (const auto& [name, inode] : names_) {
@@ -156,8 +187,37 @@ Result<void> FaultyFiles::create_directory(const std::filesystem::path& director
   std::scoped_lock lock(mutex_);
   if (auto begun = begin_change(); !begun) return begun;
   // A directory that is made once, at first start, is taken as durable: what is tested lies in it.
-  directories_[directory.string()] = true;
+  for (auto at = directory; !at.empty(); at = at.parent_path()) {
+    directories_[at.string()] = true;
+    if (at == at.root_path()) break;
+  }
   return {};
+}
+
+Result<std::unique_ptr<journal::DirectoryLock>> FaultyFiles::lock(
+    const std::filesystem::path& path) {
+  std::scoped_lock lock(mutex_);
+  if (!powered_ || killed_) return io_error("cannot lock " + path.string());
+  const auto held = locks_.find(path.string());
+  if (held != locks_.end() && held->second == generation_) {
+    return fail(ErrorCode::unavailable, path.string() + " is in use");
+  }
+  if (!directories_.contains(parent_of(path))) return no_entry("cannot lock " + path.string());
+  // Nothing is ever written to it: whether its name is durable makes no difference to anyone.
+  if (!names_.contains(path.string())) {
+    const auto inode = make_inode();
+    names_[path.string()] = durable_names_[path.string()] = inode;
+  }
+  locks_[path.string()] = generation_;
+  return std::make_unique<FaultyLock>(*this, path.string(), generation_);
+}
+
+Result<journal::FileIdentity> FaultyFiles::identity(const std::filesystem::path& path) {
+  std::scoped_lock lock(mutex_);
+  if (!powered_ || killed_) return io_error("cannot stat " + path.string());
+  const auto found = names_.find(path.string());
+  if (found == names_.end()) return no_entry("cannot stat " + path.string());
+  return journal::FileIdentity{1, found->second->number};
 }
 
 Result<void> FaultyFiles::rename(const std::filesystem::path& from,
@@ -245,6 +305,32 @@ Result<void> FaultyFiles::write(Inode& inode, const Change& change, bool may_fai
   inode.unsynced.push_back({offset, FileBytes(bytes.begin(), bytes.end()), direct});
   apply(inode.current, offset, bytes);
   return {};
+}
+
+// As RWF_DSYNC does it: this write alone is durable, not what was written before it.
+Result<void> FaultyFiles::write_through(Inode& inode, const Change& change, bool may_fail) {
+  if (auto written = write(inode, change, may_fail); !written) return written;
+  std::vector<Write> before = std::move(inode.unsynced);
+  inode.unsynced.clear();
+  inode.unsynced.push_back(std::move(before.back()));
+  before.pop_back();
+  // The disk's cache is coherent: an older write never comes back over a newer one.
+  std::erase_if(before, [&](const Write& older) {
+    const bool overlaps = older.offset < change.offset + change.bytes.size() &&
+                          change.offset < older.offset + older.bytes.size();
+    if (overlaps) apply(inode.durable, older.offset, older.bytes);
+    return overlaps;
+  });
+  auto synced = sync(inode, may_fail);
+  std::ranges::move(inode.unsynced, std::back_inserter(before));
+  inode.unsynced = std::move(before);
+  return synced;
+}
+
+FaultyFiles::InodePtr FaultyFiles::make_inode() {
+  auto inode = std::make_shared<Inode>();
+  inode->number = next_inode_++;
+  return inode;
 }
 
 Result<void> FaultyFiles::sync(Inode& inode, bool may_fail) {
@@ -444,7 +530,7 @@ std::optional<FileBytes> FaultyFiles::contents(const std::filesystem::path& path
 
 void FaultyFiles::put(const std::filesystem::path& path, FileBytes bytes) {
   std::scoped_lock lock(mutex_);
-  auto inode = std::make_shared<Inode>();
+  auto inode = make_inode();
   inode->current = bytes;
   inode->durable = std::move(bytes);
   directories_[parent_of(path)] = true;

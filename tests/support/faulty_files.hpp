@@ -43,6 +43,8 @@ class FaultyFiles final : public journal::FileLayer {
                                               journal::OpenMode mode, bool direct) override;
   Result<std::vector<std::string>> list(const std::filesystem::path& directory) override;
   Result<void> create_directory(const std::filesystem::path& directory) override;
+  Result<std::unique_ptr<journal::DirectoryLock>> lock(const std::filesystem::path& path) override;
+  Result<journal::FileIdentity> identity(const std::filesystem::path& path) override;
   Result<void> rename(const std::filesystem::path& from, const std::filesystem::path& to) override;
   Result<void> remove(const std::filesystem::path& path) override;
   Result<void> sync_directory(const std::filesystem::path& directory) override;
@@ -90,12 +92,14 @@ class FaultyFiles final : public journal::FileLayer {
 
  private:
   friend class FaultyFile;
+  friend class FaultyLock;
   struct Write {
     std::uint64_t offset = 0;
     FileBytes bytes;
     bool direct = false;
   };
   struct Inode {
+    std::uint64_t number = 0;
     FileBytes current;            // what is read
     FileBytes durable;            // what a power cut leaves, before the luck of `unsynced`
     std::vector<Write> unsynced;  // in the order they were made
@@ -115,7 +119,9 @@ class FaultyFiles final : public journal::FileLayer {
     bool direct = false;
   };
   bool may_fail(const std::filesystem::path& path) const;
+  InodePtr make_inode();
   Result<void> write(Inode& inode, const Change& change, bool may_fail);
+  Result<void> write_through(Inode& inode, const Change& change, bool may_fail);
   Result<void> sync(Inode& inode, bool may_fail);
   Result<void> read(const Inode& inode, std::uint64_t offset, MutableBytes into);
   Result<void> change_name(NameChange change);
@@ -135,6 +141,8 @@ class FaultyFiles final : public journal::FileLayer {
   Names names_, durable_names_;
   std::map<std::string, bool> directories_;
   std::vector<NameChange> unsynced_names_;
+  std::map<std::string, std::uint64_t> locks_;  // path → generation of its holder
+  std::uint64_t next_inode_ = 1;
   std::uint64_t generation_ = 1;
   bool powered_ = true;
   bool killed_ = false;
