@@ -8,12 +8,13 @@
 
 #include <array>
 #include <atomic>
-#include <future>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
 #include <boost/asio/steady_timer.hpp>
+
+#include "support/event.hpp"
 
 namespace trialwire::runtime {
 namespace {
@@ -26,15 +27,7 @@ struct SocketPair {
   std::array<int, 2> ends{};
 };
 
-/// Runs `work` on the shard and waits for it.
-void on(Shard& shard, const std::function<void()>& work) {
-  std::promise<void> done;
-  shard.post([&] {
-    work();
-    done.set_value();
-  });
-  done.get_future().wait();
-}
+using support::on;
 
 struct Counting final : Watcher {
   void ready(std::uint32_t events) noexcept override {
@@ -64,17 +57,17 @@ TEST(Shard, work_posted_from_many_threads_all_runs) {
   Shard shard(0);
   shard.start();
   int count = 0;
-  std::promise<void> all;
+  support::Event all;
   std::vector<std::thread> posters;
   for (int t = 0; t < 4; ++t) {
     posters.emplace_back([&] {
       for (int i = 0; i < 5'000; ++i)
         shard.post([&] {
-          if (++count == 20'000) all.set_value();
+          if (++count == 20'000) all.set();
         });
     });
   }
-  all.get_future().wait();
+  all.wait();
   for (auto& poster : posters) poster.join();
   EXPECT_EQ(count, 20'000);
 }
@@ -83,17 +76,17 @@ TEST(Shard, a_readable_socket_is_told_to_its_watcher) {
   Shard shard(0);
   SocketPair pair;
   Counting watcher;
-  std::promise<void> readable;
+  support::Event readable;
   watcher.then = [&, told = false]() mutable {
     if ((watcher.seen & EPOLLIN) && !told) {
       told = true;
-      readable.set_value();
+      readable.set();
     }
   };
   ASSERT_TRUE(shard.watch(pair.ends[0], watcher));
   shard.start();
   ASSERT_EQ(::write(pair.ends[1], "x", 1), 1);
-  readable.get_future().wait();
+  readable.wait();
   on(shard, [&] { shard.forget(pair.ends[0], watcher); });
 }
 
@@ -151,8 +144,8 @@ TEST(Shard, hooks_run_after_posted_and_soon_work_of_the_turn) {
 
 TEST(Shard, soon_work_queued_by_a_hook_runs_without_a_wake_up) {
   struct Soon final : Runnable {
-    void run() noexcept override { done.set_value(); }
-    std::promise<void> done;
+    void run() noexcept override { done.set(); }
+    support::Event done;
   };
   Shard shard(0);
   Soon soon;
@@ -162,7 +155,7 @@ TEST(Shard, soon_work_queued_by_a_hook_runs_without_a_wake_up) {
   });
   shard.start();
   shard.post([] {});
-  soon.done.get_future().wait();
+  soon.done.wait();
 }
 
 TEST(Shard, destroyed_soon_work_does_not_run) {
@@ -191,27 +184,27 @@ TEST(Shard, asio_timers_fire_and_posts_and_sockets_are_served_while_one_waits) {
   Shard shard(0);
   SocketPair pair;
   Counting watcher;
-  std::promise<void> readable;
+  support::Event readable;
   watcher.then = [&, told = false]() mutable {
     if ((watcher.seen & EPOLLIN) && !told) {
       told = true;
-      readable.set_value();
+      readable.set();
     }
   };
   ASSERT_TRUE(shard.watch(pair.ends[0], watcher));
   shard.start();
   boost::asio::steady_timer never(shard.context(), std::chrono::hours(1));
   boost::asio::steady_timer timer(shard.context());
-  std::promise<void> fired;
+  support::Event fired;
   on(shard, [&] {
     never.async_wait([](boost::system::error_code) {});
     timer.expires_after(std::chrono::milliseconds(5));
-    timer.async_wait([&](boost::system::error_code) { fired.set_value(); });
+    timer.async_wait([&](boost::system::error_code) { fired.set(); });
   });
-  fired.get_future().wait();
+  fired.wait();
   on(shard, [] {});
   ASSERT_EQ(::write(pair.ends[1], "x", 1), 1);
-  readable.get_future().wait();
+  readable.wait();
   on(shard, [&] {
     never.cancel();
     shard.forget(pair.ends[0], watcher);
@@ -224,15 +217,15 @@ TEST(Shard, an_idle_shard_sleeps) {
     Shard shard(0);
     std::atomic<int> turns{0};
     int ticks = 0;
-    std::promise<void> third_tick;
+    support::Event third_tick;
     shard.at_turn_end([&] { ++turns; });
     shard.at_tick([&] {
-      if (++ticks == 3) third_tick.set_value();
+      if (++ticks == 3) third_tick.set();
     });
     boost::asio::steady_timer never(shard.context(), std::chrono::hours(1));
     shard.start();
     if (with_asio) on(shard, [&] { never.async_wait([](boost::system::error_code) {}); });
-    third_tick.get_future().wait();
+    third_tick.wait();
     EXPECT_LE(turns, 10);
     on(shard, [&] { never.cancel(); });
     shard.stop();

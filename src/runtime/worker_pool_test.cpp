@@ -4,8 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <future>
 #include <stdexcept>
+
+#include "support/event.hpp"
 
 namespace trialwire::runtime {
 namespace {
@@ -20,32 +21,32 @@ TEST(WorkerPool, finishes_what_it_accepted_before_it_stops) {
 
 TEST(WorkerPool, refuses_when_the_queue_is_full_and_accepts_again_when_it_is_not) {
   WorkerPool pool({.name = "test", .threads = 1, .queue_max = 2});
-  std::promise<void> running;
-  std::promise<void> release;
+  support::Event running;
+  support::Event release;
   ASSERT_TRUE(pool.submit([&] {
-    running.set_value();
-    release.get_future().wait();
+    running.set();
+    release.wait();
   }));
-  running.get_future().wait();
+  running.wait();
   ASSERT_TRUE(pool.submit([] {}));
   ASSERT_TRUE(pool.submit([] {}));
   EXPECT_EQ(pool.queued(), 2U);
   EXPECT_FALSE(pool.submit([] {}));
   EXPECT_EQ(pool.refused(), 1U);
-  release.set_value();
-  std::promise<void> drained;
-  while (!pool.submit([&] { drained.set_value(); })) {
+  release.set();
+  support::Event drained;
+  while (!pool.submit([&] { drained.set(); })) {
   }
-  drained.get_future().wait();
+  drained.wait();
 }
 
 TEST(WorkerPool, a_task_that_throws_is_counted_and_the_thread_goes_on) {
   WorkerPool pool({.name = "test", .threads = 1, .queue_max = 10});
   ASSERT_TRUE(pool.submit([] { throw std::runtime_error("on purpose"); }));
   ASSERT_TRUE(pool.submit([] { throw 1; }));
-  std::promise<void> after;
-  ASSERT_TRUE(pool.submit([&] { after.set_value(); }));
-  after.get_future().wait();
+  support::Event after;
+  ASSERT_TRUE(pool.submit([&] { after.set(); }));
+  after.wait();
   EXPECT_EQ(pool.failed(), 2U);
 }
 
