@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "config/address.hpp"
+#include "config/loader.hpp"
+#include "config/value.hpp"
+
+namespace trialwire::config {
+namespace {
+
+void check_listen(const Settings& settings, std::string_view path, const std::string& listen,
+                  std::vector<Problem>& problems) {
+  auto address = parse_listen_address(listen);
+  if (!address || address->loopback || settings.allow_insecure) return;
+  problems.push_back({"", std::string(path),
+                      fmt::format("{} is not a loopback address, and there is neither TLS nor "
+                                  "authentication; set allow_insecure: true if that is meant",
+                                  listen)});
+}
+
+void check_roles(const Settings& settings, std::vector<Problem>& problems) {
+  auto has = [&](Role role) {
+    return std::ranges::find(settings.roles, role) != settings.roles.end();
+  };
+  if (!has(Role::gateway) || !has(Role::processor)) {
+    problems.push_back({"", "roles",
+                        "must hold gateway and processor: without another source or destination "
+                        "than this machine's journal, one cannot go without the other"});
+  }
+}
+
+void check_sizes(const Settings& settings, std::vector<Problem>& problems) {
+  const auto& journal = settings.journal;
+  const auto& limits = settings.limits;
+  auto size = [](std::uint64_t bytes) { return format_value(Kind::bytes, bytes); };
+  auto wrong = [&](bool is_wrong, std::string_view path, std::string reason) {
+    if (is_wrong) problems.push_back({"", std::string(path), std::move(reason)});
+  };
+  wrong(journal.segment_bytes % 4096 != 0, "journal.segment_bytes", "must be a multiple of 4KiB");
+  wrong(journal.segment_bytes < 2 * limits.inflated_body, "journal.segment_bytes",
+        fmt::format("must be at least twice limits.inflated_body ({}): a request's records are "
+                    "never split over segments",
+                    size(limits.inflated_body)));
+  wrong(journal.segment_bytes < 2 * journal.batch_bytes, "journal.segment_bytes",
+        fmt::format("must be at least twice journal.batch_bytes ({})", size(journal.batch_bytes)));
+  wrong(journal.max_bytes / 4 < journal.segment_bytes, "journal.max_bytes",
+        fmt::format("must be at least four times journal.segment_bytes ({})",
+                    size(journal.segment_bytes)));
+  wrong(limits.inflated_body < limits.body, "limits.inflated_body",
+        fmt::format("must be at least limits.body ({})", size(limits.body)));
+  wrong(limits.unacknowledged_total < limits.unacknowledged_connection,
+        "limits.unacknowledged_total",
+        fmt::format("must be at least limits.unacknowledged_connection ({})",
+                    size(limits.unacknowledged_connection)));
+  wrong(
+      settings.pipeline.batch_records_lagging < settings.pipeline.batch_records,
+      "pipeline.batch_records_lagging",
+      fmt::format("must be at least pipeline.batch_records ({})", settings.pipeline.batch_records));
+}
+
+}  // namespace
+
+std::vector<Problem> check(const Settings& settings) {
+  std::vector<Problem> problems;
+  check_listen(settings, "http.listen", settings.http.listen, problems);
+  check_listen(settings, "admin.listen", settings.admin.listen, problems);
+  check_roles(settings, problems);
+  check_sizes(settings, problems);
+  if (settings.journal.sync == JournalSync::none && !settings.allow_unsafe) {
+    problems.push_back({"", "journal.sync",
+                        "none acknowledges what a power cut can lose; set allow_unsafe: true if "
+                        "that is meant"});
+  }
+  constexpr std::string_view sqlite = "sqlite:";
+  if (!settings.store.url.starts_with(sqlite) || settings.store.url.size() == sqlite.size()) {
+    problems.push_back({"", "store.url", "must be sqlite:PATH"});
+  }
+  return problems;
+}
+
+}  // namespace trialwire::config

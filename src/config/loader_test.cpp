@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/loader.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include <unistd.h>
+
+#include <gmock/gmock.h>
+
+#include "config/pages.hpp"
+#include "config/schema.hpp"
+
+namespace trialwire::config {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+std::vector<std::string> problems(std::string_view yaml,
+                                  const std::vector<std::string>& assignments = {}) {
+  auto loaded = load_text(yaml, "t.yaml", assignments);
+  std::vector<std::string> lines;
+  if (!loaded) {
+    for (const Problem& problem : loaded.error()) lines.push_back(problem.text());
+  }
+  return lines;
+}
+
+TEST(Loader, HasDefaultsWithoutAFile) {
+  auto settings = load({});
+  ASSERT_TRUE(settings);
+  EXPECT_EQ(settings->http.listen, "127.0.0.1:8080");
+  EXPECT_EQ(settings->admin.listen, "127.0.0.1:6060");
+  EXPECT_EQ(settings->journal.segment_bytes, 128U << 20);
+  EXPECT_EQ(settings->runtime.drain, 5500ms);
+}
+
+TEST(Loader, ReadsAFileAndAssignmentsOverIt) {
+  auto settings = load_text(
+      "data_dir: /srv/tw\n"
+      "roles: [gateway, processor]\n"
+      "journal: { sync: always, io: buffered, segment_bytes: 64MiB }\n"
+      "log:\n  format: json\n",
+      "t.yaml", {"journal.segment_bytes=32MiB", "journal.segment_bytes=16MiB", "log.level=warn"});
+  ASSERT_TRUE(settings);
+  EXPECT_EQ(settings->data_dir, "/srv/tw");
+  EXPECT_THAT(settings->roles, ElementsAre(Role::gateway, Role::processor));
+  EXPECT_EQ(settings->journal.io, JournalIo::buffered);
+  EXPECT_EQ(settings->journal.segment_bytes, 16U << 20);
+  EXPECT_EQ(settings->log.format, LogFormat::json);
+  EXPECT_EQ(settings->log.level, LogLevel::warn);
+}
+
+TEST(Loader, TakesAnEmptyFileAndEmptySections) {
+  EXPECT_TRUE(load_text("", "t"));
+  EXPECT_TRUE(load_text("# nothing\n---\n", "t"));
+  EXPECT_TRUE(load_text("journal:\n", "t"));
+}
+
+TEST(Loader, NamesLineAndNearestOfAnUnknownKey) {
+  EXPECT_THAT(problems("data_dir: x\njournal:\n  segmnet_bytes: 1MiB\n"),
+              ElementsAre("t.yaml:3: journal.segmnet_bytes: is no setting; the nearest is "
+                          "journal.segment_bytes"));
+  EXPECT_THAT(problems("jurnal: { sync: none }\n"),
+              ElementsAre("t.yaml:1: jurnal: is no setting; the nearest is journal"));
+  EXPECT_THAT(problems("segment_bytes: 1MiB\n"),
+              ElementsAre("t.yaml:1: segment_bytes: is no setting; the nearest is "
+                          "journal.segment_bytes"));
+  EXPECT_THAT(problems("", {"limits.max_connections=5"}),
+              ElementsAre("--set: limits.max_connections: is no setting; the nearest is "
+                          "limits.connections"));
+}
+
+TEST(Loader, RefusesWhatItDoesNotDo) {
+  for (std::string_view yaml : {"tcp: { listen: 127.0.0.1:7001 }", "auth: { mode: none }",
+                                "kafka: { brokers: [] }", "journal: { ack: local }"}) {
+    EXPECT_THAT(problems(yaml), ElementsAre(HasSubstr("is no setting"))) << yaml;
+  }
+}
+
+TEST(Loader, ReportsEverythingAtOnce) {
+  auto lines = problems("runtime: { shards: many }\nlog: { level: loud }\nfoo: 1\n",
+                        {"http.listen=8080", "novalue", "roles=gateway,bogus"});
+  EXPECT_THAT(
+      lines,
+      ElementsAre("t.yaml:1: runtime.shards: must be a whole number, 0 to 1024",
+                  "t.yaml:2: log.level: must be one of trace, debug, info, warn, error, off",
+                  HasSubstr("t.yaml:3: foo: is no setting"),
+                  "--set: http.listen: must be an IP address and a port such as 127.0.0.1:8080 or "
+                  "[::1]:0, or empty for none",
+                  "--set: novalue: wants key=value",
+                  "--set: roles: must be a list, each once, of gateway, processor, api"));
+}
+
+TEST(Loader, RefusesShapesThatAreNotSettings) {
+  EXPECT_THAT(problems("- a\n"), ElementsAre("t.yaml:1: must be a mapping of settings"));
+  EXPECT_THAT(problems("journal: 5\n"),
+              ElementsAre("t.yaml:1: journal: must be a mapping of settings"));
+  EXPECT_THAT(problems("journal: { sync: [none] }\n"),
+              ElementsAre("t.yaml:1: journal.sync: must be one of always, none"));
+  EXPECT_THAT(problems("data_dir: ~\n"), ElementsAre(HasSubstr("data_dir: must be text")));
+  EXPECT_THAT(problems("roles: gateway\n"), ElementsAre(HasSubstr("roles: must be a list")));
+  EXPECT_THAT(problems("a: 1\n---\nb: 2\n"), ElementsAre("must be one YAML document"));
+  EXPECT_THAT(problems("data_dir: a\ndata_dir: b\n"),
+              ElementsAre("t.yaml:2: data_dir: is set twice"));
+}
+
+TEST(Loader, NamesTheLineOfBrokenYaml) {
+  EXPECT_THAT(problems("data_dir: a\njournal: { sync: always\nx\n"),
+              ElementsAre(HasSubstr("is no YAML")));
+  EXPECT_THAT(problems("data_dir: a\n\tlog: b\n"), ElementsAre(HasSubstr("t.yaml:2: is no YAML")));
+  EXPECT_FALSE(problems(std::string(100'000, '[')).empty());
+}
+
+TEST(Loader, DoesNotRepeatWhatMayBeSecret) {
+  for (const auto& line : problems("store: { url: \"hunter2\" }\n\"pass word\\n\": 1\n")) {
+    EXPECT_THAT(line, Not(HasSubstr("hunter2")));
+    EXPECT_THAT(line, Not(HasSubstr("pass word")));
+  }
+}
+
+TEST(Loader, SaysWhyAFileCannotBeRead) {
+  auto loaded = load({.file = "/nowhere/t.yaml"});
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().at(0).text(),
+            "/nowhere/t.yaml: cannot be read: No such file or directory");
+  EXPECT_FALSE(load({.file = testing::TempDir()}));
+}
+
+TEST(Loader, RefusesAFileThatIsTooLarge) {
+  std::string path = testing::TempDir() + "loader_test." + std::to_string(::getpid());
+  std::ofstream(path) << std::string((1 << 20) + 1, '#');
+  auto loaded = load({.file = path});
+  ASSERT_FALSE(loaded);
+  EXPECT_THAT(loaded.error().at(0).text(), HasSubstr("larger than 1MiB"));
+  std::filesystem::remove(path);
+}
+
+TEST(Check, RefusesToListenOpenlyUnlessThatIsMeant) {
+  EXPECT_THAT(problems("http: { listen: \"0.0.0.0:8080\" }"),
+              ElementsAre(HasSubstr("http.listen: 0.0.0.0:8080 is not a loopback address")));
+  EXPECT_THAT(problems("admin: { listen: \"[::]:6060\" }"), ElementsAre(HasSubstr("admin.listen")));
+  EXPECT_TRUE(problems("http: { listen: \"0.0.0.0:8080\" }\nallow_insecure: true").empty());
+}
+
+TEST(Check, RefusesToLoseReportsUnlessThatIsMeant) {
+  EXPECT_THAT(problems("journal: { sync: none }"), ElementsAre(HasSubstr("journal.sync: none")));
+  EXPECT_TRUE(problems("journal: { sync: none }", {"allow_unsafe=true"}).empty());
+}
+
+TEST(Check, ComparesSizesWithEachOther) {
+  EXPECT_THAT(problems("journal: { segment_bytes: 1050625B }\nlimits: { inflated_body: 64KiB, "
+                       "body: 128KiB }\n"),
+              ElementsAre(HasSubstr("multiple of 4KiB"), HasSubstr("twice journal.batch_bytes"),
+                          HasSubstr("limits.inflated_body: must be at least limits.body")));
+  EXPECT_THAT(problems("journal: { max_bytes: 256MiB }"),
+              ElementsAre(HasSubstr("four times journal.segment_bytes (128MiB)")));
+  EXPECT_THAT(problems("limits: { inflated_body: 128MiB }"),
+              ElementsAre(HasSubstr("twice limits.inflated_body (128MiB)")));
+  EXPECT_THAT(problems("limits: { unacknowledged_connection: 1GiB }"),
+              ElementsAre(HasSubstr("limits.unacknowledged_total")));
+  EXPECT_THAT(problems("pipeline: { batch_records: 20000 }"),
+              ElementsAre(HasSubstr("pipeline.batch_records_lagging")));
+}
+
+TEST(Check, WantsRolesThatBelongTogether) {
+  EXPECT_THAT(problems("roles: [gateway]"), ElementsAre(HasSubstr("roles: must hold gateway and")));
+  EXPECT_TRUE(problems("roles: [processor, gateway]").empty());
+}
+
+TEST(Check, TakesSqliteOnly) {
+  EXPECT_THAT(problems("store: { url: \"postgres://u:secret@h/d\" }"),
+              ElementsAre("store.url: must be sqlite:PATH"));
+  EXPECT_FALSE(problems("store: { url: \"sqlite:\" }").empty());
+}
+
+TEST(Schema, HasEachPathOnceWithTypeHelpAndADefaultInRange) {
+  std::set<std::string_view> paths;
+  Settings defaults;
+  for (const Descriptor& row : descriptors()) {
+    EXPECT_TRUE(paths.insert(row.path).second) << row.path;
+    EXPECT_TRUE(row.help.ends_with('.')) << row.path;
+    EXPECT_FALSE(expected_form(row.constraint).empty());
+    EXPECT_FALSE(section_help(section_of(row.path)).empty());
+    if (row.constraint.kind == Kind::choice_list) continue;
+    std::string text = format_value(row.constraint.kind, row.get(defaults));
+    if (text.starts_with('"')) text = text.substr(1, text.size() - 2);
+    EXPECT_TRUE(parse_value(row.constraint, text)) << row.path << " = " << text;
+  }
+}
+
+TEST(Pages, PrintWhatLoadsToTheSame) {
+  auto settings = load_text("", "t",
+                            {"journal.max_bytes=3GiB", "data_dir=a \"b\" \\c", "runtime.drain=1.5s",
+                             "roles=[processor, gateway]"});
+  ASSERT_TRUE(settings);
+  std::string printed = print_yaml(*settings);
+  auto again = load_text(printed, "t");
+  ASSERT_TRUE(again) << again.error().at(0).text() << "\n" << printed;
+  EXPECT_EQ(print_yaml(*again), printed);
+  EXPECT_EQ(again->data_dir, "a \"b\" \\c");
+  EXPECT_EQ(again->runtime.drain, 1500ms);
+}
+
+TEST(Pages, MaskSecrets) {
+  Settings settings;
+  settings.store.url = "postgres://user:hunter2@host/db";
+  EXPECT_THAT(print_yaml(settings), HasSubstr("url: \"postgres://user:***@host/db\""));
+}
+
+TEST(Pages, CommittedReferenceIsCurrent) {
+  const char* source = std::getenv("TRIALWIRE_SOURCE");
+  if (source == nullptr) GTEST_SKIP() << "TRIALWIRE_SOURCE is not set";
+  std::ostringstream committed;
+  committed << std::ifstream(std::string(source) + "/docs/settings.md").rdbuf();
+  EXPECT_EQ(committed.str(), reference_markdown())
+      << "run: trialwire config reference > docs/settings.md";
+}
+
+}  // namespace
+}  // namespace trialwire::config

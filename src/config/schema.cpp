@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/schema.hpp"
+
+#include <algorithm>
+#include <array>
+#include <type_traits>
+
+#include "base/check.hpp"
+
+namespace trialwire::config {
+namespace {
+
+constexpr std::array<std::string_view, 3> role_names{"gateway", "processor", "api"};
+constexpr std::array<std::string_view, 2> unknown_fields_names{"keep", "refuse"};
+constexpr std::array<std::string_view, 2> sync_names{"always", "none"};
+constexpr std::array<std::string_view, 3> io_names{"auto", "direct", "buffered"};
+constexpr std::array<std::string_view, 6> level_names{"trace", "debug", "info",
+                                                      "warn",  "error", "off"};
+constexpr std::array<std::string_view, 2> format_names{"plain", "json"};
+
+/// Names in the order of the enum's values.
+std::span<const std::string_view> names_of(Role) {
+  return role_names;
+}
+std::span<const std::string_view> names_of(UnknownFields) {
+  return unknown_fields_names;
+}
+std::span<const std::string_view> names_of(JournalSync) {
+  return sync_names;
+}
+std::span<const std::string_view> names_of(JournalIo) {
+  return io_names;
+}
+std::span<const std::string_view> names_of(LogLevel) {
+  return level_names;
+}
+std::span<const std::string_view> names_of(LogFormat) {
+  return format_names;
+}
+
+template <typename E>
+E enum_of(const std::string& name) {
+  auto names = names_of(E{});
+  auto found = std::ranges::find(names, name);
+  TW_CHECK(found != names.end());
+  return static_cast<E>(found - names.begin());
+}
+
+template <typename E>
+std::string enum_name(E value) {
+  return std::string(names_of(value)[static_cast<std::size_t>(value)]);
+}
+
+template <typename T>
+Value to_value(const T& field) {
+  if constexpr (std::is_enum_v<T>) {
+    return enum_name(field);
+  } else if constexpr (std::is_same_v<T, std::vector<Role>>) {
+    std::vector<std::string> names;
+    for (Role role : field) names.push_back(enum_name(role));
+    return names;
+  } else if constexpr (std::is_same_v<T, std::uint32_t>) {
+    return std::uint64_t{field};
+  } else {
+    return field;
+  }
+}
+
+template <typename T>
+void assign(T& field, const Value& value) {
+  if constexpr (std::is_enum_v<T>) {
+    field = enum_of<T>(std::get<std::string>(value));
+  } else if constexpr (std::is_same_v<T, std::vector<Role>>) {
+    field.clear();
+    for (const auto& name : std::get<std::vector<std::string>>(value)) {
+      field.push_back(enum_of<Role>(name));
+    }
+  } else if constexpr (std::is_same_v<T, std::uint32_t>) {
+    field = static_cast<std::uint32_t>(std::get<std::uint64_t>(value));
+  } else {
+    field = std::get<T>(value);
+  }
+}
+
+/// One row; `Members` lead from Settings to the field.
+template <auto... Members>
+Descriptor row(std::string_view path, Constraint constraint, std::string_view help,
+               bool secret = false) {
+  return {path,
+          constraint,
+          help,
+          secret,
+          [](const Settings& settings) { return to_value((settings.*....*Members)); },
+          [](Settings& settings, const Value& value) { assign((settings.*....*Members), value); }};
+}
+
+constexpr std::uint64_t kib = 1ULL << 10, mib = 1ULL << 20, gib = 1ULL << 30, tib = 1ULL << 40;
+constexpr std::uint64_t ms = 1'000'000, second = 1'000'000'000;
+constexpr std::uint64_t hour = 3'600 * second, year = 365 * 24 * hour;
+
+constexpr Constraint boolean{.kind = Kind::boolean};
+constexpr Constraint listen{.kind = Kind::listen};
+
+Constraint integer(std::uint64_t minimum, std::uint64_t maximum) {
+  return {.kind = Kind::integer, .minimum = minimum, .maximum = maximum};
+}
+Constraint bytes(std::uint64_t minimum, std::uint64_t maximum) {
+  return {.kind = Kind::bytes, .minimum = minimum, .maximum = maximum};
+}
+Constraint duration(std::uint64_t minimum, std::uint64_t maximum) {
+  return {.kind = Kind::duration, .minimum = minimum, .maximum = maximum};
+}
+Constraint choice(std::span<const std::string_view> names) {
+  return {.kind = Kind::choice, .choices = names};
+}
+
+using S = Settings;
+
+void add_general(std::vector<Descriptor>& rows) {
+  rows.push_back(row<&S::data_dir>("data_dir", {.kind = Kind::text, .minimum = 1},
+                                   "Directory of everything that is kept; made when missing."));
+  rows.push_back(row<&S::roles>(
+      "roles", {.kind = Kind::choice_list, .choices = role_names},
+      "gateway takes reports in, processor stores them, api answers queries. gateway and "
+      "processor belong together on one machine."));
+  rows.push_back(
+      row<&S::allow_insecure>("allow_insecure", boolean,
+                              "Permits listening beyond loopback without TLS and authentication."));
+  rows.push_back(row<&S::allow_unsafe>("allow_unsafe", boolean,
+                                       "Permits settings that can lose acknowledged reports."));
+  using R = RuntimeSettings;
+  rows.push_back(row<&S::runtime, &R::shards>(
+      "runtime.shards", integer(0, 1024),
+      "I/O threads; 0 takes the CPUs of the affinity mask within the cgroup's quota."));
+  rows.push_back(
+      row<&S::runtime, &R::workers>("runtime.workers", integer(1, 256), "Threads for queries."));
+  rows.push_back(row<&S::runtime, &R::worker_queue>(
+      "runtime.worker_queue", integer(1, 1'000'000),
+      "Queries that may wait for a worker; more are answered 503."));
+  rows.push_back(row<&S::runtime, &R::drain>(
+      "runtime.drain", duration(0, hour),
+      "Time to finish what was accepted after SIGTERM or SIGINT; the rest is closed."));
+}
+
+void add_listeners(std::vector<Descriptor>& rows) {
+  rows.push_back(row<&S::http, &HttpSettings::listen>(
+      "http.listen", listen, "Address for clients; port 0 takes a free one, empty is off."));
+  using A = AdminSettings;
+  rows.push_back(row<&S::admin, &A::listen>(
+      "admin.listen", listen, "Address of /healthz, /readyz and /metrics; empty is off."));
+  rows.push_back(row<&S::admin, &A::disk_room_min>(
+      "admin.disk_room_min", {.kind = Kind::percent, .minimum = 0, .maximum = 100},
+      "Free space of data_dir's file system under which /readyz says not ready."));
+  rows.push_back(row<&S::ingest, &IngestSettings::unknown_fields>(
+      "ingest.unknown_fields", choice(unknown_fields_names),
+      "Fields that the contract does not know: kept in the original and counted, or refused."));
+}
+
+void add_journal(std::vector<Descriptor>& rows) {
+  using J = JournalSettings;
+  rows.push_back(row<&S::journal, &J::sync>(
+      "journal.sync", choice(sync_names),
+      "When a batch is on disk before it is acknowledged; none wants allow_unsafe, and receipts "
+      "then say \"durable\":false."));
+  rows.push_back(row<&S::journal, &J::io>(
+      "journal.io", choice(io_names),
+      "Direct writes, through the page cache, or direct where the file system takes them."));
+  rows.push_back(row<&S::journal, &J::segment_bytes>(
+      "journal.segment_bytes", bytes(mib, 4 * gib),
+      "Size of a segment file, a multiple of 4KiB, at least twice limits.inflated_body."));
+  rows.push_back(row<&S::journal, &J::max_bytes>(
+      "journal.max_bytes", bytes(4 * mib, 1024 * tib),
+      "Disk budget, at least four segments: over it the oldest delivered segments go whatever "
+      "their age."));
+  rows.push_back(row<&S::journal, &J::retention>("journal.retention", duration(0, 100 * year),
+                                                 "How long delivered segments are kept."));
+  rows.push_back(row<&S::journal, &J::batch_bytes>(
+      "journal.batch_bytes", bytes(64 * kib, 64 * mib),
+      "Soft limit of a batch; the records of one request are never split."));
+  rows.push_back(
+      row<&S::journal, &J::recent_bytes>("journal.recent_bytes", bytes(mib, 16 * gib),
+                                         "Recent batches kept in memory for sinks that keep up."));
+  rows.push_back(row<&S::journal, &J::commit_bytes>("journal.commit_bytes", bytes(kib, 16 * mib),
+                                                    "A commit starts when so much waits."));
+  rows.push_back(row<&S::journal, &J::commit_interval>(
+      "journal.commit_interval", duration(0, second),
+      "A commit starts so long after the last one started, when anything waits."));
+  rows.push_back(row<&S::journal, &J::silence>(
+      "journal.silence", duration(ms, hour),
+      "After so long without a record an empty batch seals the last one."));
+  rows.push_back(row<&S::journal, &J::scrub_bytes_per_second>(
+      "journal.scrub_bytes_per_second", bytes(0, 10 * gib),
+      "Rate at which segments at rest are verified; 0 is off."));
+}
+
+void add_stores(std::vector<Descriptor>& rows) {
+  using D = DedupeSettings;
+  rows.push_back(row<&S::dedupe, &D::window>(
+      "dedupe.window", duration(0, 100 * year),
+      "How long a retry is recognised at intake; 0 is off (SQL stays single by its keys)."));
+  rows.push_back(row<&S::dedupe, &D::memory>(
+      "dedupe.memory", bytes(mib, 64 * gib),
+      "Memory of the identity index; fingerprints of what it indexes are on disk."));
+  using P = PipelineSettings;
+  rows.push_back(row<&S::pipeline, &P::batch_records>("pipeline.batch_records", integer(1, 100'000),
+                                                      "Records of one sink transaction."));
+  rows.push_back(row<&S::pipeline, &P::batch_records_lagging>(
+      "pipeline.batch_records_lagging", integer(1, 1'000'000),
+      "Records of one sink transaction while the sink lags."));
+  rows.push_back(row<&S::pipeline, &P::batch_delay>("pipeline.batch_delay", duration(0, hour),
+                                                    "How long a sink waits for a batch to fill."));
+  rows.push_back(row<&S::store, &StoreSettings::url>(
+      "store.url", {.kind = Kind::url, .minimum = 1},
+      "Database of the reports: sqlite:PATH. A path that begins with data/ is in data_dir.", true));
+}
+
+void add_limits(std::vector<Descriptor>& rows) {
+  using L = LimitSettings;
+  rows.push_back(row<&S::limits, &L::connections>("limits.connections", integer(1, 10'000'000),
+                                                  "Open connections; more are refused."));
+  rows.push_back(row<&S::limits, &L::request_head>(
+      "limits.request_head", bytes(kib, mib), "Request line and headers; more is answered 431."));
+  rows.push_back(row<&S::limits, &L::body>("limits.body", bytes(kib, 256 * mib),
+                                           "Request body as sent; more is answered 413."));
+  rows.push_back(row<&S::limits, &L::inflated_body>(
+      "limits.inflated_body", bytes(kib, 256 * mib),
+      "Request body after gunzip, at least limits.body; more is answered 413."));
+  rows.push_back(row<&S::limits, &L::header_timeout>("limits.header_timeout", duration(ms, hour),
+                                                     "Time for a request's head; then 408."));
+  rows.push_back(row<&S::limits, &L::body_timeout>("limits.body_timeout", duration(ms, hour),
+                                                   "Time for a request's body; then 408."));
+  rows.push_back(
+      row<&S::limits, &L::idle_timeout>("limits.idle_timeout", duration(ms, 24 * hour),
+                                        "A connection without a request is closed after it."));
+  rows.push_back(row<&S::limits, &L::request_deadline>(
+      "limits.request_deadline", duration(ms, hour),
+      "Time for an answer; then 504, outcome unknown, retry."));
+  rows.push_back(row<&S::limits, &L::unacknowledged_connection>(
+      "limits.unacknowledged_connection", bytes(64 * kib, gib),
+      "Unacknowledged bytes of a connection; over it, it is not read."));
+  rows.push_back(row<&S::limits, &L::unacknowledged_total>(
+      "limits.unacknowledged_total", bytes(mib, 64 * gib),
+      "Unacknowledged bytes of all connections; over it, requests are answered 503."));
+}
+
+void add_log(std::vector<Descriptor>& rows) {
+  using L = LogSettings;
+  rows.push_back(row<&S::log, &L::level>("log.level", choice(level_names), "What is logged."));
+  rows.push_back(row<&S::log, &L::format>("log.format", choice(format_names),
+                                          "One line an event: plain text or a JSON object."));
+  rows.push_back(row<&S::log, &L::file>("log.file", {.kind = Kind::text},
+                                        "File to append to; empty is standard error."));
+}
+
+std::vector<Descriptor> make_rows() {
+  std::vector<Descriptor> rows;
+  add_general(rows);
+  add_listeners(rows);
+  add_journal(rows);
+  add_stores(rows);
+  add_limits(rows);
+  add_log(rows);
+  return rows;
+}
+
+}  // namespace
+
+std::span<const Descriptor> descriptors() {
+  static const std::vector<Descriptor> rows = make_rows();
+  return rows;
+}
+
+std::string_view section_of(std::string_view path) {
+  std::size_t dot = path.find('.');
+  return dot == std::string_view::npos ? std::string_view{} : path.substr(0, dot);
+}
+
+std::string_view section_help(std::string_view section) {
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 11> lines{{
+      {"", "Of the whole program."},
+      {"runtime", "Threads, and how the process ends."},
+      {"http", "The listener for clients."},
+      {"admin", "The listener for operators."},
+      {"ingest", "What intake makes of a body."},
+      {"journal", "The durable log that acknowledges."},
+      {"dedupe", "How retries are recognised."},
+      {"pipeline", "From the journal to the sinks."},
+      {"store", "Where reports are queried."},
+      {"limits", "What one client, and all of them, may take."},
+      {"log", "The log; it never holds patient data."},
+  }};
+  auto found =
+      std::ranges::find(lines, section, &std::pair<std::string_view, std::string_view>::first);
+  TW_CHECK(found != lines.end());
+  return found->second;
+}
+
+std::string shown_value(const Descriptor& descriptor, const Settings& settings) {
+  Value value = descriptor.get(settings);
+  if (descriptor.secret) {
+    auto& text = std::get<std::string>(value);
+    text = descriptor.constraint.kind == Kind::url ? mask_url(text) : text.empty() ? "" : "***";
+  }
+  return format_value(descriptor.constraint.kind, value);
+}
+
+}  // namespace trialwire::config

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every setting, typed, with its default. What a setting means, its unit and its range are in the
+// table of schema.cpp, from which the loader, the reference page and `config print` are made.
+// A plain value: made once at start, then only read.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace trialwire::config {
+
+enum class Role : std::uint8_t { gateway, processor, api };
+enum class UnknownFields : std::uint8_t { keep, refuse };
+enum class JournalSync : std::uint8_t { always, none };
+enum class JournalIo : std::uint8_t { automatic, direct, buffered };
+enum class LogLevel : std::uint8_t { trace, debug, info, warn, error, off };
+enum class LogFormat : std::uint8_t { plain, json };
+
+using Duration = std::chrono::nanoseconds;
+using namespace std::chrono_literals;
+
+struct RuntimeSettings {
+  std::uint32_t shards = 0;  // 0: CPUs of the affinity mask within the cgroup's quota
+  std::uint32_t workers = 4;
+  std::uint64_t worker_queue = 10'240;
+  Duration drain = 5500ms;
+};
+
+struct HttpSettings {
+  std::string listen = "127.0.0.1:8080";
+};
+
+struct AdminSettings {
+  std::string listen = "127.0.0.1:6060";
+  double disk_room_min = 1;  // percent
+};
+
+struct IngestSettings {
+  UnknownFields unknown_fields = UnknownFields::keep;
+};
+
+struct JournalSettings {
+  JournalSync sync = JournalSync::always;
+  JournalIo io = JournalIo::automatic;
+  std::uint64_t segment_bytes = 128ULL << 20;
+  std::uint64_t max_bytes = 16ULL << 30;
+  Duration retention = 24h;
+  std::uint64_t batch_bytes = 4ULL << 20;
+  std::uint64_t recent_bytes = 16ULL << 20;
+  std::uint64_t commit_bytes = 64ULL << 10;
+  Duration commit_interval = 500us;
+  Duration silence = 50ms;
+  std::uint64_t scrub_bytes_per_second = 8ULL << 20;
+};
+
+struct DedupeSettings {
+  Duration window = 24h;
+  std::uint64_t memory = 64ULL << 20;
+};
+
+struct PipelineSettings {
+  std::uint64_t batch_records = 512;
+  std::uint64_t batch_records_lagging = 16'384;
+  Duration batch_delay = 500ms;
+};
+
+struct StoreSettings {
+  std::string url = "sqlite:data/trialwire.db";
+};
+
+struct LimitSettings {
+  std::uint64_t connections = 100'000;
+  std::uint64_t request_head = 16ULL << 10;
+  std::uint64_t body = 1ULL << 20;
+  std::uint64_t inflated_body = 8ULL << 20;
+  Duration header_timeout = 10s;
+  Duration body_timeout = 30s;
+  Duration idle_timeout = 60s;
+  Duration request_deadline = 5s;
+  std::uint64_t unacknowledged_connection = 1ULL << 20;
+  std::uint64_t unacknowledged_total = 64ULL << 20;
+};
+
+struct LogSettings {
+  LogLevel level = LogLevel::info;
+  LogFormat format = LogFormat::plain;
+  std::string file;
+};
+
+struct Settings {
+  std::string data_dir = "./data";
+  std::vector<Role> roles{Role::gateway, Role::processor, Role::api};
+  bool allow_insecure = false;
+  bool allow_unsafe = false;
+  RuntimeSettings runtime;
+  HttpSettings http;
+  AdminSettings admin;
+  IngestSettings ingest;
+  JournalSettings journal;
+  DedupeSettings dedupe;
+  PipelineSettings pipeline;
+  StoreSettings store;
+  LimitSettings limits;
+  LogSettings log;
+};
+
+}  // namespace trialwire::config
