@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// The subcommands, one file each. `add_…` declares it; when it was chosen, parsing the command line
+// runs it, and it sets `exit_code` (exit_code.hpp).
+#pragma once
+#include <CLI/CLI.hpp>
+
+namespace trialwire {
+
+void add_serve_command(CLI::App& app, int& exit_code);
+void add_journal_command(CLI::App& app, int& exit_code);
+void add_config_command(CLI::App& app, int& exit_code);
+void add_version_command(CLI::App& app, int& exit_code);
+
+}  // namespace trialwire
