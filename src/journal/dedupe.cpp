@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/dedupe.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/check.hpp"
+
+namespace trialwire::journal {
+namespace {
+
+// Beyond this the committer waits for the background thread; in halves of a generation.
+constexpr std::size_t room_halves = 3;
+
+std::int64_t to_ms(std::chrono::nanoseconds time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
+}
+
+}  // namespace
+
+DedupeIndex::Sizes DedupeIndex::sizes_for(const DedupeOptions& options) {
+  Sizes sizes;
+  sizes.generation = options.generation;
+  if (sizes.generation == 0) {
+    sizes.generation = std::clamp<std::size_t>(std::bit_floor(options.bytes / 512), 256, 1 << 17);
+  }
+  // One and a half generations of entries, two hash indexes, a merge's buffers and, for each
+  // identity of the rest, 12 bits of tag and 4 bytes a block of 102 in a run.
+  const std::size_t hot = sizes.generation * (sizeof(DedupeEntry) * 3 / 2 + 2 * 8);
+  const std::size_t buffers = std::min<std::size_t>(options.bytes / 16, 3 << 20);
+  const std::size_t fixed = std::min(hot + buffers, options.bytes * 3 / 4);
+  sizes.tag_bytes = (options.bytes - fixed) / 100 * 97;
+  return sizes;
+}
+
+DedupeIndex::DedupeIndex(const DedupeOptions& options, Sizes sizes, FileLayer& files,
+                         telemetry::Registry& metrics)
+    : options_(options),
+      generation_(sizes.generation),
+      window_ms_(to_ms(options.window)),
+      files_(files),
+      tags_(options.window.count() == 0 ? 0 : sizes.tag_bytes),
+      active_(std::make_unique<HotTable>(sizes.generation)),
+      sealed_(std::make_unique<HotTable>(sizes.generation)),
+      disk_lookups_(metrics.counter("trialwire_dedupe_disk_lookups_total",
+                                    "Look-ups in files of the identity index.")),
+      lost_(metrics.counter("trialwire_dedupe_lost_sequences_total",
+                            "Sequences whose identities could not be restored at start.")),
+      indexed_(metrics.gauge("trialwire_dedupe_identities",
+                             "Identities in the index, up to its capacity.")),
+      capacity_(metrics.gauge("trialwire_dedupe_capacity",
+                              "Identities that the index can hold.")),
+      keeper_(files,
+              RunKeeperOptions{.directory = options.directory,
+                               .journal = options.journal,
+                               .direct = options.direct,
+                               .generation = sizes.generation,
+                               .fan_in = options.fan_in,
+                               .capacity = tags_.capacity(),
+                               .window_ms = window_ms_,
+                               .retry = options.retry},
+              metrics) {
+  capacity_.set(static_cast<double>(tags_.capacity()));
+}
+
+DedupeIndex::~DedupeIndex() { stop(); }
+
+Result<std::unique_ptr<DedupeIndex>> DedupeIndex::open(const DedupeOptions& options,
+                                                       FileLayer& files,
+                                                       telemetry::Registry& metrics,
+                                                       JournalExtent extent,
+                                                       const Replay& replay) {
+  std::unique_ptr<DedupeIndex> index(
+      new DedupeIndex(options, sizes_for(options), files, metrics));
+  if (options.window.count() > 0) {
+    if (auto loaded = index->load(extent, replay); !loaded) {
+      return std::unexpected(loaded.error());
+    }
+  } else {
+    index->needed_from_ = extent.next_sequence;
+  }
+  index->refresh();
+  return index;
+}
+
+void DedupeIndex::start() {
+  if (window_ms_ > 0) keeper_.start();
+}
+void DedupeIndex::stop() { keeper_.stop(); }
+
+void DedupeIndex::refresh() {
+  const std::uint64_t version = keeper_.version();
+  if (version == version_) return;
+  version_ = version;
+  auto view = keeper_.view();
+  runs_ = std::move(view.runs);
+  if (spilling_ && !view.spilling) {
+    // In the same view as the run that has taken its place: an identity is never in neither.
+    sealed_->clear();
+    spilling_ = false;
+    needed_from_ = active_first_;
+  }
+}
+
+Result<void> DedupeIndex::begin_batch() {
+  refresh();
+  if (active_->size() * 2 < generation_ * room_halves || !spilling_) return {};
+  keeper_.wait_spilled();
+  const auto failure = keeper_.view().failure;
+  refresh();
+  if (!spilling_) return {};
+  return fail(failure.value_or(ErrorCode::unavailable), "the identity index cannot be written");
+}
+
+Result<const DedupeEntry*> DedupeIndex::find(const Hash128& identity) {
+  if (!tags_.maybe_contains(identity)) return nullptr;
+  if (const DedupeEntry* entry = active_->find(identity)) return entry;
+  if (spilling_) {
+    if (const DedupeEntry* entry = sealed_->find(identity)) return entry;
+  }
+  for (const auto& run : *runs_) {
+    disk_lookups_.add();
+    auto entry = run->find(identity);
+    if (!entry) return std::unexpected(entry.error());
+    if (*entry) {
+      found_ = **entry;
+      return &found_;
+    }
+  }
+  return nullptr;
+}
+
+Result<DedupeIndex::Answer> DedupeIndex::admit(const DedupeEntry& candidate) {
+  if (window_ms_ <= 0 || !has_identity(candidate.identity)) return Answer{};
+  auto known = find(candidate.identity);
+  if (!known) return std::unexpected(known.error());
+  if (*known != nullptr && candidate.received_ms() - (*known)->received_ms() <= window_ms_) {
+    const bool same = (*known)->content_hash == candidate.content_hash;
+    return Answer{same ? Verdict::duplicate : Verdict::conflict, **known};
+  }
+  join(candidate);
+  return Answer{};
+}
+
+void DedupeIndex::join(const DedupeEntry& entry) {
+  tags_.insert(entry.identity);
+  active_->insert(entry);
+  ++joined_;
+}
+
+void DedupeIndex::durable(std::uint64_t next_sequence) {
+  if (window_ms_ <= 0) {
+    needed_from_ = next_sequence;
+    return;
+  }
+  indexed_.set(static_cast<double>(std::min(joined_, tags_.capacity())));
+  if (active_->size() < generation_) return;
+  refresh();
+  if (spilling_) return;
+  std::swap(active_, sealed_);
+  spilling_ = true;
+  const SequenceRange range{active_first_, next_sequence - 1};
+  active_first_ = next_sequence;
+  keeper_.spill(*sealed_, range);
+}
+
+}  // namespace trialwire::journal
