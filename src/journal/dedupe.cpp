@@ -48,8 +48,7 @@ DedupeIndex::DedupeIndex(const DedupeOptions& options, Sizes sizes, FileLayer& f
                             "Sequences whose identities could not be restored at start.")),
       indexed_(metrics.gauge("trialwire_dedupe_identities",
                              "Identities in the index, up to its capacity.")),
-      capacity_(metrics.gauge("trialwire_dedupe_capacity",
-                              "Identities that the index can hold.")),
+      capacity_(metrics.gauge("trialwire_dedupe_capacity", "Identities that the index can hold.")),
       keeper_(files,
               RunKeeperOptions{.directory = options.directory,
                                .journal = options.journal,
@@ -63,15 +62,15 @@ DedupeIndex::DedupeIndex(const DedupeOptions& options, Sizes sizes, FileLayer& f
   capacity_.set(static_cast<double>(tags_.capacity()));
 }
 
-DedupeIndex::~DedupeIndex() { stop(); }
+DedupeIndex::~DedupeIndex() {
+  stop();
+}
 
 Result<std::unique_ptr<DedupeIndex>> DedupeIndex::open(const DedupeOptions& options,
                                                        FileLayer& files,
                                                        telemetry::Registry& metrics,
-                                                       JournalExtent extent,
-                                                       const Replay& replay) {
-  std::unique_ptr<DedupeIndex> index(
-      new DedupeIndex(options, sizes_for(options), files, metrics));
+                                                       JournalExtent extent, const Replay& replay) {
+  std::unique_ptr<DedupeIndex> index(new DedupeIndex(options, sizes_for(options), files, metrics));
   if (options.window.count() > 0) {
     if (auto loaded = index->load(extent, replay); !loaded) {
       return std::unexpected(loaded.error());
@@ -86,7 +85,9 @@ Result<std::unique_ptr<DedupeIndex>> DedupeIndex::open(const DedupeOptions& opti
 void DedupeIndex::start() {
   if (window_ms_ > 0) keeper_.start();
 }
-void DedupeIndex::stop() { keeper_.stop(); }
+void DedupeIndex::stop() {
+  keeper_.stop();
+}
 
 void DedupeIndex::refresh() {
   const std::uint64_t version = keeper_.version();

@@ -12,10 +12,10 @@
 //   hot table      the batch being built and the newest identities, exact, in memory
 //   run files      the rest, sorted, on disk; newest first, one read of 4 KiB each
 //
-// Used by the committer's thread, which joins new identities before their batch is durable and calls
-// `durable` after it is: only then may they reach a run file. Crash: the run files plus the journal's
-// records after the last run are all that is needed; `open` reads both. Warm, nothing here allocates
-// per record.
+// Used by the committer's thread, which joins new identities before their batch is durable and
+// calls `durable` after it is: only then may they reach a run file. Crash: the run files plus the
+// journal's records after the last run are all that is needed; `open` reads both. Warm, nothing
+// here allocates per record.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -34,10 +34,10 @@ namespace trialwire::journal {
 struct DedupeOptions {
   std::filesystem::path directory;
   Uuid journal;
-  bool direct = false;                           // the directory takes direct writes
-  std::size_t bytes = 64 << 20;                  // memory of all tables
+  bool direct = false;                                       // the directory takes direct writes
+  std::size_t bytes = 64 << 20;                              // memory of all tables
   std::chrono::nanoseconds window = std::chrono::hours(24);  // 0: off
-  std::size_t generation = 0;                    // identities a run; 0: by memory
+  std::size_t generation = 0;                                // identities a run; 0: by memory
   std::size_t fan_in = 8;
   std::chrono::milliseconds retry{1000};
 };
@@ -123,7 +123,7 @@ class DedupeIndex {
   std::unique_ptr<HotTable> active_;
   std::unique_ptr<HotTable> sealed_;  // being written out while `spilling_`
   bool spilling_ = false;
-  std::uint64_t active_first_ = 1;    // sequence that the active generation begins with
+  std::uint64_t active_first_ = 1;  // sequence that the active generation begins with
   std::uint64_t needed_from_ = 1;
   DedupeEntry found_;
   std::shared_ptr<const RunSet> runs_;

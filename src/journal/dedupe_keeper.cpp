@@ -9,7 +9,7 @@
 namespace trialwire::journal {
 namespace {
 
-constexpr std::size_t merge_inputs_max = 16;      // bounds the memory of a merge
+constexpr std::size_t merge_inputs_max = 16;       // bounds the memory of a merge
 constexpr std::size_t merge_check_entries = 4096;  // between looks at what waits
 
 void log_failure(std::string_view what, const Error& error) {
@@ -18,8 +18,7 @@ void log_failure(std::string_view what, const Error& error) {
 }
 
 bool run_less(const DedupeEntry& a, const DedupeEntry& b) noexcept {
-  return a.identity == b.identity ? a.sequence > b.sequence
-                                  : identity_less(a.identity, b.identity);
+  return a.identity == b.identity ? a.sequence > b.sequence : identity_less(a.identity, b.identity);
 }
 
 }  // namespace
@@ -48,8 +47,8 @@ RunKeeper::RunKeeper(FileLayer& files, RunKeeperOptions options, telemetry::Regi
     : files_(files),
       options_(std::move(options)),
       run_count_(metrics.gauge("trialwire_dedupe_runs", "Files of the identity index.")),
-      run_bytes_(metrics.gauge("trialwire_dedupe_run_bytes",
-                               "Bytes of the identity index on disk.")),
+      run_bytes_(
+          metrics.gauge("trialwire_dedupe_run_bytes", "Bytes of the identity index on disk.")),
       written_bytes_(metrics.counter("trialwire_dedupe_written_bytes_total",
                                      "Bytes written to files of the identity index.")),
       merges_(metrics.counter("trialwire_dedupe_merges_total",
@@ -57,7 +56,9 @@ RunKeeper::RunKeeper(FileLayer& files, RunKeeperOptions options, telemetry::Regi
       failures_(metrics.counter("trialwire_dedupe_failures_total",
                                 "Failed writes and merges of the identity index.")) {}
 
-RunKeeper::~RunKeeper() { stop(); }
+RunKeeper::~RunKeeper() {
+  stop();
+}
 
 void RunKeeper::start() {
   TW_CHECK(!thread_.joinable());

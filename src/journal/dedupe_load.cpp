@@ -46,9 +46,9 @@ Result<std::vector<FoundRun>> list_runs(FileLayer& files, const std::filesystem:
   for (FoundRun& run : found) {
     const bool beyond = run.range.last >= next_sequence;
     if (beyond) {
-      telemetry::log(LogLevel::warn, "journal", "identity index is ahead of the journal: dropped",
-                     {{"file", std::string_view(run.path.native())},
-                      {"next_sequence", next_sequence}});
+      telemetry::log(
+          LogLevel::warn, "journal", "identity index is ahead of the journal: dropped",
+          {{"file", std::string_view(run.path.native())}, {"next_sequence", next_sequence}});
     }
     if (beyond || run.range.empty() ||
         (!kept.empty() && kept.back().range.last >= run.range.first)) {
@@ -67,7 +67,8 @@ void log_damage(const Error& error) {
 
 /// A journal's file that is of another one: that is a mix-up of directories, not damage.
 bool is_foreign(const Error& error) {
-  return error.code == ErrorCode::corrupt && error.text.find("belongs to journal") != error.text.npos;
+  return error.code == ErrorCode::corrupt &&
+         error.text.find("belongs to journal") != error.text.npos;
 }
 
 }  // namespace
@@ -120,8 +121,7 @@ Result<bool> DedupeIndex::load_run(RunReader& reader) {
   return true;
 }
 
-Result<void> DedupeIndex::rebuild(SequenceRange range, JournalExtent extent,
-                                  const Replay& replay) {
+Result<void> DedupeIndex::rebuild(SequenceRange range, JournalExtent extent, const Replay& replay) {
   if (range.empty()) return {};
   if (range.first < extent.first_sequence) {
     const std::uint64_t last = std::min(range.last, extent.first_sequence - 1);

@@ -81,9 +81,8 @@ std::uint32_t fence_of(const Hash128& identity) noexcept {
 
 std::unexpected<Error> damaged(const std::filesystem::path& path, std::uint64_t offset,
                                std::string_view what) {
-  return fail(ErrorCode::corrupt,
-              fmt::format("{}: offset {}: {} of the identity index is damaged", path.string(),
-                          offset, what));
+  return fail(ErrorCode::corrupt, fmt::format("{}: offset {}: {} of the identity index is damaged",
+                                              path.string(), offset, what));
 }
 
 }  // namespace
@@ -163,9 +162,9 @@ Result<RunReader> RunReader::open(FileLayer& files, const std::filesystem::path&
   }
   if (!parse_head(run.block_->bytes, run.head_)) return damaged(path, 0, "the head");
   if (run.head_.journal != journal) {
-    return fail(ErrorCode::corrupt, fmt::format("{}: belongs to journal {}, not to {}",
-                                                path.string(), run.head_.journal.text(),
-                                                journal.text()));
+    return fail(ErrorCode::corrupt,
+                fmt::format("{}: belongs to journal {}, not to {}", path.string(),
+                            run.head_.journal.text(), journal.text()));
   }
   if (run.head_.blocks > *size / block_bytes || (run.head_.blocks + 1) * block_bytes != *size) {
     return damaged(path, 0, "the size");
@@ -196,7 +195,9 @@ Result<std::span<const DedupeEntry>> RunReader::next_block() {
 
 // ---- writing ------------------------------------------------------------------------------------
 
-void RunWriter::Free::operator()(std::byte* memory) const noexcept { std::free(memory); }
+void RunWriter::Free::operator()(std::byte* memory) const noexcept {
+  std::free(memory);
+}
 
 Result<RunWriter> RunWriter::create(FileLayer& files, const std::filesystem::path& directory,
                                     const RunHead& head, bool direct) {
@@ -205,10 +206,13 @@ Result<RunWriter> RunWriter::create(FileLayer& files, const std::filesystem::pat
   writer.directory_ = directory;
   writer.temporary_ = directory / (run_name(head.range) + ".tmp");
   auto file = files.open(writer.temporary_, OpenMode::create_new, direct);
+  if (!file && files.remove(writer.temporary_)) {  // left over from a failed attempt
+    file = files.open(writer.temporary_, OpenMode::create_new, direct);
+  }
   if (!file) return std::unexpected(file.error());
   writer.file_ = std::move(*file);
-  writer.chunk_.reset(static_cast<std::byte*>(
-      std::aligned_alloc(block_bytes, run_chunk_blocks * block_bytes)));
+  writer.chunk_.reset(
+      static_cast<std::byte*>(std::aligned_alloc(block_bytes, run_chunk_blocks * block_bytes)));
   TW_CHECK(writer.chunk_ != nullptr);
   writer.head_ = head;
   writer.head_.entries = 0;

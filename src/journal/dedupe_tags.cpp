@@ -10,8 +10,7 @@
 
 namespace trialwire::journal {
 
-TagTable::TagTable(std::size_t bytes)
-    : lines_(std::max<std::size_t>(bytes / sizeof(Line), 64)) {
+TagTable::TagTable(std::size_t bytes) : lines_(std::max<std::size_t>(bytes / sizeof(Line), 64)) {
   void* memory = ::mmap(nullptr, lines_ * sizeof(Line), PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   TW_CHECK(memory != MAP_FAILED);
@@ -20,7 +19,9 @@ TagTable::TagTable(std::size_t bytes)
   table_ = static_cast<Line*>(memory);
 }
 
-TagTable::~TagTable() { ::munmap(table_, lines_ * sizeof(Line)); }
+TagTable::~TagTable() {
+  ::munmap(table_, lines_ * sizeof(Line));
+}
 
 bool TagTable::maybe_contains(const Hash128& identity) const noexcept {
   const Line& line = table_[line_of(identity)];

@@ -38,9 +38,9 @@ class TagTable {
  private:
   static constexpr unsigned tags_per_line = 42;
   struct alignas(64) Line {
-    std::uint8_t low[tags_per_line];            // low eight bits of each tag
-    std::uint8_t high[tags_per_line / 2];       // high four bits, two tags a byte
-    std::uint8_t next;                          // slot that is overwritten next
+    std::uint8_t low[tags_per_line];       // low eight bits of each tag
+    std::uint8_t high[tags_per_line / 2];  // high four bits, two tags a byte
+    std::uint8_t next;                     // slot that is overwritten next
   };
   static_assert(sizeof(Line) == 64);
 
