@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Carries one journal to one sink: reads from where the sink says that it is durable, collects
+// batches, delivers, tells the journal how far it came, and does so again until it is stopped.
+//
+// Thread: its own, which alone uses the sink after `start`. It never blocks intake: what is not
+// delivered waits in the journal, whose segments its cursor holds back.
+// Bounds: one delivery has at most `batch_records_max` records and `batch_bytes_max` bytes, but for
+// one submission (an all-or-none request), which is never split.
+// Failure: a delivery that fails is repeated with backoff for as long as it takes, whatever the
+// error; so is a sink that cannot be reached at start. Only a cursor that the journal refuses
+// (beyond its tail, or before what is left of it) makes `start` fail.
+// Durable when: the journal's cursor moves only after Sink::deliver returned without error.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "base/error.hpp"
+#include "journal/journal.hpp"
+#include "pipeline/sink.hpp"
+#include "resilience/backoff.hpp"
+
+namespace trialwire::pipeline {
+
+struct LaneOptions {
+  unsigned lane = 0;                                 // of this sink, from 0
+  std::size_t batch_records = 512;                   // deliver when so many wait …
+  std::chrono::milliseconds batch_delay{500};        // … or the oldest has waited so long
+  std::size_t batch_records_max = 16'384;            // of one delivery, when it lags
+  std::size_t batch_bytes_max = 8 << 20;             // likewise
+  std::chrono::milliseconds delivery_interval{100};  // from one delivery's start to the next's
+                                                     // unless a largest one waits: fewer syncs
+  resilience::BackoffOptions backoff;
+  bool background = true;                     // lowest processor and disk priority for the thread
+  std::function<std::int64_t()> unix_now_ns;  // empty: the system clock
+};
+
+class Lane {
+ public:
+  Lane(LaneOptions options, journal::Journal& journal, std::unique_ptr<Sink> sink,
+       telemetry::Registry& metrics);
+  ~Lane();
+  Lane(const Lane&) = delete;
+  Lane& operator=(const Lane&) = delete;
+
+  /// Holds the journal's segments, asks the sink for its cursor and starts the thread. Errors:
+  /// corrupt or not_found, when the journal refuses that cursor; the text names both. A sink that
+  /// does not answer is no error: the thread goes on asking.
+  Result<void> start();
+
+  /// Ends after the delivery in flight; what was collected gets one attempt. Idempotent.
+  void stop();
+
+  /// Everything before it is durable in the sink; 0 until the sink has said where it is.
+  std::uint64_t next_sequence() const noexcept;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace trialwire::pipeline

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pipeline/lane_metrics.hpp"
+
+namespace trialwire::pipeline {
+namespace {
+
+telemetry::Labels labels_of(std::string_view sink, unsigned lane) {
+  return {{"sink", std::string(sink)}, {"lane", std::to_string(lane)}};
+}
+
+}  // namespace
+
+LaneMetrics::LaneMetrics(telemetry::Registry& registry, std::string_view sink, unsigned lane)
+    : lag_records(registry.gauge("trialwire_sink_lag_records",
+                                 "Durable journal records that the sink does not have yet.",
+                                 labels_of(sink, lane))),
+      lag_seconds(registry.gauge("trialwire_sink_lag_seconds",
+                                 "Age of the oldest record that the sink does not have yet.",
+                                 labels_of(sink, lane))),
+      running(registry.gauge("trialwire_sink_running",
+                             "1 while deliveries succeed, 0 while they are retried.",
+                             labels_of(sink, lane))),
+      delivered(registry.counter("trialwire_sink_delivered_records_total",
+                                 "Records durable in the sink.", labels_of(sink, lane))),
+      retries(registry.counter("trialwire_sink_retries_total",
+                               "Attempts that failed and were or will be repeated.",
+                               labels_of(sink, lane))),
+      batch_records(registry.histogram("trialwire_sink_batch_records", "Records of one delivery.",
+                                       telemetry::size_buckets(), labels_of(sink, lane))),
+      deliver_seconds(registry.histogram(
+          "trialwire_sink_deliver_seconds", "Duration of one successful delivery.",
+          telemetry::latency_seconds_buckets(), labels_of(sink, lane))),
+      registry_(registry),
+      labels_(labels_of(sink, lane)) {}
+
+void LaneMetrics::failed(ErrorCode code) {
+  telemetry::Counter*& counter = errors_[static_cast<std::size_t>(code)];
+  if (counter == nullptr) {
+    telemetry::Labels labels = labels_;
+    labels.emplace_back("code", std::string(traits(code).label));
+    counter = &registry_.counter("trialwire_sink_errors_total", "Failed attempts by error.",
+                                 std::move(labels));
+  }
+  counter->add();
+  retries.add();
+}
+
+}  // namespace trialwire::pipeline

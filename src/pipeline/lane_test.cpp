@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pipeline/lane.hpp"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "pipeline/record_batch.hpp"
+#include "telemetry/metrics.hpp"
+
+namespace trialwire::pipeline {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds patience{20'000};  // a failing test's end, not a wait
+
+/// A journal in memory: batches are appended by the test, readers wait for them.
+class FakeJournal final : public journal::Journal {
+ public:
+  FakeJournal() { cursor_.journal = Uuid::random(); }
+
+  /// One journal batch: a record a byte string, all of `submission` when it is not zero.
+  void append(std::vector<std::string> bodies, Uuid submission = {}) {
+    std::lock_guard lock(mutex_);
+    auto& batch = batches_.emplace_back();
+    for (std::string& body : bodies) {
+      journal::Record record;
+      record.sequence = cursor_.next_sequence++;
+      record.attributes.received_ns = static_cast<std::int64_t>(record.sequence) * 1'000'000'000;
+      record.attributes.submission = submission;
+      record.bytes = as_bytes(texts_.emplace_back(std::move(body)));
+      batch.push_back(record);
+    }
+    grown_.notify_all();
+  }
+  void forget_before(std::uint64_t sequence) { begin_ = sequence; }
+  void fail_reads(unsigned times) { failing_reads_ = times; }
+
+  ShardPort add_shard(std::function<void()>) override { return {}; }
+  void start(std::function<void(const Error&)>) override {}
+  void stop() override {}
+  Result<std::unique_ptr<journal::Reader>> read(const journal::Cursor& from) override;
+  journal::Cursor begin() const override { return {cursor_.journal, begin_}; }
+  journal::Cursor end() const override {
+    std::lock_guard lock(mutex_);
+    return cursor_;
+  }
+  void set_cursor(std::string_view consumer, const journal::Cursor& durable) override {
+    std::lock_guard lock(mutex_);
+    cursors_[std::string(consumer)].push_back(durable.next_sequence);
+  }
+  journal::Status status() const override { return {}; }
+
+  std::vector<std::uint64_t> cursors_of(const std::string& consumer) {
+    std::lock_guard lock(mutex_);
+    return cursors_[consumer];
+  }
+
+ private:
+  friend class FakeReader;
+  mutable std::mutex mutex_;
+  std::condition_variable_any grown_;
+  std::deque<std::string> texts_;
+  std::vector<std::vector<journal::Record>> batches_;
+  std::map<std::string, std::vector<std::uint64_t>> cursors_;
+  journal::Cursor cursor_;  // end
+  std::uint64_t begin_ = 1;
+  std::atomic<unsigned> failing_reads_ = 0;
+};
+
+class FakeReader final : public journal::Reader {
+ public:
+  FakeReader(FakeJournal& journal, journal::Cursor from) : journal_(journal), at_(from) {}
+
+  Result<journal::Batch*> next(milliseconds wait, std::stop_token stop) override {
+    if (journal_.failing_reads_ > 0) {
+      --journal_.failing_reads_;
+      return fail(ErrorCode::io, "segment 3, offset 4096: cannot be read");
+    }
+    std::unique_lock lock(journal_.mutex_);
+    journal_.grown_.wait_for(
+        lock, stop, wait, [this] { return at_.next_sequence != journal_.cursor_.next_sequence; });
+    batch_.records.clear();
+    for (const auto& records : journal_.batches_) {
+      if (records.empty() || records.back().sequence < at_.next_sequence) continue;
+      for (const journal::Record& record : records) {
+        if (record.sequence >= at_.next_sequence) batch_.records.push_back(record);
+      }
+      at_.next_sequence = records.back().sequence + 1;
+      break;
+    }
+    return &batch_;
+  }
+  journal::Cursor position() const override { return at_; }
+  Result<void> seek(const journal::Cursor& cursor) override {
+    at_ = cursor;
+    return {};
+  }
+
+ private:
+  FakeJournal& journal_;
+  journal::Cursor at_;
+  journal::Batch batch_;
+};
+
+Result<std::unique_ptr<journal::Reader>> FakeJournal::read(const journal::Cursor& from) {
+  if (from.next_sequence > end().next_sequence) {
+    return fail(ErrorCode::corrupt, fmt::format("cursor {} is beyond the tail {}",
+                                                from.next_sequence, end().next_sequence));
+  }
+  return std::make_unique<FakeReader>(*this, from);
+}
+
+/// What happened in a sink that the lane owns; lives in the test.
+class SinkLog {
+ public:
+  struct Delivery {
+    std::vector<std::string> bodies;
+    std::uint64_t next_sequence = 0;
+  };
+
+  void wait_for(const std::function<bool(const SinkLog&)>& reached) {
+    std::unique_lock lock(mutex);
+    ASSERT_TRUE(changed.wait_for(lock, patience, [&] { return reached(*this); }));
+  }
+  std::size_t records() const {
+    std::size_t count = 0;
+    for (const Delivery& delivery : deliveries) count += delivery.bodies.size();
+    return count;
+  }
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<Delivery> deliveries;
+  std::uint64_t cursor = 1;
+  unsigned failing_deliveries = 0;
+  unsigned failing_cursors = 0;
+  ErrorCode failure = ErrorCode::unavailable;
+  unsigned attempts = 0;
+  unsigned resets = 0;
+  bool hold = false;  // deliveries wait while it is set
+};
+
+class FakeSink final : public Sink {
+ public:
+  explicit FakeSink(SinkLog& log) : log_(log) {}
+  std::string_view name() const noexcept override { return "fake"; }
+  Result<journal::Cursor> durable_cursor(const Uuid& journal) override {
+    std::lock_guard lock(log_.mutex);
+    if (log_.failing_cursors > 0) {
+      --log_.failing_cursors;
+      return fail(ErrorCode::unavailable, "no connection");
+    }
+    return journal::Cursor{journal, log_.cursor};
+  }
+  Result<void> deliver(std::span<const journal::Record> records,
+                       const journal::Cursor& cursor) override {
+    std::unique_lock lock(log_.mutex);
+    ++log_.attempts;
+    log_.changed.notify_all();
+    log_.changed.wait(lock, [this] { return !log_.hold; });
+    if (log_.failing_deliveries > 0) {
+      --log_.failing_deliveries;
+      return fail(log_.failure, "cannot");
+    }
+    SinkLog::Delivery& delivery = log_.deliveries.emplace_back();
+    for (const auto& record : records) delivery.bodies.emplace_back(as_text(record.bytes));
+    delivery.next_sequence = log_.cursor = cursor.next_sequence;
+    log_.changed.notify_all();
+    return {};
+  }
+  void reset() noexcept override {
+    std::lock_guard lock(log_.mutex);
+    ++log_.resets;
+  }
+
+ private:
+  SinkLog& log_;
+};
+
+class LaneTest : public testing::Test {
+ protected:
+  LaneTest() {
+    options.batch_delay = milliseconds(5);
+    options.delivery_interval = milliseconds(1);
+    options.backoff = {milliseconds(1), milliseconds(2)};
+    options.background = false;
+  }
+  std::unique_ptr<Lane> make_lane() {
+    return std::make_unique<Lane>(options, journal, std::make_unique<FakeSink>(log), metrics);
+  }
+  bool metrics_have(std::string_view line) { return metrics.text().contains(line); }
+
+  telemetry::Registry metrics;
+  FakeJournal journal;
+  SinkLog log;
+  LaneOptions options;
+};
+
+TEST_F(LaneTest, delivers_in_order_and_moves_the_cursor_after_success) {
+  journal.append({"a", "b"});
+  journal.append({"c"});
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 3; });
+  journal.append({"d"});
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 4; });
+  lane->stop();
+  std::vector<std::string> all;
+  for (auto& delivery : log.deliveries) {
+    all.insert(all.end(), delivery.bodies.begin(), delivery.bodies.end());
+  }
+  EXPECT_EQ(all, (std::vector<std::string>{"a", "b", "c", "d"}));
+  EXPECT_EQ(journal.cursors_of("fake/0").back(), 5U);
+  EXPECT_EQ(lane->next_sequence(), 5U);
+  EXPECT_TRUE(metrics_have(R"(trialwire_sink_delivered_records_total{lane="0",sink="fake"} 4)") ||
+              metrics_have(R"(trialwire_sink_delivered_records_total{sink="fake",lane="0"} 4)"));
+}
+
+TEST_F(LaneTest, holds_the_journal_from_its_beginning_before_the_sink_has_answered) {
+  log.failing_cursors = 1'000'000;
+  journal.append({"a"});
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  EXPECT_EQ(journal.cursors_of("fake/0"), (std::vector<std::uint64_t>{1}));
+  lane->stop();
+  EXPECT_EQ(journal.cursors_of("fake/0"), (std::vector<std::uint64_t>{1}));
+  EXPECT_EQ(lane->next_sequence(), 0U);
+}
+
+TEST_F(LaneTest, a_sink_that_cannot_be_reached_at_start_is_asked_until_it_answers) {
+  log.failing_cursors = 5;
+  journal.append({"a", "b"});
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 2; });
+  EXPECT_GE(log.resets, 5U);
+}
+
+TEST_F(LaneTest, begins_where_the_sink_says_that_it_is_durable) {
+  journal.append({"a", "b", "c"});
+  log.cursor = 3;
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 1; });
+  EXPECT_EQ(log.deliveries[0].bodies[0], "c");
+}
+
+TEST_F(LaneTest, a_cursor_that_the_journal_refuses_makes_start_fail_and_is_named) {
+  journal.append({"a"});
+  log.cursor = 900;
+  auto lane = make_lane();
+  auto started = lane->start();
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().code, ErrorCode::corrupt);
+  EXPECT_TRUE(started.error().text.contains("900")) << started.error().text;
+  EXPECT_TRUE(started.error().text.contains("fake/0")) << started.error().text;
+}
+
+TEST_F(LaneTest, a_new_sink_begins_at_the_oldest_record_that_is_left) {
+  journal.append({"a", "b", "c"});
+  journal.forget_before(3);
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 1; });
+  EXPECT_EQ(log.deliveries[0].bodies[0], "c");
+}
+
+TEST_F(LaneTest, a_failed_delivery_is_repeated_whole_whatever_the_error) {
+  log.failure = ErrorCode::corrupt;  // not retryable in general, but what else can a lane do
+  log.failing_deliveries = 3;
+  journal.append({"a", "b"});
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 2; });
+  lane->stop();
+  EXPECT_EQ(log.resets, 3U);
+  EXPECT_EQ(log.cursor, 3U);
+  EXPECT_TRUE(metrics_have("code=\"corrupt\""));
+  EXPECT_TRUE(metrics_have("trialwire_sink_retries_total"));
+}
+
+TEST_F(LaneTest, a_lagging_lane_delivers_large_batches_up_to_the_limit) {
+  options.batch_records = 2;
+  options.batch_records_max = 10;
+  for (int i = 0; i < 25; ++i) journal.append({"x"});
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 25; });
+  EXPECT_EQ(log.deliveries[0].bodies.size(), 10U);
+  EXPECT_EQ(log.deliveries[1].bodies.size(), 10U);
+  EXPECT_EQ(log.deliveries[2].bodies.size(), 5U);
+}
+
+TEST_F(LaneTest, a_delivery_ends_at_the_byte_limit) {
+  options.batch_bytes_max = 100;
+  for (int i = 0; i < 4; ++i) journal.append({std::string(60, 'x')});
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 4; });
+  EXPECT_EQ(log.deliveries[0].bodies.size(), 2U);
+}
+
+TEST_F(LaneTest, a_submission_is_never_split_even_over_the_limit) {
+  options.batch_records_max = 3;
+  journal.append({"a", "b"});
+  Uuid submission = Uuid::random();
+  journal.append({"s0", "s1", "s2", "s3", "s4"}, submission);
+  journal.append({"c"});
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 8; });
+  for (const auto& delivery : log.deliveries) {
+    auto parts = std::count_if(delivery.bodies.begin(), delivery.bodies.end(),
+                               [](const std::string& body) { return body.starts_with("s"); });
+    EXPECT_TRUE(parts == 0 || parts == 5) << parts;
+  }
+}
+
+TEST_F(LaneTest, neighbouring_submissions_of_one_journal_batch_may_be_delivered_apart) {
+  journal::Record first;
+  first.attributes.submission = Uuid::random();
+  journal::Record second = first;
+  EXPECT_FALSE(ends_between(first, &second));
+  EXPECT_TRUE(ends_between(first, nullptr));
+  second.attributes.submission = Uuid::random();
+  EXPECT_TRUE(ends_between(first, &second));
+  EXPECT_TRUE(ends_between(journal::Record{}, &first));
+}
+
+TEST_F(LaneTest, a_journal_that_cannot_be_read_is_read_again) {
+  journal.append({"a"});
+  journal.fail_reads(2);
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 1; });
+  lane->stop();
+  EXPECT_TRUE(metrics_have("code=\"io\""));
+}
+
+TEST_F(LaneTest, stop_finishes_the_delivery_in_flight) {
+  log.hold = true;
+  journal.append({"a"});
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& sink) { return sink.attempts == 1; });
+  std::thread stopper([&] { lane->stop(); });
+  {
+    std::lock_guard lock(log.mutex);
+    log.hold = false;
+    log.changed.notify_all();
+  }
+  stopper.join();
+  EXPECT_EQ(log.records(), 1U);
+  EXPECT_EQ(journal.cursors_of("fake/0").back(), 2U);
+}
+
+TEST_F(LaneTest, stop_does_not_wait_for_a_sink_that_stays_away) {
+  log.failing_deliveries = 1'000'000'000;
+  options.backoff = {std::chrono::hours(1), std::chrono::hours(1)};
+  journal.append({"a"});
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& sink) { return sink.attempts >= 1; });
+  lane->stop();
+  EXPECT_EQ(journal.cursors_of("fake/0").back(), 1U);
+}
+
+TEST_F(LaneTest, lag_is_shown_while_the_sink_stays_away) {
+  log.failing_deliveries = 1'000'000'000;
+  options.unix_now_ns = [] { return std::int64_t{61'000'000'000}; };
+  journal.append({"a", "b", "c"});
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& sink) { return sink.attempts >= 2; });
+  lane->stop();
+  std::string text = metrics.text();
+  auto value_of = [&](std::string_view family) {
+    std::size_t at = text.find(fmt::format("\n{}{{", family));
+    std::size_t space = text.find("} ", at);
+    return at == std::string::npos ? -1.0 : std::stod(text.substr(space + 2));
+  };
+  EXPECT_EQ(value_of("trialwire_sink_lag_records"), 3.0);
+  EXPECT_EQ(value_of("trialwire_sink_lag_seconds"), 60.0);
+  EXPECT_EQ(value_of("trialwire_sink_running"), 0.0);
+}
+
+}  // namespace
+}  // namespace trialwire::pipeline
