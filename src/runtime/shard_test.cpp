@@ -124,10 +124,10 @@ TEST(Shard, hooks_run_after_posted_and_soon_work_of_the_turn) {
     void run() noexcept override { order->push_back('s'); }
     std::vector<char>* order = nullptr;
   };
-  Shard shard(0);
   std::vector<char> order;
   Soon soon;
   soon.order = &order;
+  Shard shard(0);
   shard.at_turn_end([&] { order.push_back('1'); });
   shard.at_turn_end([&] { order.push_back('2'); });
   shard.start();
@@ -147,8 +147,8 @@ TEST(Shard, soon_work_queued_by_a_hook_runs_without_a_wake_up) {
     void run() noexcept override { done.set(); }
     support::Event done;
   };
-  Shard shard(0);
   Soon soon;
+  Shard shard(0);
   shard.at_turn_end([&, queued = false]() mutable {
     if (!queued) shard.soon(soon);
     queued = true;
