@@ -52,7 +52,8 @@ struct SealedSegment {
   std::uint64_t batches = 0;
   std::uint64_t records = 0;
   std::uint64_t payload_bytes = 0;
-  Sha256 chain_head{};
+  Sha256 chain_head{};  // hash of its last header
+  friend bool operator==(const SealedSegment&, const SealedSegment&) = default;
 };
 
 /// Told on the store's background thread. Set before `start`.

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/inspection.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "journal/chain_walk.hpp"
+#include "journal/seal.hpp"
+
+namespace trialwire::journal {
+namespace {
+
+using std::filesystem::path;
+
+// More threads than processors: each waits for the disk most of the time.
+constexpr unsigned threads_max = 4;
+// The newest segments are read whole whatever was consumed: the two with data, the current one's
+// spare, and one that a crash between pre-writing and its first batch leaves.
+constexpr std::size_t newest_whole = 4;
+
+class Inspector {
+ public:
+  Inspector(const path& directory, FileLayer& files, const InspectOptions& options)
+      : directory_(directory), files_(files), options_(options) {}
+
+  Result<Inspection> run() {
+    auto names = files_.list(directory_);
+    if (!names) return std::unexpected(names.error());
+    found_.listing = classify(std::move(*names));
+    found_.exists = !found_.listing.empty_of_journal();
+    for (const std::string& name : found_.listing.unfinished) {
+      add(RecoveryCase::unfinished_file, name, 0, "left by an interrupted write");
+    }
+    for (const std::string& name : found_.listing.unknown) {
+      add(RecoveryCase::unknown_file, name, 0, "not a file of the journal; left alone");
+    }
+    if (!found_.exists) {
+      add(RecoveryCase::empty_directory, "", 0, "no journal here yet");
+      return std::move(found_);
+    }
+    read_metadata();
+    if (!found_.meta) return std::move(found_);
+    read_seals();
+    scan_segments();
+    ChainWalk(directory_, options_, found_, seals_).run();
+    return std::move(found_);
+  }
+
+ private:
+  void add(RecoveryCase what, std::string_view name, std::uint64_t offset, std::string text) {
+    found_.findings.push_back({what, directory_ / name, offset, std::move(text)});
+  }
+
+  /// A finding from an error that already names its file.
+  void add(RecoveryCase what, std::string_view name, const Error& error) {
+    std::string_view text = error.text;
+    const std::string prefix = (directory_ / name).native() + ": offset 0: ";
+    if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
+    add(what, name, 0, std::string(text));
+  }
+
+  void read_metadata() {
+    if (auto meta = read_meta(files_, directory_)) {
+      found_.meta = *meta;
+      const auto identity = files_.identity(directory_ / meta_name);
+      if (identity && *identity != FileIdentity{} && meta->identity != *identity) {
+        found_.copied = true;
+        add(RecoveryCase::directory_copied, meta_name, 0,
+            "the directory was copied or restored: reports acknowledged elsewhere since then are "
+            "not in it");
+      }
+    } else {
+      add(RecoveryCase::metadata_damaged, meta_name, meta.error());
+      found_.meta = guess_meta();
+    }
+    if (found_.listing.retired) {
+      if (auto retired = read_retired(files_, directory_)) {
+        found_.retired = *retired;
+      } else {
+        add(RecoveryCase::metadata_damaged, retired_name, retired.error());
+      }
+    }
+    if (found_.listing.repairs) {
+      if (auto gaps = read_repairs(files_, directory_)) {
+        found_.gaps = std::move(*gaps);
+      } else {
+        add(RecoveryCase::metadata_damaged, repairs_name, gaps.error());
+      }
+    }
+    if (const auto key = read_identity_key(files_, directory_); !key) {
+      add(RecoveryCase::metadata_damaged, identity_key_name, key.error());
+    }
+    const auto signing = SigningKey::load(files_, directory_);
+    if (!signing) add(RecoveryCase::metadata_damaged, signing_key_name, signing.error());
+    auto verifying = VerifyingKey::load(files_, directory_);
+    if (!verifying) {
+      add(RecoveryCase::metadata_damaged, signing_public_name, verifying.error());
+      return;
+    }
+    verifying_.emplace(std::move(*verifying));
+    if (!signing) return;
+    const auto pem = read_text(files_, directory_ / signing_public_name);
+    if (!pem || *pem != signing->public_pem()) {
+      add(RecoveryCase::metadata_damaged, signing_public_name, 0,
+          "it is not the public half of signing.key");
+    }
+  }
+
+  /// From the first batch that can be read, so that a repair has something to go on.
+  std::optional<JournalMeta> guess_meta() {
+    ReadWindow window;
+    for (const std::uint64_t number : found_.listing.segments) {
+      const auto file = files_.open(directory_ / segment_name(number), OpenMode::read, false);
+      if (!file) continue;
+      const auto size = (*file)->size();
+      if (!size || *size < 2 * block_bytes || *size % block_bytes != 0) continue;
+      window.open(**file, block_bytes);
+      const auto block = window.view(0, block_bytes, block_bytes);
+      BatchHead head;
+      if (block && parse_head(*block, head) == HeadState::valid) {
+        return JournalMeta{head.journal, head.committed_ns, *size, {}};
+      }
+    }
+    return std::nullopt;
+  }
+
+  void read_seals() {
+    for (const std::uint64_t number : found_.listing.seals) {
+      if (!verifying_ || number <= found_.retired.through) continue;
+      auto seal = read_seal(files_, directory_, number, *verifying_);
+      if (!seal) {
+        const std::string name = seal_name(number);
+        const auto what = seal.error().code == ErrorCode::corrupt ? RecoveryCase::seal_wrong
+                                                                  : RecoveryCase::unreadable;
+        std::string text = seal.error().text;
+        const std::string prefix = (directory_ / name).native() + ": ";
+        if (text.starts_with(prefix)) text.erase(0, prefix.size());
+        add(what, name, 0, std::move(text));
+      }
+      seals_.push_back({number, seal ? std::optional(*seal) : std::nullopt});
+    }
+  }
+
+  /// Is everything in this segment known to be durable with all consumers?
+  bool consumed(std::uint64_t number) const noexcept {
+    for (const FoundSeal& seal : seals_) {
+      if (seal.number != number || !seal.seal) continue;
+      return seal.seal->segment.next_sequence <= options_.verify_from;
+    }
+    return false;
+  }
+
+  void scan_segments() {
+    std::vector<std::uint64_t> numbers;
+    for (const std::uint64_t number : found_.listing.segments) {
+      if (number > found_.retired.through) {
+        numbers.push_back(number);
+      } else {
+        found_.finish_deletion.push_back(number);
+        add(RecoveryCase::retired_present, segment_name(number), 0,
+            "deleted by policy, its file is still here");
+      }
+    }
+    std::vector<Result<SegmentScan>> scans(numbers.size());
+    std::atomic<std::size_t> next{0};
+    const auto work = [&] {
+      ReadWindow window;
+      for (std::size_t i = next++; i < numbers.size(); i = next++) {
+        const bool whole = i + newest_whole >= numbers.size() || !consumed(numbers[i]);
+        scans[i] = scan(numbers[i], whole, window);
+      }
+    };
+    const unsigned processors = std::max(1U, std::thread::hardware_concurrency());
+    const unsigned wanted =
+        options_.threads != 0 ? options_.threads : std::min(threads_max, processors + 1);
+    std::vector<std::jthread> others;
+    for (unsigned i = 1; i < wanted && i < numbers.size(); ++i) others.emplace_back(work);
+    work();
+    others.clear();
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      if (scans[i]) {
+        found_.scans.push_back(std::move(*scans[i]));
+        continue;
+      }
+      add(RecoveryCase::unreadable, segment_name(numbers[i]), scans[i].error());
+      found_.scans.push_back({.number = numbers[i], .size = found_.meta->segment_bytes});
+    }
+  }
+
+  Result<SegmentScan> scan(std::uint64_t number, bool whole, ReadWindow& window) {
+    const auto file =
+        files_.open(directory_ / segment_name(number), OpenMode::read, options_.direct);
+    if (!file) return std::unexpected(file.error());
+    const ScanOptions scan_options{.journal = found_.meta->id,
+                                   .number = number,
+                                   .segment_bytes = found_.meta->segment_bytes,
+                                   .payloads = whole,
+                                   .records = options_.records,
+                                   .gaps = found_.gaps};
+    return scan_segment(**file, scan_options, window);
+  }
+
+  const path& directory_;
+  FileLayer& files_;
+  const InspectOptions& options_;
+  Inspection found_;
+  std::optional<VerifyingKey> verifying_;
+  std::vector<FoundSeal> seals_;
+};
+
+}  // namespace
+
+std::string Finding::line() const {
+  return fmt::format("{}: offset {}: {}", file.native(), offset, text);
+}
+
+const Finding* Inspection::refusal() const noexcept {
+  const auto found = std::find_if(findings.begin(), findings.end(),
+                                  [](const Finding& finding) { return refuses(finding.what); });
+  return found == findings.end() ? nullptr : &*found;
+}
+
+Result<Inspection> inspect(const path& directory, FileLayer& files, const InspectOptions& options) {
+  return Inspector(directory, files, options).run();
+}
+
+}  // namespace trialwire::journal

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/segment_keeper.hpp"
+
+#include <fmt/format.h>
+#include <pthread.h>
+
+#include <chrono>
+
+#include "journal/zero_fill.hpp"
+#include "telemetry/log.hpp"
+
+namespace trialwire::journal {
+namespace {
+
+using telemetry::LogLevel;
+
+// Retention is a matter of hours: looking at it this often is enough.
+constexpr std::chrono::seconds idle_round{5};
+
+std::int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+SegmentKeeper::SegmentKeeper(KeeperOptions options, FileLayer& files, SegmentLedger& ledger,
+                             SigningKey signing, std::vector<std::uint64_t> spares,
+                             std::uint64_t highest_segment, telemetry::Registry& metrics)
+    : options_(std::move(options)),
+      files_(files),
+      ledger_(ledger),
+      signing_(std::move(signing)),
+      prepared_(metrics.counter("trialwire_journal_segments_prepared_total",
+                                "Segments written with zeros before their use.")),
+      prepare_failures_(metrics.counter("trialwire_journal_prepare_failures_total",
+                                        "Attempts to pre-write a segment that failed.")),
+      deleted_(metrics.counter("trialwire_journal_segments_deleted_total",
+                               "Segments deleted by retention or disk budget.")),
+      spare_numbers_(spares.begin(), spares.end()),
+      highest_segment_(highest_segment),
+      spare_count_(spares.size()) {}
+
+void SegmentKeeper::start(StoreEvents events) {
+  events_ = std::move(events);
+  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+}
+
+void SegmentKeeper::stop() {
+  if (!thread_.joinable()) return;
+  thread_.request_stop();
+  thread_.join();
+}
+
+void SegmentKeeper::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    woken_ = true;
+  }
+  changed_.notify_all();
+}
+
+void SegmentKeeper::run(const std::stop_token& stop) {
+  pthread_setname_np(pthread_self(), "journal-keeper");
+  while (!stop.stop_requested()) {
+    // Spares before all else: the committer waits for them.
+    prepare(stop);
+    seal_full();
+    delete_by_policy();
+    std::unique_lock lock(mutex_);
+    const std::chrono::milliseconds pause = blocked() ? options_.spare_retry : idle_round;
+    changed_.wait_for(lock, stop, pause, [this] { return woken_; });
+    woken_ = false;
+  }
+  seal_full();
+}
+
+void SegmentKeeper::maintain() {
+  seal_full();
+  delete_by_policy();
+  prepare({});
+}
+
+Result<std::uint64_t> SegmentKeeper::take_spare() {
+  if (!started()) maintain();
+  std::unique_lock lock(mutex_);
+  if (spare_numbers_.empty() && started()) {
+    woken_ = true;
+    changed_.notify_all();
+    changed_.wait_for(lock, options_.spare_wait,
+                      [this] { return !spare_numbers_.empty() || error_; });
+  }
+  if (spare_numbers_.empty()) {
+    if (error_) return std::unexpected(*error_);
+    return fail(ErrorCode::unavailable, "the next journal segment is still being written");
+  }
+  const std::uint64_t number = spare_numbers_.front();
+  spare_numbers_.pop_front();
+  spare_count_.store(spare_numbers_.size(), std::memory_order_relaxed);
+  woken_ = true;
+  changed_.notify_all();
+  return number;
+}
+
+bool SegmentKeeper::spare_wanted() const {
+  return spares() == 0;
+}
+
+bool SegmentKeeper::over_budget() const {
+  const std::uint64_t wanted = ledger_.segments_present() + std::max<std::uint64_t>(1, spares());
+  return wanted * options_.segment_bytes > options_.bytes_max;
+}
+
+void SegmentKeeper::prepare(const std::stop_token& stop) {
+  while (spare_wanted() && !stop.stop_requested()) {
+    if (over_budget()) delete_by_policy();
+    std::uint64_t number = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      number = highest_segment_ + 1;
+    }
+    Result<void> done = over_budget()
+                            ? fail(ErrorCode::disk_full,
+                                   "the journal's disk budget is used up by undelivered records")
+                            : write_spare(number, stop);
+    if (!done && done.error().code == ErrorCode::cancelled) return;
+    bool first_failure = false;
+    {
+      const std::lock_guard lock(mutex_);
+      first_failure = !done && !error_;
+      if (done) {
+        highest_segment_ = number;
+        spare_numbers_.push_back(number);
+        spare_count_.store(spare_numbers_.size(), std::memory_order_relaxed);
+        error_.reset();
+      } else {
+        error_ = done.error();
+      }
+      blocked_.store(!done, std::memory_order_relaxed);
+    }
+    changed_.notify_all();
+    if (!done) {
+      prepare_failures_.add();
+      if (first_failure) {
+        telemetry::log(LogLevel::warn, "journal", "cannot prepare a segment, trying again",
+                       {{"error", std::string_view(done.error().text)}});
+      }
+      return;
+    }
+    prepared_.add();
+  }
+}
+
+Result<void> SegmentKeeper::write_spare(std::uint64_t number, const std::stop_token& stop) {
+  const auto final_name = options_.directory / segment_name(number);
+  const std::filesystem::path temporary = final_name.native() + ".tmp";
+  static_cast<void>(files_.remove(temporary));
+  auto file = files_.open(temporary, OpenMode::create_new, options_.direct);
+  if (!file) return std::unexpected(file.error());
+  Result<void> done = zero_fill(**file, 0, options_.segment_bytes, stop);
+  if (done) done = (*file)->sync();
+  file->reset();
+  if (done) done = files_.rename(temporary, final_name);
+  if (!done) {
+    // Half a segment must not hold on to the space that others are short of.
+    static_cast<void>(files_.remove(temporary));
+    return done;
+  }
+  return files_.sync_directory(options_.directory);
+}
+
+void SegmentKeeper::seal_full() {
+  while (const auto segment = ledger_.next_to_seal()) {
+    const Seal seal{options_.journal, *segment, now_ns()};
+    const auto written = write_seal(files_, options_.directory, seal, signing_);
+    if (!written) {
+      telemetry::log(
+          LogLevel::warn, "journal", "cannot write a seal, trying again",
+          {{"segment", segment->number}, {"error", std::string_view(written.error().text)}});
+      return;
+    }
+    ledger_.mark_sealed(segment->number);
+    const std::string head = to_hex(segment->chain_head);
+    telemetry::log(LogLevel::info, "journal", "segment sealed",
+                   {{"segment", segment->number},
+                    {"first_sequence", segment->first_sequence},
+                    {"next_sequence", segment->next_sequence},
+                    {"chain_head", std::string_view(head)}});
+    if (events_.sealed) events_.sealed(*segment);
+  }
+}
+
+void SegmentKeeper::delete_by_policy() {
+  const std::int64_t older_than = now_ns() - options_.retention.count();
+  while (const auto segment = ledger_.deletable({older_than, over_budget()})) {
+    if (!delete_oldest(*segment)) return;
+  }
+}
+
+bool SegmentKeeper::delete_oldest(const SealedSegment& segment) {
+  // Durable before the file goes: a segment that is missing without this line was taken away.
+  const Retired retired{segment.number, segment.next_sequence, segment.chain_head};
+  Result<void> done = write_retired(files_, options_.directory, retired);
+  if (done) {
+    ledger_.remove_oldest(segment.number);
+    if (events_.deleted) events_.deleted(segment);
+    done = files_.remove(options_.directory / segment_name(segment.number));
+  }
+  if (done) done = files_.sync_directory(options_.directory);
+  if (!done) {
+    telemetry::log(LogLevel::warn, "journal", "cannot delete a segment",
+                   {{"segment", segment.number}, {"error", std::string_view(done.error().text)}});
+    return false;
+  }
+  deleted_.add();
+  telemetry::log(LogLevel::info, "journal", "segment deleted",
+                 {{"segment", segment.number}, {"next_sequence", segment.next_sequence}});
+  return true;
+}
+
+}  // namespace trialwire::journal

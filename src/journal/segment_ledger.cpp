@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/segment_ledger.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.hpp"
+
+namespace trialwire::journal {
+
+SegmentLedger::SegmentLedger(const Uuid& journal, std::vector<SegmentSummary> segments,
+                             std::uint64_t writing, std::uint64_t next_sequence)
+    : journal_(journal),
+      segments_(std::move(segments)),
+      writing_(writing),
+      next_sequence_(next_sequence) {}
+
+const SegmentSummary* SegmentLedger::find(std::uint64_t number) const {
+  const auto found =
+      std::find_if(segments_.begin(), segments_.end(),
+                   [&](const SegmentSummary& each) { return each.counts.number == number; });
+  return found == segments_.end() ? nullptr : &*found;
+}
+
+void SegmentLedger::begin_segment(std::uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  TW_CHECK(segments_.empty() || segments_.back().counts.number < number);
+  writing_ = number;
+}
+
+void SegmentLedger::appended(const LedgerEntry& entry) {
+  const std::lock_guard lock(mutex_);
+  TW_CHECK(entry.first_sequence == next_sequence_ && writing_ != 0);
+  if (segments_.empty() || segments_.back().counts.number != writing_) {
+    SegmentSummary begun;
+    begun.counts.number = writing_;
+    begun.counts.first_sequence = entry.first_sequence;
+    segments_.push_back(begun);
+  }
+  SegmentSummary& segment = segments_.back();
+  segment.end_offset = entry.offset + entry.bytes;
+  segment.committed_ns = entry.committed_ns;
+  segment.counts.next_sequence = entry.first_sequence + entry.records;
+  segment.counts.batches += 1;
+  segment.counts.records += entry.records;
+  segment.counts.payload_bytes += entry.payload_bytes;
+  segment.counts.chain_head = entry.header_hash;
+  next_sequence_ = segment.counts.next_sequence;
+}
+
+std::optional<SealedSegment> SegmentLedger::next_to_seal() const {
+  const std::lock_guard lock(mutex_);
+  for (const SegmentSummary& segment : segments_) {
+    if (!segment.sealed && segment.counts.number != writing_) return segment.counts;
+  }
+  return std::nullopt;
+}
+
+void SegmentLedger::mark_sealed(std::uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  for (SegmentSummary& segment : segments_) {
+    if (segment.counts.number == number) segment.sealed = true;
+  }
+}
+
+std::optional<SealedSegment> SegmentLedger::deletable(const DeletionPolicy& policy) const {
+  const std::lock_guard lock(mutex_);
+  if (segments_.empty() || cursors_.empty() || !segments_.front().sealed) return std::nullopt;
+  const SegmentSummary& oldest = segments_.front();
+  const bool consumed = std::all_of(cursors_.begin(), cursors_.end(), [&](const auto& cursor) {
+    return cursor.second >= oldest.counts.next_sequence;
+  });
+  const bool due = policy.over_budget || oldest.committed_ns < policy.older_than_ns;
+  return consumed && due ? std::optional(oldest.counts) : std::nullopt;
+}
+
+void SegmentLedger::remove_oldest(std::uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  TW_CHECK(!segments_.empty() && segments_.front().counts.number == number);
+  segments_.erase(segments_.begin());
+}
+
+Tail SegmentLedger::tail() const {
+  const std::lock_guard lock(mutex_);
+  if (segments_.empty()) return {0, 0, next_sequence_};
+  return {segments_.back().counts.number, segments_.back().end_offset, next_sequence_};
+}
+
+std::uint64_t SegmentLedger::first_sequence() const {
+  const std::lock_guard lock(mutex_);
+  return segments_.empty() ? next_sequence_ : segments_.front().counts.first_sequence;
+}
+
+std::uint64_t SegmentLedger::segments_present() const {
+  const std::lock_guard lock(mutex_);
+  const bool begun =
+      writing_ != 0 && (segments_.empty() || segments_.back().counts.number != writing_);
+  return segments_.size() + (begun ? 1 : 0);
+}
+
+std::uint64_t SegmentLedger::writing_offset() const {
+  const std::lock_guard lock(mutex_);
+  const bool has_data = !segments_.empty() && segments_.back().counts.number == writing_;
+  return has_data ? segments_.back().end_offset : 0;
+}
+
+bool SegmentLedger::has_writing() const {
+  const std::lock_guard lock(mutex_);
+  return writing_ != 0;
+}
+
+std::vector<SealedSegment> SegmentLedger::sealed() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<SealedSegment> sealed;
+  for (const SegmentSummary& segment : segments_) {
+    if (segment.sealed) sealed.push_back(segment.counts);
+  }
+  return sealed;
+}
+
+void SegmentLedger::set_cursor(std::string_view consumer, std::uint64_t next_sequence) {
+  const std::lock_guard lock(mutex_);
+  const auto known = cursors_.find(consumer);
+  if (known == cursors_.end()) {
+    cursors_.emplace(consumer, next_sequence);
+  } else {
+    known->second = next_sequence;
+  }
+}
+
+Result<void> SegmentLedger::check(const Cursor& cursor) const {
+  if (cursor.journal != journal_) {
+    count_recovery(RecoveryCase::cursor_foreign);
+    return fail(ErrorCode::corrupt,
+                fmt::format("a cursor of journal {} at sequence {} was given to journal {}",
+                            cursor.journal.text(), cursor.next_sequence, journal_.text()));
+  }
+  const std::lock_guard lock(mutex_);
+  if (cursor.next_sequence > next_sequence_ || cursor.next_sequence == 0) {
+    count_recovery(RecoveryCase::cursor_beyond_tail);
+    return fail(
+        ErrorCode::corrupt,
+        fmt::format("a cursor at sequence {} is beyond the end of journal {}, whose next "
+                    "sequence is {}: was the journal restored from an older copy? "
+                    "`trialwire journal repair --resume-at {}` lets it go on behind the "
+                    "cursor",
+                    cursor.next_sequence, journal_.text(), next_sequence_, cursor.next_sequence));
+  }
+  const std::uint64_t first =
+      segments_.empty() ? next_sequence_ : segments_.front().counts.first_sequence;
+  if (cursor.next_sequence < first) {
+    return fail(ErrorCode::not_found,
+                fmt::format("sequence {} was deleted, the oldest in journal {} is {}",
+                            cursor.next_sequence, journal_.text(), first));
+  }
+  return {};
+}
+
+std::optional<SegmentLedger::Extent> SegmentLedger::containing(std::uint64_t sequence) const {
+  const std::lock_guard lock(mutex_);
+  if (segments_.empty()) return std::nullopt;
+  const SegmentSummary* found = &segments_.front();
+  for (const SegmentSummary& segment : segments_) {
+    if (segment.counts.first_sequence <= sequence) found = &segment;
+  }
+  return Extent{found->counts.number, found->end_offset};
+}
+
+std::optional<SegmentLedger::Extent> SegmentLedger::extent(std::uint64_t number) const {
+  const std::lock_guard lock(mutex_);
+  const SegmentSummary* segment = find(number);
+  return segment == nullptr ? std::nullopt : std::optional(Extent{number, segment->end_offset});
+}
+
+std::optional<SegmentLedger::Extent> SegmentLedger::after(std::uint64_t number) const {
+  const std::lock_guard lock(mutex_);
+  for (const SegmentSummary& segment : segments_) {
+    if (segment.counts.number > number) {
+      return Extent{segment.counts.number, segment.end_offset};
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace trialwire::journal

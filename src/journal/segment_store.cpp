@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/segment_store.hpp"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <limits>
+
+#include "journal/recovery.hpp"
+#include "journal/scrubber.hpp"
+#include "journal/segment_keeper.hpp"
+#include "journal/segment_ledger.hpp"
+#include "journal/segment_reader.hpp"
+#include "telemetry/log.hpp"
+#include "telemetry/metrics.hpp"
+
+namespace trialwire::journal {
+namespace {
+
+/// What a scrape reads; it may come after the store is gone.
+struct StoreNumbers {
+  std::atomic<std::uint64_t> next_sequence{1};
+  std::atomic<std::uint64_t> first_sequence{1};
+  std::atomic<std::uint64_t> segments{0};
+  std::atomic<std::uint64_t> disk_bytes{0};
+  std::atomic<bool> failed{false};
+  std::atomic<bool> blocked{false};
+};
+
+void expose(telemetry::Registry& metrics, const std::shared_ptr<StoreNumbers>& numbers, bool direct,
+            std::uint64_t bytes_max) {
+  const auto gauge = [&](std::string_view name, std::string_view help, auto read) {
+    metrics.observe(name, help, {},
+                    [numbers, read] { return static_cast<double>(read(*numbers)); });
+  };
+  gauge("trialwire_journal_next_sequence", "Sequence that the next record will get.",
+        [](const StoreNumbers& n) { return n.next_sequence.load(); });
+  gauge("trialwire_journal_first_sequence", "Sequence of the oldest record still here.",
+        [](const StoreNumbers& n) { return n.first_sequence.load(); });
+  gauge("trialwire_journal_segments", "Segment files, spares included.",
+        [](const StoreNumbers& n) { return n.segments.load(); });
+  gauge("trialwire_journal_disk_bytes", "Bytes of all segment files.",
+        [](const StoreNumbers& n) { return n.disk_bytes.load(); });
+  gauge("trialwire_journal_failed", "1 after a failed write or sync: nothing more is acknowledged.",
+        [](const StoreNumbers& n) { return n.failed.load() ? 1 : 0; });
+  gauge("trialwire_journal_blocked", "1 while no new segment can be prepared.",
+        [](const StoreNumbers& n) { return n.blocked.load() ? 1 : 0; });
+  metrics.observe("trialwire_journal_disk_bytes_max", "Disk budget of the journal.", {},
+                  [bytes_max] { return static_cast<double>(bytes_max); });
+  metrics.observe("trialwire_journal_io_mode", "1 for the I/O mode that is in use.",
+                  {{"mode", direct ? "direct" : "buffered"}}, [] { return 1.0; });
+}
+
+class Store final : public SegmentStore {
+ public:
+  Store(const StoreOptions& options, FileLayer& files, Recovered recovered,
+        telemetry::Registry& metrics)
+      : options_(options),
+        files_(files),
+        metrics_(metrics),
+        lock_(std::move(recovered.lock)),
+        meta_(recovered.meta),
+        identity_key_(recovered.identity_key),
+        direct_(recovered.direct),
+        gaps_(std::move(recovered.gaps)),
+        ledger_(meta_.id, std::move(recovered.segments), appendable(recovered.end),
+                recovered.end.next_sequence),
+        keeper_({.directory = options.directory,
+                 .journal = meta_.id,
+                 .direct = direct_,
+                 .segment_bytes = meta_.segment_bytes,
+                 .bytes_max = options.bytes_max,
+                 .retention = options.retention,
+                 .spare_retry = options.spare_retry,
+                 .spare_wait = options.spare_wait},
+                files, ledger_, std::move(recovered.signing), std::move(recovered.spares),
+                recovered.highest_segment, metrics),
+        chain_{meta_.id, recovered.end.epoch + 1, recovered.end.next_sequence,
+               recovered.end.previous},
+        current_number_(appendable(recovered.end)),
+        current_offset_(recovered.end.offset),
+        written_(metrics.counter("trialwire_journal_written_bytes_total",
+                                 "Bytes written to segments, headers and padding included.")),
+        numbers_(std::make_shared<StoreNumbers>()) {
+    expose(metrics, numbers_, direct_, options.bytes_max);
+    publish_numbers();
+  }
+
+  ~Store() override { Store::stop(); }
+
+  void start(StoreEvents events) override {
+    const auto corrupt = events.corrupt;
+    keeper_.start(std::move(events));
+    if (options_.scrub_bytes_per_second == 0) return;
+    scrubber_ = std::make_unique<Scrubber>(
+        files_,
+        ScrubOptions{.directory = options_.directory,
+                     .journal = meta_.id,
+                     .segment_bytes = meta_.segment_bytes,
+                     .direct = direct_,
+                     .bytes_per_second = options_.scrub_bytes_per_second,
+                     .pause = options_.scrub_pause},
+        gaps_, Scrubber::Source{[this] { return ledger_.sealed(); }, corrupt}, metrics_);
+  }
+
+  void stop() override {
+    scrubber_.reset();
+    keeper_.stop();
+  }
+
+  void maintain() override { keeper_.maintain(); }
+
+  const Chain& chain() const noexcept override { return chain_; }
+
+  Result<Appended> append(BatchBuffer& batch, std::int64_t now_ns) override {
+    if (failed()) return fail(ErrorCode::io, "the journal's disk has failed");
+    const std::uint64_t bytes = batch.bytes().size();
+    if (bytes > meta_.segment_bytes) {
+      return fail(ErrorCode::payload_too_large,
+                  fmt::format("a batch of {} bytes does not fit into a segment", bytes));
+    }
+    if (auto ready = make_room(bytes); !ready) return std::unexpected(ready.error());
+    const Sha256 hash = batch.finish({.journal = meta_.id,
+                                      .epoch = chain_.epoch,
+                                      .first_sequence = chain_.next_sequence,
+                                      .previous = chain_.previous,
+                                      .segment = current_number_,
+                                      .offset = current_offset_,
+                                      .committed_ns = now_ns});
+    const Result<void> written = options_.sync
+                                     ? current_->write_and_sync(current_offset_, batch.bytes())
+                                     : current_->write_at(current_offset_, batch.bytes());
+    if (!written) {
+      // Whatever its reason: what is on the disk now is not known, so nothing may follow it.
+      numbers_->failed.store(true);
+      return fail(ErrorCode::io, written.error().text);
+    }
+    const Appended appended{current_number_, current_offset_, chain_.next_sequence, bytes};
+    ledger_.appended({.offset = current_offset_,
+                      .bytes = bytes,
+                      .first_sequence = chain_.next_sequence,
+                      .records = batch.records(),
+                      .payload_bytes = batch.payload().size(),
+                      .committed_ns = now_ns,
+                      .header_hash = hash});
+    current_offset_ += bytes;
+    chain_.next_sequence += batch.records();
+    chain_.previous = hash;
+    written_.add(bytes);
+    publish_numbers();
+    return appended;
+  }
+
+  bool has_room(std::uint64_t bytes) const noexcept override {
+    if (!keeper_.blocked()) return true;
+    const std::uint64_t here =
+        ledger_.has_writing() ? meta_.segment_bytes - ledger_.writing_offset() : 0;
+    return here + keeper_.spares() * meta_.segment_bytes >= bytes;
+  }
+
+  Tail tail() const override { return ledger_.tail(); }
+  std::uint64_t first_sequence() const override { return ledger_.first_sequence(); }
+  SipKey identity_key() const noexcept override { return identity_key_; }
+  const std::filesystem::path& directory() const noexcept override { return options_.directory; }
+  std::vector<SealedSegment> sealed_segments() const override { return ledger_.sealed(); }
+
+  Status status() const override {
+    Status status;
+    status.id = meta_.id;
+    status.epoch = chain_.epoch;
+    status.next_sequence = ledger_.tail().next_sequence;
+    status.first_sequence = ledger_.first_sequence();
+    status.segments = ledger_.segments_present() + keeper_.spares();
+    status.bytes_on_disk = status.segments * meta_.segment_bytes;
+    status.direct_io = direct_;
+    status.failed = failed();
+    return status;
+  }
+
+  void set_cursor(std::string_view consumer, std::uint64_t next_sequence) override {
+    ledger_.set_cursor(consumer, next_sequence);
+    // The keeper looks on its own now and then; only who waits for space is in a hurry.
+    if (keeper_.blocked()) keeper_.wake();
+    publish_numbers();
+  }
+
+  Result<void> check_cursor(const Cursor& cursor) const override { return ledger_.check(cursor); }
+
+  Result<std::unique_ptr<SegmentReader>> read(std::uint64_t next_sequence) override {
+    if (auto fits = ledger_.check({meta_.id, next_sequence}); !fits) {
+      return std::unexpected(fits.error());
+    }
+    return std::make_unique<DiskReader>(
+        DiskReaderOptions{options_.directory, meta_.id, direct_, gaps_}, files_, ledger_,
+        next_sequence);
+  }
+
+ private:
+  std::uint64_t appendable(const ChainEnd& end) const noexcept {
+    return end.offset < meta_.segment_bytes ? end.segment : 0;
+  }
+
+  bool failed() const noexcept { return numbers_->failed.load(std::memory_order_relaxed); }
+
+  /// The current segment is open and has room for so many bytes.
+  Result<void> make_room(std::uint64_t bytes) {
+    const bool fits = current_number_ != 0 && bytes <= meta_.segment_bytes - current_offset_;
+    if (fits && current_ != nullptr) return {};
+    std::uint64_t number = current_number_;
+    if (!fits) {
+      const auto spare = keeper_.take_spare();
+      if (!spare) return std::unexpected(spare.error());
+      number = *spare;
+    }
+    auto file =
+        files_.open(options_.directory / segment_name(number), OpenMode::write_existing, direct_);
+    if (!file) {
+      numbers_->failed.store(true);
+      return fail(ErrorCode::io, file.error().text);
+    }
+    current_ = std::move(*file);
+    if (fits) return {};
+    current_number_ = number;
+    current_offset_ = 0;
+    ledger_.begin_segment(number);
+    keeper_.wake();
+    return {};
+  }
+
+  void publish_numbers() {
+    numbers_->next_sequence.store(ledger_.tail().next_sequence, std::memory_order_relaxed);
+    numbers_->first_sequence.store(ledger_.first_sequence(), std::memory_order_relaxed);
+    const std::uint64_t segments = ledger_.segments_present() + keeper_.spares();
+    numbers_->segments.store(segments, std::memory_order_relaxed);
+    numbers_->disk_bytes.store(segments * meta_.segment_bytes, std::memory_order_relaxed);
+    numbers_->blocked.store(keeper_.blocked(), std::memory_order_relaxed);
+  }
+
+  const StoreOptions options_;
+  FileLayer& files_;
+  telemetry::Registry& metrics_;
+  std::unique_ptr<DirectoryLock> lock_;
+  const JournalMeta meta_;
+  const SipKey identity_key_;
+  const bool direct_;
+  const std::vector<Gap> gaps_;
+  SegmentLedger ledger_;
+  SegmentKeeper keeper_;
+
+  // Committer:
+  Chain chain_;
+  std::unique_ptr<File> current_;
+  std::uint64_t current_number_;
+  std::uint64_t current_offset_;
+  telemetry::Counter& written_;
+
+  std::shared_ptr<StoreNumbers> numbers_;
+  std::unique_ptr<Scrubber> scrubber_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<SegmentStore>> SegmentStore::open(const StoreOptions& options,
+                                                         FileLayer& files,
+                                                         telemetry::Registry& metrics) {
+  if (options.segment_bytes < 16 * block_bytes || options.segment_bytes % block_bytes != 0) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("journal.segment_bytes is {}: it must be a multiple of {} and at least "
+                            "{}",
+                            options.segment_bytes, block_bytes, 16 * block_bytes));
+  }
+  if (options.bytes_max < 3 * options.segment_bytes) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("journal.max_bytes is {}: it must hold at least three segments of {}",
+                            options.bytes_max, options.segment_bytes));
+  }
+  auto recovered = recover(options, files, metrics);
+  if (!recovered) return std::unexpected(recovered.error());
+  if (recovered->meta.segment_bytes != options.segment_bytes) {
+    telemetry::log(telemetry::LogLevel::warn, "journal",
+                   "journal.segment_bytes is not used: the journal keeps what it was made with",
+                   {{"segment_bytes", recovered->meta.segment_bytes}});
+  }
+  return std::make_unique<Store>(options, files, std::move(*recovered), metrics);
+}
+
+}  // namespace trialwire::journal

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/segment_store.hpp"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "journal/seal.hpp"
+#include "support/journal_fixture.hpp"
+
+namespace trialwire::journal {
+namespace {
+
+class SegmentStoreTest : public JournalFixture {};
+
+std::vector<std::uint64_t> sequence_range(std::uint64_t from, std::uint64_t to) {
+  std::vector<std::uint64_t> range(to - from);
+  std::iota(range.begin(), range.end(), from);
+  return range;
+}
+
+TEST_F(SegmentStoreTest, what_was_appended_is_read_back_in_order_over_several_segments) {
+  auto store = open();
+  ASSERT_TRUE(store) << store.error().text;
+  for (std::uint32_t i = 0; i < 30; ++i) ASSERT_TRUE(append(**store, 1 + i % 7, 700));
+  const std::uint64_t next = (*store)->chain().next_sequence;
+  EXPECT_GT((*store)->tail().segment, 2U);
+  EXPECT_EQ(read_all(**store), sequence_range(1, next));
+  EXPECT_EQ(read_all(**store, next - 3), sequence_range(next - 3, next));
+}
+
+TEST_F(SegmentStoreTest, a_lone_small_record_takes_one_block) {
+  auto store = open();
+  ASSERT_TRUE(store);
+  const auto appended = append(**store, 1, 400);
+  ASSERT_TRUE(appended);
+  EXPECT_EQ(appended->bytes, block_bytes);
+  EXPECT_EQ(appended->first_sequence, 1U);
+}
+
+TEST_F(SegmentStoreTest, an_empty_batch_takes_no_sequence_and_is_not_read) {
+  auto store = open();
+  ASSERT_TRUE(store);
+  ASSERT_TRUE(append(**store, 2));
+  ASSERT_TRUE(append(**store, 0));
+  ASSERT_TRUE(append(**store, 1));
+  EXPECT_EQ(read_all(**store), sequence_range(1, 4));
+}
+
+TEST_F(SegmentStoreTest, a_restart_goes_on_with_the_sequence_in_a_new_epoch) {
+  {
+    auto store = open();
+    ASSERT_TRUE(store);
+    EXPECT_EQ((*store)->chain().epoch, 1U);
+    ASSERT_TRUE(append(**store, 5));
+  }
+  auto store = open();
+  ASSERT_TRUE(store) << store.error().text;
+  EXPECT_EQ((*store)->chain().epoch, 2U);
+  EXPECT_EQ((*store)->chain().next_sequence, 6U);
+  ASSERT_TRUE(append(**store, 5));
+  EXPECT_EQ(read_all(**store), sequence_range(1, 11));
+}
+
+TEST_F(SegmentStoreTest, a_reader_at_the_tail_sees_what_is_appended_later_also_in_a_new_segment) {
+  auto store = open();
+  ASSERT_TRUE(store);
+  auto reader = (*store)->read(1);
+  ASSERT_TRUE(reader);
+  EXPECT_EQ((*reader)->next().value(), nullptr);
+  for (std::uint64_t i = 1; i < 60; ++i) {
+    ASSERT_TRUE(append(**store, 1));
+    const auto batch = (*reader)->next();
+    ASSERT_TRUE(batch) << batch.error().text;
+    ASSERT_NE(*batch, nullptr);
+    EXPECT_EQ((*batch)->head.first_sequence, i);
+    EXPECT_EQ((*reader)->next().value(), nullptr);
+  }
+}
+
+TEST_F(SegmentStoreTest, a_full_segment_is_sealed_with_a_signature_that_verifies) {
+  fill(3);
+  const auto key = VerifyingKey::load(posix_files(), options().directory);
+  ASSERT_TRUE(key);
+  const auto seal = read_seal(posix_files(), options().directory, 1, *key);
+  ASSERT_TRUE(seal) << seal.error().text;
+  EXPECT_EQ(seal->segment.records, 16U);
+  EXPECT_EQ(seal->segment.next_sequence, 17U);
+  std::string text = read_file(in_journal(seal_name(1)));
+  text.replace(text.find("records 16"), 10, "records 17");
+  EXPECT_FALSE(parse_seal(text, *key));
+}
+
+TEST_F(SegmentStoreTest, a_second_opening_of_the_directory_is_refused) {
+  auto store = open();
+  ASSERT_TRUE(store);
+  const auto before = contents(options().directory);
+  const auto second = open();
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, ErrorCode::unavailable);
+  EXPECT_NE(second.error().text.find("in use"), std::string::npos);
+  EXPECT_EQ(contents(options().directory), before);
+}
+
+TEST_F(SegmentStoreTest, keys_and_segments_are_readable_by_their_owner_alone) {
+  fill(2);
+  for (const auto& entry : std::filesystem::directory_iterator(options().directory)) {
+    const auto others = std::filesystem::perms::group_all | std::filesystem::perms::others_all;
+    EXPECT_EQ(entry.status().permissions() & others, std::filesystem::perms::none)
+        << entry.path();
+  }
+}
+
+TEST_F(SegmentStoreTest, a_batch_that_is_larger_than_a_segment_is_refused_and_the_journal_goes_on) {
+  auto store = open();
+  ASSERT_TRUE(store);
+  const auto appended = append(**store, 1, 2 * segment);
+  ASSERT_FALSE(appended);
+  EXPECT_EQ(appended.error().code, ErrorCode::payload_too_large);
+  EXPECT_TRUE(append(**store, 1));
+}
+
+TEST_F(SegmentStoreTest, nothing_is_deleted_that_a_consumer_has_not_made_durable) {
+  StoreOptions small = options();
+  small.bytes_max = 4 * segment;
+  small.retention = std::chrono::nanoseconds(0);
+  auto store = open(small);
+  ASSERT_TRUE(store);
+  Result<Appended> appended;
+  do {
+    appended = append(**store, 1);
+  } while (appended);
+  EXPECT_EQ(appended.error().code, ErrorCode::disk_full);
+  EXPECT_FALSE((*store)->has_room(1));
+  EXPECT_EQ((*store)->first_sequence(), 1U);
+
+  (*store)->set_cursor("sql", 17);
+  (*store)->set_cursor("kafka", 40);
+  ASSERT_TRUE(append(**store, 1)) << "space that returns heals it";
+  EXPECT_TRUE((*store)->has_room(1));
+  EXPECT_EQ((*store)->first_sequence(), 17U) << "the slowest consumer counts";
+  EXPECT_FALSE(std::filesystem::exists(file(1)));
+  EXPECT_TRUE(std::filesystem::exists(in_journal(seal_name(1)))) << "seals stay";
+  const auto gone = (*store)->read(1);
+  ASSERT_FALSE(gone);
+  EXPECT_EQ(gone.error().code, ErrorCode::not_found);
+}
+
+TEST_F(SegmentStoreTest, within_budget_and_retention_consumed_segments_stay) {
+  StoreOptions roomy = options();
+  roomy.retention = std::chrono::hours(24 * 365 * 100);
+  auto store = open(roomy);
+  ASSERT_TRUE(store);
+  for (int i = 0; i < 60; ++i) ASSERT_TRUE(append(**store, 1));
+  (*store)->set_cursor("sql", (*store)->chain().next_sequence);
+  (*store)->maintain();
+  EXPECT_EQ((*store)->first_sequence(), 1U);
+}
+
+TEST_F(SegmentStoreTest, a_journal_whose_old_segments_are_deleted_starts_and_keeps_its_chain) {
+  StoreOptions brief = options();
+  brief.retention = std::chrono::nanoseconds(0);
+  std::uint64_t next = 0;
+  {
+    auto store = open(brief);
+    ASSERT_TRUE(store);
+    for (int i = 0; i < 60; ++i) ASSERT_TRUE(append(**store, 1));
+    next = (*store)->chain().next_sequence;
+    (*store)->set_cursor("sql", next);
+    (*store)->maintain();
+    EXPECT_GT((*store)->first_sequence(), 1U);
+  }
+  auto store = open(brief);
+  ASSERT_TRUE(store) << store.error().text;
+  EXPECT_EQ((*store)->chain().next_sequence, next);
+  EXPECT_EQ(read_all(**store, (*store)->first_sequence()),
+            sequence_range((*store)->first_sequence(), next));
+}
+
+TEST_F(SegmentStoreTest, a_cursor_of_another_journal_or_beyond_the_tail_is_refused_with_both_named) {
+  auto store = open();
+  ASSERT_TRUE(store);
+  ASSERT_TRUE(append(**store, 3));
+  const Uuid id = (*store)->chain().journal;
+  const Uuid other = Uuid::random();
+  EXPECT_TRUE((*store)->check_cursor({id, 4}));
+  const auto foreign = (*store)->check_cursor({other, 1});
+  ASSERT_FALSE(foreign);
+  EXPECT_EQ(foreign.error().code, ErrorCode::corrupt);
+  EXPECT_NE(foreign.error().text.find(other.text()), std::string::npos);
+  EXPECT_NE(foreign.error().text.find(id.text()), std::string::npos);
+  const auto beyond = (*store)->check_cursor({id, 7});
+  ASSERT_FALSE(beyond);
+  EXPECT_EQ(beyond.error().code, ErrorCode::corrupt);
+  EXPECT_NE(beyond.error().text.find("sequence 7"), std::string::npos);
+  EXPECT_NE(beyond.error().text.find("next sequence is 4"), std::string::npos);
+  EXPECT_FALSE((*store)->check_cursor({id, 0}));
+}
+
+TEST_F(SegmentStoreTest, the_background_thread_prepares_seals_and_stops) {
+  auto store = open();
+  ASSERT_TRUE(store);
+  std::atomic<int> sealed{0};
+  (*store)->start({.sealed = [&](const SealedSegment&) { ++sealed; }});
+  for (int i = 0; i < 200; ++i) {
+    const auto appended = append(**store, 1);
+    ASSERT_TRUE(appended) << appended.error().text;
+  }
+  (*store)->stop();
+  EXPECT_EQ(sealed.load(), 12);
+  store->reset();
+  EXPECT_TRUE(open());
+}
+
+TEST_F(SegmentStoreTest, buffered_mode_gives_the_same_journal) {
+  StoreOptions buffered = options();
+  buffered.io = IoMode::buffered;
+  {
+    auto store = open(buffered);
+    ASSERT_TRUE(store);
+    EXPECT_FALSE((*store)->status().direct_io);
+    for (int i = 0; i < 40; ++i) ASSERT_TRUE(append(**store, 2));
+  }
+  auto store = open(buffered);
+  ASSERT_TRUE(store) << store.error().text;
+  EXPECT_EQ(read_all(**store), sequence_range(1, 81));
+}
+
+TEST_F(SegmentStoreTest, impossible_sizes_are_refused_by_name) {
+  StoreOptions odd = options();
+  odd.segment_bytes = 100'000;
+  auto store = open(odd);
+  ASSERT_FALSE(store);
+  EXPECT_NE(store.error().text.find("journal.segment_bytes"), std::string::npos);
+  StoreOptions tight = options();
+  tight.bytes_max = 2 * segment;
+  store = open(tight);
+  ASSERT_FALSE(store);
+  EXPECT_NE(store.error().text.find("journal.max_bytes"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace trialwire::journal
