@@ -60,8 +60,10 @@ void BatchPlan::add_run(const std::byte* from, std::size_t bytes) {
 void BatchPlan::known(Receipt& receipt, std::uint64_t sequence, std::uint32_t epoch,
                       std::int64_t received_ns) const {
   receipt.first_sequence = sequence;
-  receipt.first_record_id = record_id(
-      {.journal = origin_.journal, .epoch = epoch, .sequence = sequence, .received_ns = received_ns});
+  receipt.first_record_id = record_id({.journal = origin_.journal,
+                                       .epoch = epoch,
+                                       .sequence = sequence,
+                                       .received_ns = received_ns});
 }
 
 bool BatchPlan::decide(ShardBatch& batch, Group& group, std::uint32_t index_in_group,
@@ -72,7 +74,8 @@ bool BatchPlan::decide(ShardBatch& batch, Group& group, std::uint32_t index_in_g
   const std::int64_t received_ns = record.received_ns();
   auto answer = index.admit({record.identity(), record.content_hash(), sequence,
                              DedupeEntry::pack(received_ns, origin_.epoch)});
-  if (!answer) [[unlikely]] return false;
+  if (!answer) [[unlikely]]
+    return false;
   const bool first = receipt.stored + receipt.duplicates == 0;
   if (answer->verdict == Verdict::fresh) [[likely]] {
     if (first) known(receipt, sequence, origin_.epoch, received_ns);

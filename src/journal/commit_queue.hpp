@@ -56,7 +56,7 @@ class CommitQueue {
     std::function<void()> notify;
     std::mutex mutex;
     ShardBatches done;
-    bool has_news = false;               // committer only: `done` got something since it notified
+    bool has_news = false;              // committer only: `done` got something since it notified
     std::atomic<bool> notified{false};  // and the shard has not looked since
   };
   void refuse(std::unique_ptr<ShardBatch> batch);

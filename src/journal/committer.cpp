@@ -51,14 +51,13 @@ Committer::Metrics::Metrics(telemetry::Registry& registry)
                                    "Sequence of the newest durable record.")) {}
 
 Committer::Committer(Parts parts, Limits limits, telemetry::Registry& metrics)
-    : parts_(parts),
-      limits_(limits),
-      metrics_(metrics),
-      needed_from_(parts.dedupe.needed_from()) {
+    : parts_(parts), limits_(limits), metrics_(metrics), needed_from_(parts.dedupe.needed_from()) {
   metrics_.last_sequence.set(static_cast<double>(parts.store.chain().next_sequence - 1));
 }
 
-Committer::~Committer() { stop(); }
+Committer::~Committer() {
+  stop();
+}
 
 void Committer::start(std::function<void(const Error&)> on_fatal) {
   TW_CHECK(!thread_.joinable());
@@ -80,9 +79,15 @@ void Committer::loop() {
   bool alive = true;
   while (alive) {
     switch (parts_.queue.wait(taken)) {
-      case CommitQueue::Work::commit: alive = commit(taken); break;
-      case CommitQueue::Work::seal: alive = seal(); break;
-      case CommitQueue::Work::stop: alive = false; break;
+      case CommitQueue::Work::commit:
+        alive = commit(taken);
+        break;
+      case CommitQueue::Work::seal:
+        alive = seal();
+        break;
+      case CommitQueue::Work::stop:
+        alive = false;
+        break;
     }
   }
   parts_.queue.close();

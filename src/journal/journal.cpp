@@ -52,16 +52,15 @@ class OpenJournal final : public Journal {
         id_(store->status().id),
         store_(std::move(store)),
         dedupe_(std::move(dedupe)),
-        queue_(std::make_shared<CommitQueue>(
-            CommitRule::Limits{.bytes = options.commit_bytes,
-                               .interval = options.commit_interval,
-                               .silence = options.silence})),
-        recent_(std::make_shared<RecentBatches>(options.recent_bytes,
-                                                store_->tail().next_sequence)),
-        committer_({.queue = *queue_, .store = *store_, .dedupe = *dedupe_, .recent = *recent_},
-                   {.batch_bytes_max = options.batch_bytes_max,
-                    .sync = options.sync == SyncMode::always},
-                   metrics) {
+        queue_(std::make_shared<CommitQueue>(CommitRule::Limits{.bytes = options.commit_bytes,
+                                                                .interval = options.commit_interval,
+                                                                .silence = options.silence})),
+        recent_(
+            std::make_shared<RecentBatches>(options.recent_bytes, store_->tail().next_sequence)),
+        committer_(
+            {.queue = *queue_, .store = *store_, .dedupe = *dedupe_, .recent = *recent_},
+            {.batch_bytes_max = options.batch_bytes_max, .sync = options.sync == SyncMode::always},
+            metrics) {
     // Shared with the registry, which may be asked after the journal is gone.
     metrics.observe("trialwire_journal_pending_bytes", "Unacknowledged bytes.", {},
                     [queue = queue_] { return static_cast<double>(queue->pending_bytes()); });

@@ -10,7 +10,9 @@ namespace trialwire::journal {
 JournalReader::JournalReader(Sources sources, const Cursor& from)
     : sources_(sources), journal_(from.journal), next_sequence_(from.next_sequence) {}
 
-JournalReader::~JournalReader() { release(); }
+JournalReader::~JournalReader() {
+  release();
+}
 
 void JournalReader::release() noexcept {
   batch_.records.clear();

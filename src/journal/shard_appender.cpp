@@ -15,8 +15,9 @@ constexpr std::size_t spares_max = 64;
 }  // namespace
 
 ShardAppender::ShardAppender(Context context, std::uint32_t shard)
-    : context_(context), shard_(shard), key_(context.store.identity_key()), current_(spare()) {
+    : context_(context), shard_(shard), key_(context.store.identity_key()) {
   spares_.reserve(spares_max);
+  current_ = spare();
 }
 
 ShardAppender::~ShardAppender() = default;
@@ -101,8 +102,7 @@ void ShardAppender::deliver() {
     for (Group& group : batch->groups) {
       pending_ -= group.bytes;
       if (group.waiter == nullptr) continue;
-      group.receipt.conflicts = {batch->conflicts.data() + group.conflict_at,
-                                 group.conflict_count};
+      group.receipt.conflicts = {batch->conflicts.data() + group.conflict_at, group.conflict_count};
       group.waiter->committed(group.receipt);
     }
     recycle(std::move(batch));

@@ -57,7 +57,7 @@ struct Group {
   std::size_t offset = 0;  // in the batch's bytes
   std::size_t bytes = 0;
   std::uint64_t ticket = 0;
-  Receipt receipt;               // the committer's; `conflicts` is set when it is delivered
+  Receipt receipt;                // the committer's; `conflicts` is set when it is delivered
   std::uint32_t conflict_at = 0;  // in ShardBatch::conflicts
   std::uint32_t conflict_count = 0;
 };
