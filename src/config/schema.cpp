@@ -151,9 +151,22 @@ void add_listeners(std::vector<Descriptor>& rows) {
   rows.push_back(row<&S::admin, &A::disk_room_min>(
       "admin.disk_room_min", {.kind = Kind::percent, .minimum = 0, .maximum = 100},
       "Free space of data_dir's file system under which /readyz says not ready."));
-  rows.push_back(row<&S::ingest, &IngestSettings::unknown_fields>(
+}
+
+void add_ingest(std::vector<Descriptor>& rows) {
+  using I = IngestSettings;
+  rows.push_back(row<&S::ingest, &I::unknown_fields>(
       "ingest.unknown_fields", choice(unknown_fields_names),
       "Fields that the contract does not know: kept in the original and counted, or refused."));
+  rows.push_back(
+      row<&S::ingest, &I::request_records>("ingest.request_records", integer(1, 1'000'000),
+                                           "Records of one request; more is answered 413."));
+  rows.push_back(row<&S::ingest, &I::errors_listed>(
+      "ingest.errors_listed", integer(1, 10'000), "Errors listed in one answer; all are counted."));
+  rows.push_back(row<&S::ingest, &I::json_depth>("ingest.json_depth", integer(2, 1'000),
+                                                 "Levels of objects and arrays in a record."));
+  rows.push_back(row<&S::ingest, &I::object_fields>("ingest.object_fields", integer(32, 100'000),
+                                                    "Members of one record."));
 }
 
 void add_journal(std::vector<Descriptor>& rows) {
@@ -209,6 +222,18 @@ void add_stores(std::vector<Descriptor>& rows) {
       "Records of one sink transaction while the sink lags."));
   rows.push_back(row<&S::pipeline, &P::batch_delay>("pipeline.batch_delay", duration(0, hour),
                                                     "How long a sink waits for a batch to fill."));
+  rows.push_back(row<&S::pipeline, &P::batch_bytes>(
+      "pipeline.batch_bytes", bytes(64 * kib, gib),
+      "Bytes of one sink transaction; one request's records are never split."));
+  rows.push_back(row<&S::pipeline, &P::delivery_interval>(
+      "pipeline.delivery_interval", duration(0, hour),
+      "From one sink transaction's start to the next's, unless a full one waits."));
+  rows.push_back(row<&S::pipeline, &P::retry_first>(
+      "pipeline.retry_first", duration(ms, hour),
+      "Longest wait after a sink's first failure; doubled with each further one."));
+  rows.push_back(
+      row<&S::pipeline, &P::retry_max>("pipeline.retry_max", duration(ms, hour),
+                                       "Longest wait between a sink's attempts; they never end."));
   rows.push_back(row<&S::store, &StoreSettings::url>(
       "store.url", {.kind = Kind::url, .minimum = 1},
       "Database of the reports: sqlite:PATH. A path that begins with data/ is in data_dir.", true));
@@ -256,6 +281,7 @@ std::vector<Descriptor> make_rows() {
   std::vector<Descriptor> rows;
   add_general(rows);
   add_listeners(rows);
+  add_ingest(rows);
   add_journal(rows);
   add_stores(rows);
   add_limits(rows);

@@ -38,6 +38,10 @@ struct AdminSettings {
 
 struct IngestSettings {
   UnknownFields unknown_fields = UnknownFields::keep;
+  std::uint32_t request_records = 10'000;
+  std::uint32_t errors_listed = 100;
+  std::uint32_t json_depth = 64;
+  std::uint32_t object_fields = 1'000;
 };
 
 struct JournalSettings {
@@ -63,6 +67,10 @@ struct PipelineSettings {
   std::uint64_t batch_records = 512;
   std::uint64_t batch_records_lagging = 16'384;
   Duration batch_delay = 500ms;
+  std::uint64_t batch_bytes = 8ULL << 20;
+  Duration delivery_interval = 100ms;
+  Duration retry_first = 100ms;
+  Duration retry_max = 30s;
 };
 
 struct StoreSettings {
