@@ -2,8 +2,10 @@
 // Reading reports back. Every query takes the principal: what it may not see is not found, not
 // counted and not hinted at.
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -34,17 +36,26 @@ struct ReportFilter {
   std::string cursor;                    // opaque, of an earlier page; empty: from the start
 };
 
-/// A page as JSON text, ready to send: {"items":[…],"next":"…"|null}.
+/// A page as JSON text, ready to send: {"items":[…],"next":"…"|null}. Ordered by the report's own
+/// timestamp, then by arrival in the database. A page ends early when it is large: `next` says so.
 struct ReportPage {
   std::string json;
   std::size_t items = 0;
 };
 
+/// When a query is given up: at the deadline, or when the one who asked has gone.
+struct QueryControl {
+  std::stop_token stop;
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+};
+
 class ReportQuery {
  public:
   virtual ~ReportQuery() = default;
-  /// Blocks; on a worker. Errors: invalid_argument (cursor), unavailable (database), internal.
-  virtual Result<ReportPage> reports(const Principal& principal, const ReportFilter& filter) = 0;
+  /// Blocks; on a worker, any number at once. Errors: invalid_argument (cursor, limit), unavailable
+  /// (database), overloaded (every connection in use), cancelled, deadline_exceeded, internal.
+  virtual Result<ReportPage> reports(const Principal& principal, const ReportFilter& filter,
+                                     const QueryControl& control) = 0;
 };
 
 }  // namespace trialwire::storage

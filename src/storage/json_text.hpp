@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// JSON strings appended to an answer that is being written. Text is UTF-8 already (intake checks).
+#pragma once
+#include <array>
+#include <string>
+#include <string_view>
+
+namespace trialwire::storage {
+
+/// With quotes; escapes what RFC 8259 wants escaped and nothing else.
+inline void append_json_string(std::string& to, std::string_view text) {
+  constexpr std::string_view hex = "0123456789abcdef";
+  to += '"';
+  std::size_t plain = 0;  // start of what is not written yet
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    auto byte = static_cast<unsigned char>(text[i]);
+    if (byte >= 0x20 && byte != '"' && byte != '\\') continue;
+    to.append(text, plain, i - plain);
+    plain = i + 1;
+    to += '\\';
+    switch (byte) {
+      case '\n':
+        to += 'n';
+        break;
+      case '\r':
+        to += 'r';
+        break;
+      case '\t':
+        to += 't';
+        break;
+      case '"':
+      case '\\':
+        to += static_cast<char>(byte);
+        break;
+      default:
+        to += "u00";
+        to += hex[byte >> 4];
+        to += hex[byte & 15];
+    }
+  }
+  to.append(text, plain);
+  to += '"';
+}
+
+}  // namespace trialwire::storage

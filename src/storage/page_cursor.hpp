@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The opaque cursor of a list: the sort key of the last item sent, with a keyed checksum, as
+// base64url. Pages continue after that key, so rows that arrive meanwhile neither repeat nor hide
+// an item: those that sort before it are simply not seen by this walk.
+//
+//   1 byte  version, 1
+//   8 bytes timestamp, ns since the Unix epoch, little-endian
+//   8 bytes row id, little-endian
+//   16 bytes SipHash-1-3-128 of the bytes before, under the database's own key
+// 33 bytes, always 44 characters. It grants nothing: each page applies the principal's limits anew.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/hash.hpp"
+
+namespace trialwire::storage {
+
+struct PagePosition {
+  std::int64_t timestamp_ns = 0;
+  std::int64_t id = 0;
+  friend bool operator==(const PagePosition&, const PagePosition&) = default;
+};
+
+std::string encode_page_cursor(const PagePosition& position, SipKey key);
+
+/// Nothing, when it is not one that was made under this key.
+std::optional<PagePosition> decode_page_cursor(std::string_view text, SipKey key);
+
+}  // namespace trialwire::storage

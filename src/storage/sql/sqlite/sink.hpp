@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The journal into an SQLite file: rows and cursor in one transaction, synced when it returns.
+//
+// A record whose identity or record id is stored already adds no row and is counted; one whose kind
+// has no mapper is not this sink's. One that cannot be decoded is stored with its bytes and a flag:
+// it must neither be lost nor hold up those behind it.
+// The file is opened, and its schema brought up to date, at the first call and after `reset`. The
+// directory must exist.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "pipeline/sink.hpp"
+#include "storage/row_mapper.hpp"
+#include "storage/sql/sqlite/database.hpp"
+
+namespace trialwire::telemetry {
+class Registry;
+}
+
+namespace trialwire::storage::sqlite {
+
+struct SinkOptions {
+  DatabaseOptions database;
+  unsigned lane = 0;
+};
+
+std::unique_ptr<pipeline::Sink> make_sink(SinkOptions options,
+                                          std::vector<std::unique_ptr<RowMapper>> mappers,
+                                          telemetry::Registry& metrics);
+
+}  // namespace trialwire::storage::sqlite

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/sql/sqlite/sink.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "storage/sql/sqlite/migrations.hpp"
+#include "storage/sql/sqlite/test_reports.hpp"
+
+namespace trialwire::storage::sqlite {
+namespace {
+
+using test::Deliveries;
+using test::OtherProgram;
+
+class SqliteSinkTest : public testing::Test {
+ protected:
+  SqliteSinkTest() {
+    options.path = directory / "trialwire.db";
+    options.busy_timeout = std::chrono::milliseconds(1);
+  }
+  std::unique_ptr<pipeline::Sink> make() { return test::make_test_sink(options, metrics); }
+  std::string value(const char* sql) { return OtherProgram(options.path).value(sql); }
+
+  test::TemporaryDirectory directory;
+  DatabaseOptions options;
+  telemetry::Registry metrics;
+  Uuid journal = Uuid::random();
+  Deliveries deliveries{journal};
+};
+
+TEST_F(SqliteSinkTest, rows_and_cursor_are_there_after_a_delivery_and_a_restart) {
+  auto sink = make();
+  EXPECT_EQ(sink->durable_cursor(journal)->next_sequence, 1U);
+  std::int64_t received = deliveries.add("P-1 T-1 1700000000 S-1", 7).attributes.received_ns;
+  std::string id = record_id({journal, 1, 1, received}).text();
+  deliveries.add("P-2 T-1 1700000001", 8);
+  ASSERT_TRUE(deliveries.to(*sink));
+  sink = make();
+  EXPECT_EQ(sink->durable_cursor(journal)->next_sequence, 3U);
+  EXPECT_EQ(sink->durable_cursor(Uuid::random())->next_sequence, 1U);
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "2");
+  EXPECT_EQ(value("SELECT record_id FROM epro_reports WHERE patient_id = 'P-1'"), id);
+  EXPECT_EQ(value("SELECT journal_id FROM epro_reports"), journal.text());
+  EXPECT_EQ(value("SELECT timestamp_ns FROM epro_reports WHERE sequence = 2"),
+            "1700000001000000000");
+  EXPECT_EQ(value("SELECT origin FROM epro_reports"), "http 127.0.0.1:5123");
+  EXPECT_EQ(value("SELECT principal FROM epro_reports"), "NULL");
+  EXPECT_EQ(value("SELECT original FROM epro_reports"), "NULL");
+  EXPECT_EQ(value("SELECT received_at FROM epro_reports"), format_rfc3339_ms(received));
+}
+
+TEST_F(SqliteSinkTest, a_submission_is_stored_with_its_place_in_it) {
+  auto sink = make();
+  journal::Record& record = deliveries.add("P-1 T-1 1700000000");
+  record.attributes.submission = Uuid::random();
+  record.attributes.submission_index = 2;
+  record.attributes.submission_count = 5;
+  record.attributes.principal = "nurse";
+  record.attributes.flags = 3;
+  std::string submission = record.attributes.submission.text();
+  ASSERT_TRUE(deliveries.to(*sink));
+  EXPECT_EQ(value("SELECT submission_id FROM epro_reports"), submission);
+  EXPECT_EQ(value("SELECT submission_index || '/' || submission_count FROM epro_reports"), "2/5");
+  EXPECT_EQ(value("SELECT principal || flags FROM epro_reports"), "nurse3");
+}
+
+TEST_F(SqliteSinkTest, the_same_records_again_add_no_row) {
+  auto sink = make();
+  deliveries.add("P-1 T-1 1700000000", 1);
+  deliveries.add("P-2 T-1 1700000000");  // without an identity: its record id keeps it single
+  ASSERT_TRUE(deliveries.to(*sink));
+  ASSERT_TRUE(deliveries.to(*sink));
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "2");
+  EXPECT_TRUE(metrics.text().contains("trialwire_sqlite_rows_ignored_total 2"));
+}
+
+TEST_F(SqliteSinkTest, an_identity_has_one_row_the_first_ones) {
+  auto sink = make();
+  deliveries.add("P-1 T-1 1700000000", 9);
+  deliveries.add("P-late T-1 1700000001", 9);  // in the same delivery
+  ASSERT_TRUE(deliveries.to(*sink));
+  deliveries.clear();
+  deliveries.add("P-later T-1 1700000002", 9);  // and long after
+  deliveries.add("P-2 T-1 1700000003", 10);
+  ASSERT_TRUE(deliveries.to(*sink));
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "2");
+  EXPECT_EQ(value("SELECT patient_id FROM epro_reports WHERE sequence = 1"), "P-1");
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports r JOIN epro_report_identities i "
+                  "ON i.id = r.id"),
+            "2");
+  EXPECT_EQ(sink->durable_cursor(journal)->next_sequence, 5U);
+  EXPECT_TRUE(metrics.text().contains("trialwire_sqlite_rows_ignored_total 2"));
+}
+
+TEST_F(SqliteSinkTest, a_record_that_cannot_be_decoded_is_stored_as_its_bytes_and_flagged) {
+  auto sink = make();
+  deliveries.add("nonsense");
+  deliveries.add("P-1 T-1 1700000000");
+  ASSERT_TRUE(deliveries.to(*sink));
+  EXPECT_EQ(value("SELECT cast(original AS TEXT) FROM epro_reports WHERE flags & 256"), "nonsense");
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "2");
+  EXPECT_TRUE(metrics.text().contains("trialwire_sqlite_undecodable_total"));
+}
+
+TEST_F(SqliteSinkTest, a_kind_without_a_table_is_passed_over) {
+  auto sink = make();
+  deliveries.add("x").attributes.kind = journal::RecordKind::audit;
+  ASSERT_TRUE(deliveries.to(*sink));
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "0");
+  EXPECT_EQ(sink->durable_cursor(journal)->next_sequence, 2U);
+}
+
+TEST_F(SqliteSinkTest, the_file_is_for_its_owner_alone) {
+  ASSERT_TRUE(make()->durable_cursor(journal));
+  struct stat status{};
+  ASSERT_EQ(::stat(options.path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600U);
+}
+
+TEST_F(SqliteSinkTest, a_locked_file_is_unavailable_until_the_lock_goes) {
+  auto sink = make();
+  ASSERT_TRUE(sink->durable_cursor(journal));
+  deliveries.add("P-1 T-1 1700000000");
+  OtherProgram other(options.path);
+  ASSERT_TRUE(other.execute("BEGIN IMMEDIATE"));
+  auto done = deliveries.to(*sink);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ErrorCode::unavailable);
+  EXPECT_TRUE(done.error().text.contains("trialwire.db")) << done.error().text;
+  sink->reset();
+  ASSERT_TRUE(other.execute("COMMIT"));
+  EXPECT_TRUE(deliveries.to(*sink));
+}
+
+TEST_F(SqliteSinkTest, a_file_locked_at_start_is_unavailable_not_created_anew) {
+  ASSERT_TRUE(make()->durable_cursor(journal));
+  OtherProgram other(options.path);
+  ASSERT_TRUE(other.execute("PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT"));
+  auto sink = make();
+  auto cursor = sink->durable_cursor(journal);
+  if (cursor) GTEST_SKIP() << "this build of SQLite shares an exclusive WAL";
+  EXPECT_EQ(cursor.error().code, ErrorCode::unavailable) << cursor.error().text;
+}
+
+TEST_F(SqliteSinkTest, a_missing_directory_is_unavailable_until_it_is_there) {
+  options.path = directory / "later" / "trialwire.db";
+  auto sink = make();
+  auto cursor = sink->durable_cursor(journal);
+  ASSERT_FALSE(cursor);
+  EXPECT_EQ(cursor.error().code, ErrorCode::unavailable);
+  EXPECT_TRUE(cursor.error().text.contains("later/trialwire.db")) << cursor.error().text;
+  std::filesystem::create_directory(directory / "later");
+  sink->reset();
+  EXPECT_TRUE(sink->durable_cursor(journal));
+}
+
+TEST_F(SqliteSinkTest, a_read_only_file_is_unavailable) {
+  ASSERT_TRUE(make()->durable_cursor(journal));
+  ASSERT_EQ(::chmod(options.path.c_str(), 0444), 0);
+  ASSERT_EQ(::chmod(options.path.parent_path().c_str(), 0555), 0);
+  pid_t child = ::fork();
+  if (child == 0) {
+    // The superuser may write anything: be someone else.
+    if (::geteuid() == 0 && ::setuid(65534) != 0) ::_exit(2);
+    auto cursor = make()->durable_cursor(journal);
+    ::_exit(!cursor && cursor.error().code == ErrorCode::unavailable ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  ::chmod(options.path.parent_path().c_str(), 0755);
+}
+
+TEST_F(SqliteSinkTest, when_the_disk_is_full_nothing_of_the_delivery_is_stored) {
+  options.file_bytes_max = 40 * 4096;
+  auto sink = make();
+  deliveries.add("P-1 T-1 1700000000");
+  ASSERT_TRUE(deliveries.to(*sink));
+  for (std::uint64_t i = 0; i < 5'000; ++i) deliveries.add("P-1 T-1 1700000000", i + 1);
+  auto done = deliveries.to(*sink);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ErrorCode::disk_full) << done.error().text;
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "1");
+  EXPECT_EQ(value("SELECT count(*) FROM epro_report_identities"), "0");
+  EXPECT_EQ(sink->durable_cursor(journal)->next_sequence, 2U);
+  options.file_bytes_max = 0;
+  sink = make();
+  ASSERT_TRUE(deliveries.to(*sink));
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "5001");
+}
+
+TEST_F(SqliteSinkTest, a_file_that_is_no_database_is_named_as_corrupt_and_left_alone) {
+  std::string noise(8'192, 'n');
+  std::ofstream(options.path) << noise;
+  auto sink = make();
+  auto cursor = sink->durable_cursor(journal);
+  ASSERT_FALSE(cursor);
+  EXPECT_EQ(cursor.error().code, ErrorCode::corrupt);
+  EXPECT_TRUE(cursor.error().text.contains("trialwire.db")) << cursor.error().text;
+  std::ifstream file(options.path);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), noise);
+  sink->reset();
+  std::filesystem::remove(options.path);
+  EXPECT_TRUE(sink->durable_cursor(journal));
+}
+
+TEST_F(SqliteSinkTest, a_damaged_page_is_an_error_not_a_crash) {
+  {
+    auto sink = make();
+    for (std::uint64_t i = 0; i < 2'000; ++i) deliveries.add("P-1 T-1 1700000000", i + 1);
+    ASSERT_TRUE(deliveries.to(*sink));
+  }
+  std::fstream file(options.path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(4'096);
+  for (std::uintmax_t left = std::filesystem::file_size(options.path) - 4'096; left > 0; --left) {
+    file.put('\x5a');
+  }
+  file.close();
+  auto sink = make();
+  auto cursor = sink->durable_cursor(journal);
+  auto done = deliveries.to(*sink);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ErrorCode::corrupt) << done.error().text;
+}
+
+TEST_F(SqliteSinkTest, a_schema_of_a_newer_program_is_refused) {
+  ASSERT_TRUE(make()->durable_cursor(journal));
+  ASSERT_TRUE(OtherProgram(options.path)
+                  .execute("INSERT INTO schema_migrations (version, name) VALUES (999, 'x')"));
+  auto cursor = make()->durable_cursor(journal);
+  ASSERT_FALSE(cursor);
+  EXPECT_TRUE(cursor.error().text.contains("999")) << cursor.error().text;
+}
+
+TEST_F(SqliteSinkTest, the_schema_is_applied_once_and_its_steps_are_listed) {
+  ASSERT_TRUE(make()->durable_cursor(journal));
+  ASSERT_TRUE(make()->durable_cursor(journal));
+  EXPECT_EQ(value("SELECT count(*) FROM schema_migrations"), std::to_string(newest_migration()));
+  EXPECT_EQ(value("SELECT max(version) FROM schema_migrations"),
+            std::to_string(newest_migration()));
+}
+
+TEST(SqliteErrors, are_told_apart_by_number) {
+  EXPECT_EQ(error_code(SQLITE_BUSY), ErrorCode::unavailable);
+  EXPECT_EQ(error_code(SQLITE_BUSY_SNAPSHOT), ErrorCode::unavailable);
+  EXPECT_EQ(error_code(SQLITE_READONLY_DBMOVED), ErrorCode::unavailable);
+  EXPECT_EQ(error_code(SQLITE_FULL), ErrorCode::disk_full);
+  EXPECT_EQ(error_code(SQLITE_IOERR_FSYNC), ErrorCode::io);
+  EXPECT_EQ(error_code(SQLITE_CORRUPT_INDEX), ErrorCode::corrupt);
+  EXPECT_EQ(error_code(SQLITE_NOTADB), ErrorCode::corrupt);
+  EXPECT_EQ(error_code(SQLITE_INTERRUPT), ErrorCode::cancelled);
+  EXPECT_EQ(error_code(SQLITE_ERROR), ErrorCode::internal);
+}
+
+}  // namespace
+}  // namespace trialwire::storage::sqlite
