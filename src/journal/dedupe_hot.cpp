@@ -10,6 +10,9 @@ HotTable::HotTable(std::size_t expected) : expected_(std::max<std::size_t>(expec
   slots_.assign(std::bit_ceil(expected_ * 3 / 2), 0);
   mask_ = slots_.size() - 1;
   chunks_.reserve(expected_ / chunk_entries * 4 + 4);
+  for (std::size_t i = 0; i < chunks_kept(); ++i) {  // mapped, not touched
+    chunks_.push_back(std::make_unique_for_overwrite<DedupeEntry[]>(chunk_entries));
+  }
 }
 
 const DedupeEntry* HotTable::find(const Hash128& identity) const noexcept {
@@ -44,8 +47,7 @@ void HotTable::undo_to(std::size_t size) noexcept {
 
 void HotTable::clear() {
   size_ = 0;
-  const std::size_t kept = expected_ / chunk_entries + 1;
-  if (chunks_.size() > kept) chunks_.resize(kept);
+  if (chunks_.size() > chunks_kept()) chunks_.resize(chunks_kept());
   const std::size_t usual = std::bit_ceil(expected_ * 3 / 2);
   if (slots_.size() > usual) slots_ = std::vector<std::uint32_t>(usual);
   std::ranges::fill(slots_, 0);

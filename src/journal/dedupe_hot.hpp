@@ -37,6 +37,7 @@ class HotTable {
   std::size_t first_slot(const Hash128& identity) const noexcept {
     return (identity.low >> 20) & mask_;
   }
+  std::size_t chunks_kept() const noexcept { return expected_ / chunk_entries + 1; }
   void grow();
 
   std::size_t expected_;

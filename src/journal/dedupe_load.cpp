@@ -6,7 +6,7 @@
 //   a run of sequences that are forgotten         removed: it was dropped on purpose
 //   a run beyond the journal's end                removed: it lists records that are not there
 //   a run of another journal                      refused, both journals named
-//   a damaged run; a range that no run covers     logged; rebuilt from the journal's records;
+//   a damaged run (removed); a range without one  logged; rebuilt from the journal's records;
 //                                                 those that are deleted are logged as lost
 #include <algorithm>
 
@@ -84,6 +84,7 @@ Result<std::vector<RunReader>> DedupeIndex::open_runs(std::uint64_t next_sequenc
         return std::unexpected(reader.error());
       }
       log_damage(reader.error());
+      if (auto removed = files_.remove(run.path); !removed) return std::unexpected(removed.error());
       continue;
     }
     readers.push_back(std::move(*reader));
@@ -167,7 +168,10 @@ Result<void> DedupeIndex::load(JournalExtent extent, const Replay& replay) {
     }
     auto loaded = load_run(reader);
     if (!loaded) return std::unexpected(loaded.error());
-    if (!*loaded) continue;  // a gap now, like a missing one
+    if (!*loaded) {  // a gap now, like a missing one
+      if (auto removed = files_.remove(path); !removed) return removed;
+      continue;
+    }
     if (range.first > expected) {
       // Later than the tags of the run that follows it: its identities are forgotten a bit later.
       if (auto r = rebuild({expected, range.first - 1}, extent, replay); !r) return r;

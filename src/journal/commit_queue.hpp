@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Between the shards and the committer: batches on their way there, and, a shard, those that are
+// settled on their way back. The committer is woken only when its rule says that it has something
+// to do. Bounded by Options::unacknowledged_bytes_max, which `ShardAppender::admit` enforces.
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "journal/commit_rule.hpp"
+#include "journal/shard_batch.hpp"
+
+namespace trialwire::journal {
+
+class CommitQueue {
+ public:
+  explicit CommitQueue(CommitRule::Limits limits) : rule_(limits) {}
+
+  /// Before the committer starts. Returns the shard's number.
+  std::uint32_t add_shard(std::function<void()> notify);
+
+  // Shards:
+  /// After `close` the batch comes straight back, its groups refused.
+  void push(std::unique_ptr<ShardBatch> batch);
+  /// Takes a group back that the committer has not taken yet.
+  bool withdraw(std::uint32_t shard, std::uint64_t ticket) noexcept;
+  /// Settled batches of the shard, in the order they were pushed, appended to `into`.
+  void take_done(std::uint32_t shard, ShardBatches& into);
+
+  // Committer:
+  enum class Work : std::uint8_t { commit, seal, stop };
+  /// Waits for something to do; with `commit`, `taken` is all that waits. After `request_stop`:
+  /// what is left, then a seal if one is due, then `stop`.
+  Work wait(ShardBatches& taken);
+  CommitRule& rule() noexcept { return rule_; }  // committer only
+  /// There was no room for a seal: later again, or never when stopping.
+  void seal_refused();
+  /// Hands settled batches back; `notify` once for each shard that has none unseen yet.
+  void done(std::unique_ptr<ShardBatch> batch);
+  void notify_shards();
+  /// From now on nothing is taken: what waits and what comes is refused as unavailable.
+  void close();
+
+  void request_stop();
+
+  /// Unacknowledged bytes handed over, of all shards.
+  std::size_t pending_bytes() const noexcept { return pending_.load(std::memory_order_relaxed); }
+  bool accepting() const noexcept { return accepting_.load(std::memory_order_acquire); }
+  void refuse_new() noexcept { accepting_.store(false, std::memory_order_release); }
+
+ private:
+  struct Shard {
+    std::function<void()> notify;
+    std::mutex mutex;
+    ShardBatches done;
+    bool has_news = false;              // committer only: `done` got something since it notified
+    std::atomic<bool> notified{false};  // and the shard has not looked since
+  };
+  void refuse(std::unique_ptr<ShardBatch> batch);
+
+  CommitRule rule_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  ShardBatches queue_;
+  std::size_t waiting_bytes_ = 0;
+  CommitRule::Step waiting_for_ = CommitRule::Step::commit;  // commit: the committer is busy
+  bool stop_ = false;
+  bool closed_ = false;
+  std::atomic<std::size_t> pending_{0};
+  std::atomic<bool> accepting_{true};
+};
+
+}  // namespace trialwire::journal

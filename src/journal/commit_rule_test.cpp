@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/commit_rule.hpp"
+
+#include <gtest/gtest.h>
+
+namespace trialwire::journal {
+namespace {
+
+using namespace std::chrono_literals;
+using Step = CommitRule::Step;
+
+constexpr CommitRule::Time t0{std::chrono::hours(5)};
+
+CommitRule rule() {
+  return CommitRule({.bytes = 1000, .interval = 500us, .silence = 50ms});
+}
+
+TEST(CommitRule, TheFirstRecordGoesAtOnce) {
+  EXPECT_EQ(rule().decide(t0, true, 10).step, Step::commit);
+}
+
+TEST(CommitRule, ALoneRecordAfterSilenceGoesAtOnce) {
+  auto r = rule();
+  r.started(t0);
+  EXPECT_EQ(r.decide(t0 + 10ms, true, 1).step, Step::commit);
+}
+
+TEST(CommitRule, ATrickleWaitsForTheIntervalSinceTheLastStart) {
+  auto r = rule();
+  r.started(t0);
+  const auto decision = r.decide(t0 + 200us, true, 10);
+  EXPECT_EQ(decision.step, Step::wait_for_bytes);
+  EXPECT_EQ(decision.until, t0 + 500us);
+  EXPECT_EQ(r.decide(t0 + 500us, true, 10).step, Step::commit);
+}
+
+TEST(CommitRule, EnoughBytesDoNotWait) {
+  auto r = rule();
+  r.started(t0);
+  EXPECT_EQ(r.decide(t0 + 1us, true, 999).step, Step::wait_for_bytes);
+  EXPECT_EQ(r.decide(t0 + 1us, true, 1000).step, Step::commit);
+}
+
+TEST(CommitRule, SilenceAfterABatchSealsOnceAndThenNothingHappens) {
+  auto r = rule();
+  EXPECT_EQ(r.decide(t0, false, 0).step, Step::wait_for_any);
+  r.started(t0);
+  r.appended(t0 + 1ms);
+  EXPECT_EQ(r.decide(t0 + 2ms, false, 0).until, t0 + 51ms);
+  EXPECT_EQ(r.decide(t0 + 51ms, false, 0).step, Step::seal);
+  r.sealed();
+  const auto after = r.decide(t0 + 1h, false, 0);
+  EXPECT_EQ(after.step, Step::wait_for_any);
+  EXPECT_EQ(after.until, CommitRule::Time::max());
+}
+
+TEST(CommitRule, RecordsComeBeforeASealThatIsDue) {
+  auto r = rule();
+  r.started(t0);
+  r.appended(t0);
+  EXPECT_EQ(r.decide(t0 + 60ms, true, 1).step, Step::commit);
+}
+
+TEST(CommitRule, ASealThatFoundNoRoomIsTriedAgainAfterAnotherSilence) {
+  auto r = rule();
+  r.appended(t0);
+  r.seal_refused(t0 + 50ms);
+  EXPECT_EQ(r.decide(t0 + 60ms, false, 0).step, Step::wait_for_any);
+  EXPECT_EQ(r.decide(t0 + 100ms, false, 0).step, Step::seal);
+}
+
+}  // namespace
+}  // namespace trialwire::journal

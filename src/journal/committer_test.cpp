@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/committer.hpp"
+
+#include <gtest/gtest.h>
+
+#include <semaphore>
+
+#include "journal/shard_appender.hpp"
+#include "journal/store_double.hpp"
+#include "support/faulty_files.hpp"
+
+namespace trialwire::journal {
+namespace {
+
+using namespace std::chrono_literals;
+using State = Receipt::State;
+
+/// Keeps what it was told.
+struct Told final : Waiter {
+  Receipt receipt;
+  std::vector<std::uint32_t> conflicts;
+  int times = 0;
+  void committed(const Receipt& r) noexcept override {
+    receipt = r;
+    conflicts.assign(r.conflicts.begin(), r.conflicts.end());
+    ++times;
+  }
+};
+
+class CommitterTest : public testing::Test {
+ protected:
+  static constexpr std::int64_t received_ns = 1'700'000'000'123'456'789;
+
+  CommitterTest() { EXPECT_TRUE(files_.create_directory("/j")); }
+  ~CommitterTest() override {
+    if (committer_) {
+      store_.open_gate();
+      committer_->stop();
+    }
+  }
+
+  void start() {
+    DedupeOptions dedupe;
+    dedupe.directory = "/j";
+    dedupe.journal = store_.chain().journal;
+    dedupe.bytes = 1 << 20;
+    dedupe_ = std::move(*DedupeIndex::open(dedupe, files_, registry_, {}, {}));
+    queue_ = std::make_unique<CommitQueue>(rule_);
+    for (std::uint32_t i = 0; i < 2; ++i) {
+      queue_->add_shard([this] { news_.release(); });
+      shards_[i] = std::make_unique<ShardAppender>(
+          ShardAppender::Context{*queue_, store_, unacknowledged_bytes_max_}, i);
+    }
+    recent_ = std::make_unique<RecentBatches>(1 << 20, 1);
+    committer_ = std::make_unique<Committer>(Committer::Parts{*queue_, store_, *dedupe_, *recent_},
+                                             limits_, registry_);
+    dedupe_->start();
+    committer_->start([this](const Error& error) {
+      fatal_ = error;
+      fatal_count_.release();
+    });
+  }
+
+  static Record record(std::uint64_t id, std::string_view bytes = "report") {
+    Record r;
+    r.attributes.identity = siphash({5, 6}, std::as_bytes(std::span(&id, 1)));
+    r.attributes.received_ns = received_ns;
+    r.attributes.content_hash = siphash({5, 6}, as_bytes(bytes)).low;
+    r.bytes = as_bytes(bytes);
+    return r;
+  }
+
+  struct Item {
+    std::uint64_t id;
+    std::string_view bytes = "report";
+  };
+  std::uint64_t append(unsigned shard, Told& told, std::initializer_list<Item> items,
+                       GroupMode mode = GroupMode::each) {
+    shards_[shard]->begin(mode);
+    for (const Item& item : items) shards_[shard]->add(record(item.id, item.bytes));
+    return shards_[shard]->end(told);
+  }
+  void flush() {
+    for (auto& shard : shards_) shard->flush();
+  }
+  void deliver() {
+    for (auto& shard : shards_) shard->deliver();
+  }
+  /// Until all of them were told.
+  void wait_for(std::initializer_list<Told*> all) {
+    auto done = [&] {
+      return std::ranges::all_of(all, [](const Told* t) { return t->times > 0; });
+    };
+    for (deliver(); !done(); deliver()) ASSERT_TRUE(news_.try_acquire_for(20s));
+  }
+
+  support::FaultyFiles files_{{}};
+  telemetry::Registry registry_;
+  StoreDouble store_;
+  CommitRule::Limits rule_{.bytes = 64 << 10, .interval = 0us, .silence = 1h};
+  Committer::Limits limits_;
+  std::size_t unacknowledged_bytes_max_ = 1 << 20;
+  std::unique_ptr<DedupeIndex> dedupe_;
+  std::unique_ptr<CommitQueue> queue_;
+  std::unique_ptr<ShardAppender> shards_[2];
+  std::unique_ptr<RecentBatches> recent_;
+  std::unique_ptr<Committer> committer_;
+  std::counting_semaphore<> news_{0};
+  std::counting_semaphore<> fatal_count_{0};
+  Error fatal_;
+};
+
+TEST_F(CommitterTest, OneTurnLeavesInOneBatchInOrder) {
+  start();
+  Told a, b, c;
+  append(0, a, {{1, "one"}, {2, "two"}});
+  append(0, b, {{3, "three"}});
+  append(0, c, {{4, "four"}});
+  flush();
+  wait_for({&a, &b, &c});
+  ASSERT_EQ(store_.batches().size(), 1u);
+  EXPECT_EQ(store_.batches()[0], (std::vector<std::string>{"one", "two", "three", "four"}));
+  EXPECT_EQ(a.receipt.state, State::durable);
+  EXPECT_EQ(a.receipt.stored, 2u);
+  EXPECT_EQ(a.receipt.first_sequence, 1u);
+  EXPECT_EQ(c.receipt.first_sequence, 4u);
+  EXPECT_TRUE(c.receipt.synced);
+  const Chain& chain = store_.chain();
+  EXPECT_EQ(c.receipt.first_record_id, record_id({chain.journal, chain.epoch, 4, received_ns}));
+}
+
+TEST_F(CommitterTest, NothingIsToldBeforeTheBatchIsDurable) {
+  store_.close_gate();
+  start();
+  Told a;
+  append(0, a, {{1}});
+  flush();
+  store_.wait_at_gate();
+  deliver();
+  EXPECT_EQ(a.times, 0);
+  EXPECT_EQ(recent_->next_sequence(), 1u);
+  store_.open_gate();
+  wait_for({&a});
+  EXPECT_EQ(recent_->next_sequence(), 2u);
+}
+
+TEST_F(CommitterTest, WhatComesDuringASyncLeavesTogetherInTheNextBatch) {
+  store_.close_gate();
+  start();
+  Told a, b, c;
+  append(0, a, {{1, "a"}});
+  flush();
+  store_.wait_at_gate();
+  append(0, b, {{2, "b"}});
+  flush();
+  append(1, c, {{3, "c"}});
+  flush();
+  store_.open_gate();
+  wait_for({&a, &b, &c});
+  ASSERT_EQ(store_.batches().size(), 2u);
+  EXPECT_EQ(store_.batches()[1], (std::vector<std::string>{"b", "c"}));
+}
+
+TEST_F(CommitterTest, ARetryIsAnsweredWithTheFirstReceiptWhereverTheFirstOneIs) {
+  store_.close_gate();
+  start();
+  Told first, same_batch, in_flight, later;
+  append(0, first, {{1}});
+  append(0, same_batch, {{1}});
+  flush();
+  store_.wait_at_gate();
+  append(1, in_flight, {{1}});
+  flush();
+  store_.open_gate();
+  wait_for({&first, &same_batch, &in_flight});
+  append(1, later, {{1}});
+  flush();
+  wait_for({&later});
+  EXPECT_EQ(store_.records(), 1u);
+  for (const Told* retry : {&same_batch, &in_flight, &later}) {
+    EXPECT_EQ(retry->receipt.state, State::durable);
+    EXPECT_EQ(retry->receipt.duplicates, 1u);
+    EXPECT_EQ(retry->receipt.stored, 0u);
+    EXPECT_EQ(retry->receipt.first_sequence, first.receipt.first_sequence);
+    EXPECT_EQ(retry->receipt.first_record_id, first.receipt.first_record_id);
+  }
+}
+
+TEST_F(CommitterTest, OtherBytesUnderTheSameIdentityAreAConflict) {
+  start();
+  Told a, b, c;
+  append(0, a, {{1, "one"}});
+  append(0, b, {{2, "two"}, {1, "other"}, {3, "three"}}, GroupMode::each);
+  append(1, c, {{4, "four"}, {1, "again other"}, {2, "other"}}, GroupMode::all_or_none);
+  shards_[0]->flush();
+  wait_for({&a, &b});
+  shards_[1]->flush();
+  wait_for({&c});
+  EXPECT_EQ(b.receipt.state, State::durable);
+  EXPECT_EQ(b.receipt.stored, 2u);
+  EXPECT_EQ(b.conflicts, std::vector<std::uint32_t>{1});
+  EXPECT_EQ(b.receipt.first_sequence, 2u);
+  EXPECT_EQ(c.receipt.state, State::conflict);
+  EXPECT_EQ(c.receipt.stored, 0u);
+  EXPECT_EQ(c.conflicts, (std::vector<std::uint32_t>{1, 2}));
+  EXPECT_EQ(store_.records(), 3u);
+}
+
+TEST_F(CommitterTest, AGroupThatConflictsLeavesNoIdentityBehind) {
+  start();
+  Told a, b, c;
+  append(0, a, {{1, "one"}});
+  append(0, b, {{5, "five"}, {1, "other"}}, GroupMode::all_or_none);
+  append(0, c, {{5, "five, corrected"}}, GroupMode::all_or_none);
+  flush();
+  wait_for({&a, &b, &c});
+  EXPECT_EQ(b.receipt.state, State::conflict);
+  EXPECT_EQ(c.receipt.state, State::durable);
+  EXPECT_EQ(c.receipt.stored, 1u);
+  ASSERT_EQ(store_.batches().size(), 1u);
+  EXPECT_EQ(store_.batches()[0], (std::vector<std::string>{"one", "five, corrected"}));
+}
+
+TEST_F(CommitterTest, AllOrNoneWithRetriesStoresTheRest) {
+  start();
+  Told a, b;
+  append(0, a, {{1}});
+  append(0, b, {{1}, {2}, {3}, {2}}, GroupMode::all_or_none);
+  flush();
+  wait_for({&a, &b});
+  EXPECT_EQ(b.receipt.state, State::durable);
+  EXPECT_EQ(b.receipt.stored, 2u);
+  EXPECT_EQ(b.receipt.duplicates, 2u);
+  EXPECT_EQ(b.receipt.first_sequence, 1u);
+}
+
+TEST_F(CommitterTest, AGroupCanBeWithdrawnUntilTheCommitterHasTakenIt) {
+  store_.close_gate();
+  start();
+  Told taken, queued, unflushed, other;
+  const auto t1 = append(0, taken, {{1, "taken"}});
+  flush();
+  store_.wait_at_gate();
+  const auto t2 = append(0, queued, {{2, "queued"}});
+  append(0, other, {{3, "other"}});
+  flush();
+  const auto t3 = append(0, unflushed, {{4, "unflushed"}});
+  EXPECT_FALSE(shards_[0]->withdraw(t1));
+  EXPECT_TRUE(shards_[0]->withdraw(t2));
+  EXPECT_FALSE(shards_[0]->withdraw(t2));
+  EXPECT_TRUE(shards_[0]->withdraw(t3));
+  EXPECT_FALSE(shards_[0]->withdraw(999));
+  flush();
+  store_.open_gate();
+  wait_for({&taken, &other});
+  committer_->stop();
+  deliver();
+  EXPECT_EQ(queued.times + unflushed.times, 0);
+  EXPECT_EQ(store_.records(), 2u);
+  EXPECT_EQ(shards_[0]->pending_bytes(), 0u);
+}
+
+TEST_F(CommitterTest, ACancelledGroupIsAsIfItHadNeverBegun) {
+  start();
+  Told a;
+  shards_[0]->begin(GroupMode::each);
+  shards_[0]->add(record(1));
+  shards_[0]->cancel();
+  append(0, a, {{2, "two"}});
+  flush();
+  wait_for({&a});
+  EXPECT_EQ(store_.batches()[0], std::vector<std::string>{"two"});
+}
+
+TEST_F(CommitterTest, AnEmptyGroupIsAnsweredAtOnce) {
+  start();
+  Told a;
+  append(0, a, {});
+  EXPECT_EQ(a.times, 1);
+  EXPECT_EQ(a.receipt.state, State::durable);
+}
+
+TEST_F(CommitterTest, AFullDiskRefusesAndTheSameRecordIsStoredWhenSpaceReturns) {
+  start();
+  store_.fail_with(ErrorCode::disk_full);
+  Told a, b, retry;
+  append(0, a, {{1}});
+  append(1, b, {{2}, {3}}, GroupMode::all_or_none);
+  flush();
+  wait_for({&a, &b});
+  EXPECT_EQ(a.receipt.state, State::refused);
+  EXPECT_EQ(a.receipt.error, ErrorCode::disk_full);
+  EXPECT_EQ(b.receipt.state, State::refused);
+  EXPECT_EQ(shards_[0]->admit(100).error().code, ErrorCode::disk_full);
+  store_.fail_with(std::nullopt);
+  EXPECT_TRUE(shards_[0]->admit(100));
+  append(0, retry, {{1}});
+  flush();
+  wait_for({&retry});
+  EXPECT_EQ(retry.receipt.state, State::durable);
+  EXPECT_EQ(retry.receipt.stored, 1u);
+  EXPECT_EQ(retry.receipt.first_sequence, 1u);
+}
+
+TEST_F(CommitterTest, AfterAFailedSyncNothingIsAcknowledgedEverAgain) {
+  store_.close_gate();
+  start();
+  Told in_batch, queued, later;
+  append(0, in_batch, {{1}});
+  flush();
+  store_.wait_at_gate();
+  append(0, queued, {{2}});
+  flush();
+  store_.fail_with(ErrorCode::io);
+  store_.open_gate();
+  ASSERT_TRUE(fatal_count_.try_acquire_for(20s));
+  EXPECT_EQ(fatal_.code, ErrorCode::io);
+  store_.fail_with(std::nullopt);  // the device claims to be well again
+  EXPECT_EQ(shards_[0]->admit(1).error().code, ErrorCode::unavailable);
+  append(0, later, {{3}});
+  flush();
+  wait_for({&queued, &later});
+  committer_->stop();
+  deliver();
+  EXPECT_EQ(in_batch.times, 0);
+  EXPECT_EQ(queued.receipt.state, State::refused);
+  EXPECT_EQ(later.receipt.state, State::refused);
+  EXPECT_EQ(later.receipt.error, ErrorCode::unavailable);
+  EXPECT_EQ(store_.appends(), 1u);
+  EXPECT_FALSE(fatal_count_.try_acquire());
+  EXPECT_EQ(recent_->next_sequence(), 1u);
+}
+
+TEST_F(CommitterTest, AfterSilenceOneEmptyBatchSealsTheLastOne) {
+  rule_.silence = 1ms;
+  start();
+  Told a;
+  append(0, a, {{1}});
+  flush();
+  wait_for({&a});
+  store_.wait_for_seals(1);
+  committer_->stop();
+  EXPECT_EQ(store_.seals(), 1u);
+  EXPECT_EQ(store_.batches().size(), 1u);
+}
+
+TEST_F(CommitterTest, StoppingCommitsWhatWasHandedOverAndSealsIt) {
+  store_.close_gate();
+  start();
+  Told a, b, c;
+  append(0, a, {{1}});
+  flush();
+  store_.wait_at_gate();
+  append(1, b, {{2}});
+  flush();
+  queue_->refuse_new();
+  EXPECT_EQ(shards_[1]->admit(1).error().code, ErrorCode::unavailable);
+  store_.open_gate();
+  committer_->stop();
+  append(0, c, {{3}});
+  flush();
+  wait_for({&a, &b, &c});
+  EXPECT_EQ(b.receipt.state, State::durable);
+  EXPECT_EQ(c.receipt.state, State::refused);
+  EXPECT_EQ(store_.records(), 2u);
+  EXPECT_EQ(store_.seals(), 1u);
+}
+
+TEST_F(CommitterTest, MoreThanABatchHoldsGoesInSeveralAndNoGroupIsSplit) {
+  limits_.batch_bytes_max = 4000;
+  store_.close_gate();
+  start();
+  Told first;
+  append(0, first, {{1}});
+  flush();
+  store_.wait_at_gate();
+  const std::string large(1500, 'x');
+  std::array<Told, 6> told;
+  for (std::uint64_t i = 0; i < told.size(); ++i) {
+    append(0, told[i], {{10 + 2 * i, large}, {11 + 2 * i, large}}, GroupMode::all_or_none);
+  }
+  flush();
+  store_.open_gate();
+  wait_for({&first, &told[0], &told[5]});
+  for (std::size_t i = 1; i < store_.batches().size(); ++i) {
+    EXPECT_EQ(store_.batches()[i].size(), 4u);  // two groups reach the limit
+  }
+  EXPECT_EQ(store_.batches().size(), 4u);
+  EXPECT_EQ(told[5].receipt.first_sequence, 12u);
+}
+
+TEST_F(CommitterTest, TooMuchUnacknowledgedIsRefusedBeforeItIsTaken) {
+  unacknowledged_bytes_max_ = 3000;
+  store_.close_gate();
+  start();
+  Told a, b;
+  const std::string bytes(2000, 'x');
+  EXPECT_TRUE(shards_[0]->admit(2000));
+  append(0, a, {{1, bytes}});
+  EXPECT_EQ(shards_[0]->admit(2000).error().code, ErrorCode::overloaded);
+  flush();
+  EXPECT_EQ(shards_[1]->admit(2000).error().code, ErrorCode::overloaded);
+  EXPECT_GE(shards_[0]->pending_bytes(), 2000u);
+  store_.open_gate();
+  wait_for({&a});
+  EXPECT_TRUE(shards_[1]->admit(2000));
+  EXPECT_EQ(shards_[0]->pending_bytes(), 0u);
+}
+
+TEST_F(CommitterTest, WithoutSyncReceiptsSaySo) {
+  limits_.sync = false;
+  start();
+  Told a;
+  append(0, a, {{1}});
+  flush();
+  wait_for({&a});
+  EXPECT_FALSE(a.receipt.synced);
+}
+
+TEST_F(CommitterTest, SeveralShardsAtOnceGetEachTheirOwnReceiptsInOrder) {
+  start();
+  constexpr int rounds = 300;
+  struct Ordered final : Waiter {
+    std::uint64_t last = 0;
+    int told = 0;
+    bool ordered = true;
+    void committed(const Receipt& r) noexcept override {
+      ordered = ordered && r.state == State::durable && r.first_sequence > last;
+      last = r.first_sequence;
+      ++told;
+    }
+  };
+  std::array<Ordered, 2> waiters;
+  std::array<std::jthread, 2> threads;
+  for (unsigned s = 0; s < 2; ++s) {
+    threads[s] = std::jthread([&, s] {
+      for (std::uint64_t i = 0; i < rounds; ++i) {
+        shards_[s]->begin(GroupMode::each);
+        shards_[s]->add(record(1000 * (s + 1) + i));
+        shards_[s]->end(waiters[s]);
+        shards_[s]->flush();
+        shards_[s]->deliver();
+      }
+      while (waiters[s].told < rounds) {
+        shards_[s]->deliver();
+        std::this_thread::yield();
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_TRUE(waiters[0].ordered && waiters[1].ordered);
+  EXPECT_EQ(store_.records(), 2u * rounds);
+}
+
+}  // namespace
+}  // namespace trialwire::journal

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/journal.hpp"
+
+#include <mutex>
+
+#include "journal/committer.hpp"
+#include "journal/journal_reader.hpp"
+#include "journal/shard_appender.hpp"
+#include "telemetry/log.hpp"
+
+namespace trialwire::journal {
+namespace {
+
+constexpr std::string_view index_consumer = "identity index";
+
+StoreOptions store_options(const Options& options) {
+  return {.directory = options.directory,
+          .io = options.io,
+          .sync = options.sync == SyncMode::always,
+          .segment_bytes = options.segment_bytes,
+          .bytes_max = options.bytes_max,
+          .retention = options.retention,
+          .verify_from = options.verify_from,
+          .scrub_bytes_per_second = options.scrub_bytes_per_second};
+}
+
+/// The records of a range, from the segments, for the index to learn their identities.
+Result<void> replay(SegmentStore& store, SequenceRange range, const DedupeIndex::Take& take) {
+  auto reader = store.read(range.first);
+  if (!reader) return std::unexpected(reader.error());
+  std::vector<Record> records;
+  while ((*reader)->next_sequence() <= range.last) {
+    auto view = (*reader)->next();
+    if (!view) return std::unexpected(view.error());
+    if (*view == nullptr) break;
+    records.clear();
+    if (!decode_batch(**view, records)) {
+      return fail(ErrorCode::corrupt, "a batch holds no sequence of records");
+    }
+    for (const Record& record : records) {
+      if (record.sequence >= range.first && record.sequence <= range.last) take(record);
+    }
+  }
+  return {};
+}
+
+class OpenJournal final : public Journal {
+ public:
+  OpenJournal(const Options& options, std::unique_ptr<SegmentStore> store,
+              std::unique_ptr<DedupeIndex> dedupe, telemetry::Registry& metrics)
+      : options_(options),
+        id_(store->status().id),
+        store_(std::move(store)),
+        dedupe_(std::move(dedupe)),
+        queue_(std::make_shared<CommitQueue>(CommitRule::Limits{.bytes = options.commit_bytes,
+                                                                .interval = options.commit_interval,
+                                                                .silence = options.silence})),
+        recent_(
+            std::make_shared<RecentBatches>(options.recent_bytes, store_->tail().next_sequence)),
+        committer_(
+            {.queue = *queue_, .store = *store_, .dedupe = *dedupe_, .recent = *recent_},
+            {.batch_bytes_max = options.batch_bytes_max, .sync = options.sync == SyncMode::always},
+            metrics) {
+    // Shared with the registry, which may be asked after the journal is gone.
+    metrics.observe("trialwire_journal_pending_bytes", "Unacknowledged bytes.", {},
+                    [queue = queue_] { return static_cast<double>(queue->pending_bytes()); });
+    metrics.observe("trialwire_journal_recent_bytes", "Recent batches kept in memory.", {},
+                    [recent = recent_] { return static_cast<double>(recent->bytes()); });
+    metrics.gauge("trialwire_journal_pending_bytes_limit", "Limit of unacknowledged bytes.")
+        .set(static_cast<double>(options.unacknowledged_bytes_max));
+    metrics.gauge("trialwire_journal_recent_bytes_limit", "Limit of recent batches in memory.")
+        .set(static_cast<double>(options.recent_bytes));
+  }
+  ~OpenJournal() override { stop(); }
+
+  ShardPort add_shard(std::function<void()> notify) override {
+    const std::uint32_t shard = queue_->add_shard(std::move(notify));
+    auto appender = std::make_unique<ShardAppender>(
+        ShardAppender::Context{.queue = *queue_,
+                               .store = *store_,
+                               .unacknowledged_bytes_max = options_.unacknowledged_bytes_max},
+        shard);
+    auto deliver = [mine = appender.get()] { mine->deliver(); };
+    return {std::move(appender), std::move(deliver)};
+  }
+
+  void start(std::function<void(const Error&)> on_fatal) override {
+    StoreEvents events;
+    events.corrupt = [](const Error& error) {
+      telemetry::log(telemetry::LogLevel::error, "journal", "the scrubber found damage",
+                     {{"detail", error.text}});
+    };
+    store_->start(std::move(events));
+    dedupe_->start();
+    committer_.start(std::move(on_fatal));
+  }
+
+  void stop() override {
+    queue_->refuse_new();
+    committer_.stop();
+    dedupe_->stop();
+    store_->stop();
+  }
+
+  Result<std::unique_ptr<Reader>> read(const Cursor& from) override {
+    if (auto valid = store_->check_cursor(from); !valid) return std::unexpected(valid.error());
+    return std::make_unique<JournalReader>(
+        JournalReader::Sources{.store = *store_, .recent = *recent_}, from);
+  }
+  Cursor begin() const override { return {id_, store_->first_sequence()}; }
+  Cursor end() const override { return {id_, recent_->next_sequence()}; }
+
+  void set_cursor(std::string_view consumer, const Cursor& durable) override {
+    // First: segments whose identities are in memory alone must outlive the consumer's need.
+    store_->set_cursor(index_consumer, committer_.identities_needed_from());
+    store_->set_cursor(consumer, durable.next_sequence);
+  }
+
+  Status status() const override {
+    Status status = store_->status();
+    status.failed = status.failed || committer_.failed();
+    return status;
+  }
+
+ private:
+  const Options options_;
+  const Uuid id_;
+  // In the order that one uses the other; the committer's thread ends first.
+  std::unique_ptr<SegmentStore> store_;
+  std::unique_ptr<DedupeIndex> dedupe_;
+  std::shared_ptr<CommitQueue> queue_;
+  std::shared_ptr<RecentBatches> recent_;
+  Committer committer_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Journal>> Journal::open(const Options& options, FileLayer& files,
+                                               telemetry::Registry& metrics) {
+  auto store = SegmentStore::open(store_options(options), files, metrics);
+  if (!store) return std::unexpected(store.error());
+  const DedupeOptions dedupe_options{.directory = options.directory,
+                                     .journal = (*store)->status().id,
+                                     .direct = (*store)->status().direct_io,
+                                     .bytes = options.dedupe_bytes,
+                                     .window = options.dedupe_window};
+  const JournalExtent extent{.first_sequence = (*store)->first_sequence(),
+                             .next_sequence = (*store)->tail().next_sequence};
+  auto dedupe = DedupeIndex::open(dedupe_options, files, metrics, extent,
+                                  [&](SequenceRange range, const DedupeIndex::Take& take) {
+                                    return replay(**store, range, take);
+                                  });
+  if (!dedupe) return std::unexpected(dedupe.error());
+  return std::make_unique<OpenJournal>(options, std::move(*store), std::move(*dedupe), metrics);
+}
+
+}  // namespace trialwire::journal
