@@ -118,6 +118,7 @@ bool ChainWalk::fits(const SegmentScan& scan, std::uint64_t offset, const Sha256
 void ChainWalk::walk(const SegmentScan& scan, const Run& run) {
   fits(scan, run.offset, run.previous, run.first_sequence, run.first_epoch);
   state_ = {run.head, run.next_sequence, run.last_epoch, true, true};
+  highest_epoch_ = std::max(highest_epoch_, run.last_epoch);
   found_.last_batch = BatchExtent{scan.number, run.last_batch, run.end - run.last_batch};
 }
 
@@ -130,6 +131,7 @@ void ChainWalk::walk(const SegmentScan& scan, const Gap& gap) {
   state_.hash = gap.resume_previous;
   state_.next_sequence = gap.resume_sequence;
   state_.hash_known = state_.sequence_known = true;
+  state_.epoch = 0;  // what the lost batches would have said is not known
 }
 
 bool ChainWalk::cut_off(const SegmentScan& scan, const Damage& damage) {
@@ -202,7 +204,7 @@ void ChainWalk::check_seal(SegmentSummary& summary) {
 }
 
 void ChainWalk::finish() {
-  found_.end = {state_.next_sequence, state_.hash, state_.epoch, 0, 0};
+  found_.end = {state_.next_sequence, state_.hash, highest_epoch_, 0, 0};
   if (!found_.segments.empty()) {
     const SegmentSummary& last = found_.segments.back();
     found_.end.segment = last.counts.number;

@@ -51,6 +51,7 @@ class ChainWalk {
   Inspection& found_;
   const std::vector<FoundSeal>& seals_;
   State state_;
+  std::uint32_t highest_epoch_ = 0;
   std::uint64_t last_with_data_ = 0;
 };
 

@@ -129,7 +129,8 @@ class Inspector {
 
   void read_seals() {
     for (const std::uint64_t number : found_.listing.seals) {
-      if (!verifying_ || number <= found_.retired.through) continue;
+      const bool retired = number <= found_.retired.through;
+      if (!verifying_ || (retired && !options_.thorough)) continue;
       auto seal = read_seal(files_, directory_, number, *verifying_);
       if (!seal) {
         const std::string name = seal_name(number);
@@ -140,7 +141,7 @@ class Inspector {
         if (text.starts_with(prefix)) text.erase(0, prefix.size());
         add(what, name, 0, std::move(text));
       }
-      seals_.push_back({number, seal ? std::optional(*seal) : std::nullopt});
+      if (!retired) seals_.push_back({number, seal ? std::optional(*seal) : std::nullopt});
     }
   }
 
@@ -198,7 +199,7 @@ class Inspector {
                                    .number = number,
                                    .segment_bytes = found_.meta->segment_bytes,
                                    .payloads = whole,
-                                   .records = options_.records,
+                                   .records = options_.thorough,
                                    .gaps = found_.gaps};
     return scan_segment(**file, scan_options, window);
   }

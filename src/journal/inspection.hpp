@@ -28,7 +28,7 @@ struct Finding {
 struct InspectOptions {
   bool direct = false;            // read past the page cache
   std::uint64_t verify_from = 0;  // as StoreOptions::verify_from
-  bool records = false;           // decode every record, too
+  bool thorough = false;          // decode every record, check seals of deleted segments, too
   unsigned threads = 0;           // 0: by the processors
   std::uint64_t batch_extent_max = 64 << 20;
 };

@@ -106,8 +106,7 @@ TEST_F(SegmentStoreTest, keys_and_segments_are_readable_by_their_owner_alone) {
   fill(2);
   for (const auto& entry : std::filesystem::directory_iterator(options().directory)) {
     const auto others = std::filesystem::perms::group_all | std::filesystem::perms::others_all;
-    EXPECT_EQ(entry.status().permissions() & others, std::filesystem::perms::none)
-        << entry.path();
+    EXPECT_EQ(entry.status().permissions() & others, std::filesystem::perms::none) << entry.path();
   }
 }
 
@@ -177,7 +176,8 @@ TEST_F(SegmentStoreTest, a_journal_whose_old_segments_are_deleted_starts_and_kee
             sequence_range((*store)->first_sequence(), next));
 }
 
-TEST_F(SegmentStoreTest, a_cursor_of_another_journal_or_beyond_the_tail_is_refused_with_both_named) {
+TEST_F(SegmentStoreTest,
+       a_cursor_of_another_journal_or_beyond_the_tail_is_refused_with_both_named) {
   auto store = open();
   ASSERT_TRUE(store);
   ASSERT_TRUE(append(**store, 3));

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/offline.hpp"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "journal/segment_reader.hpp"
+
+namespace trialwire::journal {
+namespace {
+
+using std::filesystem::path;
+
+struct Held {
+  std::unique_ptr<DirectoryLock> lock;
+  Inspection found;
+};
+
+Result<Held> hold_and_inspect(const path& directory, FileLayer& files,
+                              const InspectOptions& options) {
+  const auto names = files.list(directory);
+  if (!names) return std::unexpected(names.error());
+  const auto no_journal =
+      fail(ErrorCode::not_found, fmt::format("there is no journal in {}", directory.native()));
+  // Before the lock, which would leave a file in someone else's directory.
+  if (classify(*names).empty_of_journal()) return no_journal;
+  auto lock = files.lock(directory / lock_name);
+  if (!lock) return std::unexpected(lock.error());
+  auto found = inspect(directory, files, options);
+  if (!found) return std::unexpected(found.error());
+  return Held{std::move(*lock), std::move(*found)};
+}
+
+}  // namespace
+
+Result<JournalInfo> journal_info(const path& directory, FileLayer& files) {
+  const auto held = hold_and_inspect(directory, files,
+                                     {.verify_from = std::numeric_limits<std::uint64_t>::max()});
+  if (!held) return std::unexpected(held.error());
+  const Inspection& found = held->found;
+  JournalInfo info;
+  info.meta = found.meta.value_or(JournalMeta{});
+  info.retired = found.retired;
+  info.gaps = found.gaps;
+  info.segments = found.segments;
+  info.spares = found.spares.size();
+  info.next_sequence = info.first_sequence = found.end.next_sequence;
+  info.epoch = found.end.epoch;
+  if (!found.segments.empty()) info.first_sequence = found.segments.front().counts.first_sequence;
+  for (const SegmentSummary& segment : found.segments) {
+    info.records += segment.counts.records;
+    info.payload_bytes += segment.counts.payload_bytes;
+  }
+  for (const SegmentScan& scan : found.scans) info.disk_bytes += scan.size;
+  if (const Finding* refusal = found.refusal()) info.refusal = refusal->line();
+  return info;
+}
+
+Result<VerifyReport> journal_verify(const path& directory, FileLayer& files, unsigned threads) {
+  auto held = hold_and_inspect(directory, files, {.thorough = true, .threads = threads});
+  if (!held) return std::unexpected(held.error());
+  Inspection& found = held->found;
+  VerifyReport report;
+  report.findings = std::move(found.findings);
+  for (const Finding& finding : report.findings) report.problems += refuses(finding.what) ? 1 : 0;
+  report.segments = found.scans.size();
+  for (const SegmentSummary& segment : found.segments) {
+    report.batches += segment.counts.batches;
+    report.records += segment.counts.records;
+    report.payload_bytes += segment.counts.payload_bytes;
+  }
+  report.next_sequence = found.end.next_sequence;
+  return report;
+}
+
+Result<void> journal_cat(const path& directory, FileLayer& files, const CatRange& range,
+                         const std::function<bool(const Uuid&, const Record&)>& each) {
+  const auto held = hold_and_inspect(directory, files,
+                                     {.verify_from = std::numeric_limits<std::uint64_t>::max()});
+  if (!held) return std::unexpected(held.error());
+  const Inspection& found = held->found;
+  const auto refused = [&]() -> Result<void> {
+    if (const Finding* why = found.refusal()) return fail(ErrorCode::corrupt, why->line());
+    return {};
+  };
+  if (!found.meta) return refused();
+  const SegmentLedger ledger(found.meta->id, found.segments, 0, found.end.next_sequence);
+  DiskReader reader({directory, found.meta->id, false, found.gaps}, files, ledger, range.from);
+  std::vector<Record> records;
+  while (reader.next_sequence() <= range.to) {
+    const auto batch = reader.next();
+    if (!batch) return std::unexpected(batch.error());
+    if (*batch == nullptr) return refused();
+    records.clear();
+    if (!decode_batch(**batch, records)) {
+      return fail(ErrorCode::corrupt,
+                  fmt::format("{}: offset {}: the batch's records cannot be decoded",
+                              (directory / segment_name((*batch)->head.segment)).native(),
+                              (*batch)->head.offset));
+    }
+    for (const Record& record : records) {
+      if (record.sequence > range.to || !each(found.meta->id, record)) return {};
+    }
+  }
+  return {};
+}
+
+}  // namespace trialwire::journal
