@@ -11,7 +11,7 @@ LAYERS = [
     {"config", "telemetry", "resilience"},
     {"runtime"},
     {"net", "journal"},
-    {"rpc", "pipeline", "storage"},
+    {"rpc", "pipeline", "storage", "loadgen"},
     {"ingest"},
     {"epro", "vitals", "trial", "metadata", "imaging", "alert", "monitor", "report", "lis"},
 ]

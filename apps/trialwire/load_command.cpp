@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "load_command.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+
+#include "loadgen/summary.hpp"
+
+namespace trialwire {
+namespace {
+
+constexpr int exit_flawless = 0;
+constexpr int exit_flawed = 1;
+constexpr int exit_not_started = 2;
+
+std::atomic<bool> stop_requested = false;
+
+void request_stop(int) {
+  stop_requested.store(true);
+}
+
+// The first Ctrl-C ends the run and prints what was measured, the second one ends the process.
+void stop_on_signals() {
+  struct sigaction action{};
+  action.sa_handler = request_stop;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+}
+
+struct LoadArguments {
+  loadgen::LoadOptions load;
+  std::string url = "http://127.0.0.1:8080";
+  std::string path;
+  std::string schedule = "poisson";
+  std::string duration = "10s";
+  std::string warmup = "0s";
+  std::string timeout = "10s";
+  bool json = false;
+  bool quiet = false;
+};
+
+constexpr std::string_view manual =
+    R"(
+Without --rate it is a closed loop: each connection sends its next request when it has an answer.
+With --rate it is an open loop, as patients are: requests leave when they are due, and latency is
+measured from then, so that a stalled server is charged for all that waited.
+
+Generated reports have all mandatory fields, comments and two answers, about 220 bytes; each has a
+reportId of its own, also across runs.
+
+EXAMPLES
+  trialwire load --connections 256 --pipeline 16 --duration 30s
+      how many reports a second can it take?
+  trialwire load --connections 256 --rate 50000 --duration 1m --warmup 5s
+      how long do patients wait at 50,000 reports a second?
+  trialwire load --count 1000000 --connections 64 --receipts acked.ndjson
+      one million reports; what was acknowledged is in acked.ndjson
+  trialwire load --ndjson 500 --connections 8
+      bodies of 500 reports
+  trialwire load --file reports.ndjson
+      each line of the file once; .gz is fine
+  trialwire load --file qs.csv.gz --map 'patientId=USUBJID,trialId=:CDISCPILOT01,'\
+'timestamp={QSDTC}T00:00:00Z,qolScore=QSSTRESN,comments=QSTEST,answers.{QSTESTCD}=QSORRES'
+      rows of a CSV file: FIELD=COLUMN, FIELD=:CONSTANT, or text with {COLUMN}, {#} (row number)
+      and {run} (random for each run) in it
+
+EXIT STATUS
+  0  every request was answered with 2xx
+  1  a request was refused or not answered, or a connection was lost
+  2  the run could not start: no connection, an unreadable file, options that make no sense)";
+
+void add_options(CLI::App& command, LoadArguments& arguments) {
+  auto& load = arguments.load;
+  command.add_option("url", arguments.url, "Server, http://HOST:PORT[/PATH]")
+      ->capture_default_str();
+  command.add_option("--path", arguments.path, "Path to post to [/v1/epro/reports]");
+  command.add_option("-c,--connections", load.connections, "Connections")->capture_default_str();
+  command.add_option("-p,--pipeline", load.pipeline, "Requests in flight on each connection")
+      ->capture_default_str();
+  command.add_option("-r,--rate", load.rate, "Requests a second in all; 0: closed loop")
+      ->capture_default_str();
+  command.add_option("--schedule", arguments.schedule, "Arrivals of --rate: poisson or fixed")
+      ->check(CLI::IsMember({"poisson", "fixed"}))
+      ->capture_default_str();
+  command.add_option("-d,--duration", arguments.duration, "Measured time, e.g. 30s or 2m")
+      ->capture_default_str();
+  command.add_option("-n,--count", load.count, "Requests in all, in place of --duration");
+  command.add_option("--warmup", arguments.warmup, "Time before measuring starts")
+      ->capture_default_str();
+  command.add_option("--timeout", arguments.timeout, "Give up a connection without an answer")
+      ->capture_default_str();
+  command.add_option("--threads", load.threads, "Threads; connections are shared out")
+      ->capture_default_str();
+  command.add_option("--ndjson", load.ndjson, "Reports in a body, as NDJSON; 0: one JSON object")
+      ->capture_default_str();
+  command.add_flag("--gzip", load.gzip, "Compress bodies");
+  command.add_option("-f,--file", load.file, "Send these records: NDJSON, or CSV with --map")
+      ->check(CLI::ExistingFile);
+  command.add_option("--map", load.mapping, "How CSV columns become fields; see the examples");
+  command.add_option("--receipts", load.receipts, "Write each acknowledged record's ids here");
+  command.add_flag("--reconnect", load.reconnect, "Open lost connections again");
+  command.add_flag("--json", arguments.json, "Print the result as one JSON object");
+  command.add_flag("-q,--quiet", arguments.quiet, "No progress line");
+}
+
+Result<void> settle(LoadArguments& arguments, const CLI::App& command) {
+  auto& load = arguments.load;
+  if (auto applied = loadgen::apply_url(arguments.url, load); !applied) return applied;
+  if (!arguments.path.empty()) load.path = arguments.path;
+  if (arguments.schedule == "fixed") load.arrivals = loadgen::Arrivals::fixed;
+  const std::pair<const std::string&, std::chrono::nanoseconds&> durations[] = {
+      {arguments.duration, load.duration},
+      {arguments.warmup, load.warmup},
+      {arguments.timeout, load.timeout}};
+  for (const auto& [text, value] : durations) {
+    auto parsed = loadgen::parse_duration(text);
+    if (!parsed) return std::unexpected(parsed.error());
+    value = *parsed;
+  }
+  load.once =
+      !load.file.empty() && command.count("--duration") == 0 && command.count("--count") == 0;
+  return {};
+}
+
+int execute(LoadArguments& arguments, const CLI::App& command) {
+  const auto refuse = [](const Error& error) {
+    fmt::print(stderr, "trialwire load: {}\n", error.text);
+    return exit_not_started;
+  };
+  if (auto settled = settle(arguments, command); !settled) return refuse(settled.error());
+  stop_on_signals();
+  const bool shows_progress = !arguments.quiet && ::isatty(STDERR_FILENO) == 1;
+  loadgen::ProgressView before;
+  loadgen::LoadHooks hooks{.stop = stop_requested, .on_progress = {}};
+  if (shows_progress) {
+    hooks.on_progress = [&before](const loadgen::ProgressView& now) {
+      fmt::print(stderr, "\r{:<79}", loadgen::progress_line(now, before));
+      before = now;
+    };
+  }
+  const auto result = loadgen::run_load(arguments.load, hooks);
+  if (shows_progress) fmt::print(stderr, "\r{:<79}\r", "");
+  if (!result) return refuse(result.error());
+  if (arguments.json) {
+    fmt::print("{}\n", loadgen::summary_json(*result));
+  } else {
+    fmt::print("{}", loadgen::summary_text(*result));
+  }
+  return loadgen::flawless(*result) ? exit_flawless : exit_flawed;
+}
+
+}  // namespace
+
+void add_load_command(CLI::App& app, int& exit_code) {
+  CLI::App* command =
+      app.add_subcommand("load", "Send reports to a server and measure how it answers");
+  command->footer(std::string(manual));
+  auto arguments = std::make_shared<LoadArguments>();
+  add_options(*command, *arguments);
+  command->callback(
+      [arguments, command, &exit_code] { exit_code = execute(*arguments, *command); });
+}
+
+}  // namespace trialwire

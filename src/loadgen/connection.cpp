@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "loadgen/connection.hpp"
+
+#include <fmt/format.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace trialwire::loadgen {
+
+Result<Endpoint> resolve(const std::string& host, std::uint16_t port) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const auto service = fmt::to_string(port);
+  const int error = ::getaddrinfo(host.c_str(), service.c_str(), &hints, &found);
+  if (error != 0) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("cannot resolve {}: {}", host, ::gai_strerror(error)));
+  }
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
+  Endpoint endpoint;
+  std::memcpy(&endpoint.address, found->ai_addr, found->ai_addrlen);
+  endpoint.size = found->ai_addrlen;
+  const bool bare_v6 = host.find(':') != host.npos;
+  endpoint.name = bare_v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
+  return endpoint;
+}
+
+Connection::Connection(Connection&& other) noexcept
+    : partial(std::move(other.partial)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      state_(std::exchange(other.state_, State::closed)),
+      ring_(other.ring_) {}
+
+int Connection::open(const Endpoint& endpoint, int epoll, std::uint32_t tag) {
+  close();
+  descriptor_ = ::socket(endpoint.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (descriptor_ < 0) return errno;
+  const int on = 1;
+  ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  const auto* address = reinterpret_cast<const sockaddr*>(&endpoint.address);
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.u32 = tag;
+  if ((::connect(descriptor_, address, endpoint.size) != 0 && errno != EINPROGRESS) ||
+      ::epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor_, &event) != 0) {
+    const int error = errno;
+    close();
+    return error;
+  }
+  state_ = State::connecting;
+  return 0;
+}
+
+int Connection::finish_open() noexcept {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (::getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+  if (error == 0) state_ = State::open;
+  return error;
+}
+
+void Connection::close() noexcept {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  descriptor_ = -1;
+  state_ = State::closed;
+  head_ = tail_ = 0;
+  unsent_.clear();
+  unsent_at_ = 0;
+  partial.clear();
+  answers = 0;
+  server_closes = false;
+}
+
+Connection::Sent Connection::send(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto sent = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && errno != EAGAIN) return Sent::failed;
+    if (sent < 0) {
+      unsent_.assign(bytes);
+      unsent_at_ = 0;
+      return Sent::partly;
+    }
+    bytes.remove_prefix(static_cast<std::size_t>(sent));
+  }
+  return Sent::all;
+}
+
+Connection::Sent Connection::send_rest() {
+  while (unsent_at_ < unsent_.size()) {
+    const auto sent =
+        ::send(descriptor_, unsent_.data() + unsent_at_, unsent_.size() - unsent_at_, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0) return errno == EAGAIN ? Sent::partly : Sent::failed;
+    unsent_at_ += static_cast<std::size_t>(sent);
+  }
+  unsent_.clear();
+  unsent_at_ = 0;
+  return Sent::all;
+}
+
+}  // namespace trialwire::loadgen
