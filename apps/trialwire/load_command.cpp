@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "load_command.hpp"
-
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
 
+#include "commands.hpp"
+#include "exit_code.hpp"
 #include "loadgen/summary.hpp"
 
 namespace trialwire {
 namespace {
-
-constexpr int exit_flawless = 0;
-constexpr int exit_flawed = 1;
-constexpr int exit_not_started = 2;
 
 std::atomic<bool> stop_requested = false;
 
@@ -129,7 +125,7 @@ Result<void> settle(LoadArguments& arguments, const CLI::App& command) {
 int execute(LoadArguments& arguments, const CLI::App& command) {
   const auto refuse = [](const Error& error) {
     fmt::print(stderr, "trialwire load: {}\n", error.text);
-    return exit_not_started;
+    return exit_usage;
   };
   if (auto settled = settle(arguments, command); !settled) return refuse(settled.error());
   stop_on_signals();
@@ -150,7 +146,7 @@ int execute(LoadArguments& arguments, const CLI::App& command) {
   } else {
     fmt::print("{}", loadgen::summary_text(*result));
   }
-  return loadgen::flawless(*result) ? exit_flawless : exit_flawed;
+  return loadgen::flawless(*result) ? exit_ok : exit_failed;
 }
 
 }  // namespace
