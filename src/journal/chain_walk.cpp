@@ -67,6 +67,7 @@ void ChainWalk::walk(const SegmentScan& scan) {
   SegmentSummary summary;
   summary.counts.number = scan.number;
   bool first = true;
+  bool damaged = false;
   for (const Piece& piece : scan.pieces) {
     const bool last = scan.number == last_with_data_ && &piece == &scan.pieces.back();
     if (const Run* run = std::get_if<Run>(&piece)) {
@@ -80,6 +81,7 @@ void ChainWalk::walk(const SegmentScan& scan) {
       summary.committed_ns = run->committed_ns;
     } else if (const Damage* damage = std::get_if<Damage>(&piece)) {
       walk(scan, *damage, last);
+      damaged = true;
     } else {
       const Gap& gap = std::get<Gap>(piece);
       walk(scan, gap);
@@ -89,7 +91,7 @@ void ChainWalk::walk(const SegmentScan& scan) {
   if (first) summary.counts.first_sequence = state_.next_sequence;
   summary.counts.next_sequence = state_.next_sequence;
   summary.counts.chain_head = state_.hash;
-  check_seal(summary);
+  check_seal(summary, damaged);
   found_.segments.push_back(summary);
 }
 
@@ -128,6 +130,7 @@ void ChainWalk::walk(const SegmentScan& scan, const Gap& gap) {
           ? fmt::format("sequences {} to {} were lost and removed by a repair", gap.lost_from,
                         gap.resume_sequence - 1)
           : std::string("bytes without records were removed by a repair"));
+  newest_gap_ = std::max(newest_gap_, gap.segment);
   state_.hash = gap.resume_previous;
   state_.next_sequence = gap.resume_sequence;
   state_.hash_known = state_.sequence_known = true;
@@ -175,7 +178,7 @@ void ChainWalk::walk(const SegmentScan& scan, const Damage& damage, bool last) {
   state_.sequence_known = damage.sequences_known;
 }
 
-void ChainWalk::check_seal(SegmentSummary& summary) {
+void ChainWalk::check_seal(SegmentSummary& summary, bool damaged) {
   const SealedSegment& counts = summary.counts;
   const auto seal = std::find_if(seals_.begin(), seals_.end(), [&](const FoundSeal& each) {
     return each.number == counts.number;
@@ -187,7 +190,7 @@ void ChainWalk::check_seal(SegmentSummary& summary) {
     }
     return;
   }
-  if (!seal->seal) return;  // already said
+  if (!seal->seal || damaged) return;  // already said
   const SealedSegment& said = seal->seal->segment;
   const std::string name = seal_name(counts.number);
   if (seal->seal->journal != found_.meta->id) {
@@ -208,9 +211,12 @@ void ChainWalk::finish() {
   if (!found_.segments.empty()) {
     const SegmentSummary& last = found_.segments.back();
     found_.end.segment = last.counts.number;
-    // A sealed segment is never written to again.
-    found_.end.offset = last.sealed ? found_.meta->segment_bytes : last.end_offset;
+    // A sealed segment is never written to again, nor is one before a gap: the order of the files
+    // is the order of the chain.
+    const bool closed = last.sealed || newest_gap_ > last.counts.number;
+    found_.end.offset = closed ? found_.meta->segment_bytes : last.end_offset;
   }
+  std::erase_if(found_.spares, [&](std::uint64_t spare) { return spare < newest_gap_; });
   for (const std::uint64_t spare : found_.spares) {
     add(RecoveryCase::spare_segment, segment_name(spare), 0, "written with zeros, not yet used");
   }

@@ -43,7 +43,7 @@ class ChainWalk {
   bool fits(const SegmentScan& scan, std::uint64_t offset, const Sha256& previous,
             std::uint64_t first_sequence, std::uint32_t epoch);
   bool cut_off(const SegmentScan& scan, const Damage& damage);
-  void check_seal(SegmentSummary& summary);
+  void check_seal(SegmentSummary& summary, bool damaged);
   void finish();
 
   const std::filesystem::path& directory_;
@@ -53,6 +53,7 @@ class ChainWalk {
   State state_;
   std::uint32_t highest_epoch_ = 0;
   std::uint64_t last_with_data_ = 0;
+  std::uint64_t newest_gap_ = 0;
 };
 
 }  // namespace trialwire::journal

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <thread>
 
 #include "journal/chain_walk.hpp"
@@ -54,12 +55,20 @@ class Inspector {
     found_.findings.push_back({what, directory_ / name, offset, std::move(text)});
   }
 
-  /// A finding from an error that already names its file.
+  /// A finding from an error that may name file and offset by itself.
   void add(RecoveryCase what, std::string_view name, const Error& error) {
     std::string_view text = error.text;
-    const std::string prefix = (directory_ / name).native() + ": offset 0: ";
-    if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
-    add(what, name, 0, std::string(text));
+    std::uint64_t offset = 0;
+    const std::string file = (directory_ / name).native() + ": ";
+    if (text.starts_with(file)) text.remove_prefix(file.size());
+    constexpr std::string_view at = "offset ";
+    if (text.starts_with(at)) {
+      text.remove_prefix(at.size());
+      const char* end = std::from_chars(text.data(), text.data() + text.size(), offset).ptr;
+      text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+      if (text.starts_with(": ")) text.remove_prefix(2);
+    }
+    add(what, name, offset, std::string(text));
   }
 
   void read_metadata() {
@@ -133,13 +142,9 @@ class Inspector {
       if (!verifying_ || (retired && !options_.thorough)) continue;
       auto seal = read_seal(files_, directory_, number, *verifying_);
       if (!seal) {
-        const std::string name = seal_name(number);
         const auto what = seal.error().code == ErrorCode::corrupt ? RecoveryCase::seal_wrong
                                                                   : RecoveryCase::unreadable;
-        std::string text = seal.error().text;
-        const std::string prefix = (directory_ / name).native() + ": ";
-        if (text.starts_with(prefix)) text.erase(0, prefix.size());
-        add(what, name, 0, std::move(text));
+        add(what, seal_name(number), seal.error());
       }
       if (!retired) seals_.push_back({number, seal ? std::optional(*seal) : std::nullopt});
     }

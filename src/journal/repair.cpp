@@ -79,10 +79,10 @@ class Planner {
 
   /// Something else under a segment's name, further on than the journal goes.
   bool stray(const SegmentScan& scan, std::uint64_t expected) const {
-    if (scan.number <= expected || scan.pieces.empty()) return false;
+    if (scan.number <= expected || scan.number != found_.scans.back().number) return false;
+    if (scan.pieces.empty()) return scan.size != found_.meta->segment_bytes;
     const Damage* damage = std::get_if<Damage>(&scan.pieces.front());
-    return damage != nullptr && damage->what == RecoveryCase::foreign_file &&
-           scan.number == found_.scans.back().number;
+    return damage != nullptr && damage->what == RecoveryCase::foreign_file;
   }
 
   void quarantine(std::string name, std::string_view why) {
