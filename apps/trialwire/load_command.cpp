@@ -8,6 +8,7 @@
 #include "commands.hpp"
 #include "exit_code.hpp"
 #include "loadgen/summary.hpp"
+#include "settings_options.hpp"
 
 namespace trialwire {
 namespace {
@@ -71,8 +72,8 @@ EXIT STATUS
 
 void add_options(CLI::App& command, LoadArguments& arguments) {
   auto& load = arguments.load;
-  command.add_option("url", arguments.url, "Server, http://HOST:PORT[/PATH]")
-      ->capture_default_str();
+  command.add_option("url", arguments.url,
+                     "Server, http://HOST:PORT[/PATH] [that of the settings' http.listen]");
   command.add_option("--path", arguments.path, "Path to post to [/v1/epro/reports]");
   command.add_option("-c,--connections", load.connections, "Connections")->capture_default_str();
   command.add_option("-p,--pipeline", load.pipeline, "Requests in flight on each connection")
@@ -122,6 +123,17 @@ Result<void> settle(LoadArguments& arguments, const CLI::App& command) {
   return {};
 }
 
+/// The server of these settings, unless a URL was given.
+bool take_settings(LoadArguments& arguments, const SettingsOptions& options,
+                   const CLI::App& command) {
+  const auto settings = load_settings(options);
+  if (!settings) return false;
+  if (command.count("url") == 0 && !settings->http.listen.empty()) {
+    arguments.url = "http://" + settings->http.listen;
+  }
+  return true;
+}
+
 int execute(LoadArguments& arguments, const CLI::App& command) {
   const auto refuse = [](const Error& error) {
     fmt::print(stderr, "trialwire load: {}\n", error.text);
@@ -157,8 +169,11 @@ void add_load_command(CLI::App& app, int& exit_code) {
   command->footer(std::string(manual));
   auto arguments = std::make_shared<LoadArguments>();
   add_options(*command, *arguments);
-  command->callback(
-      [arguments, command, &exit_code] { exit_code = execute(*arguments, *command); });
+  auto settings = add_settings_options(*command);
+  command->callback([arguments, settings, command, &exit_code] {
+    const bool known = take_settings(*arguments, *settings, *command);
+    exit_code = known ? execute(*arguments, *command) : static_cast<int>(exit_usage);
+  });
 }
 
 }  // namespace trialwire

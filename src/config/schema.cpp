@@ -243,8 +243,11 @@ void add_limits(std::vector<Descriptor>& rows) {
   using L = LimitSettings;
   rows.push_back(row<&S::limits, &L::connections>("limits.connections", integer(1, 10'000'000),
                                                   "Open connections; more are refused."));
-  rows.push_back(row<&S::limits, &L::request_head>(
-      "limits.request_head", bytes(kib, mib), "Request line and headers; more is answered 431."));
+  rows.push_back(row<&S::limits, &L::request_line>("limits.request_line", bytes(256, 64 * kib),
+                                                   "Request line; more is answered 414."));
+  rows.push_back(
+      row<&S::limits, &L::request_head>("limits.request_head", bytes(kib, 128 * kib),
+                                        "Request line and headers; more is answered 431."));
   rows.push_back(row<&S::limits, &L::body>("limits.body", bytes(kib, 256 * mib),
                                            "Request body as sent; more is answered 413."));
   rows.push_back(row<&S::limits, &L::inflated_body>(
@@ -252,8 +255,20 @@ void add_limits(std::vector<Descriptor>& rows) {
       "Request body after gunzip, at least limits.body; more is answered 413."));
   rows.push_back(row<&S::limits, &L::header_timeout>("limits.header_timeout", duration(ms, hour),
                                                      "Time for a request's head; then 408."));
-  rows.push_back(row<&S::limits, &L::body_timeout>("limits.body_timeout", duration(ms, hour),
-                                                   "Time for a request's body; then 408."));
+  rows.push_back(row<&S::limits, &L::body_timeout>(
+      "limits.body_timeout", duration(ms, hour),
+      "Time for limits.body_progress more of a request's body, or its end; then 408."));
+  rows.push_back(
+      row<&S::limits, &L::body_progress>("limits.body_progress", bytes(1, 256 * mib),
+                                         "What a body must bring within limits.body_timeout."));
+  rows.push_back(row<&S::limits, &L::write_timeout>(
+      "limits.write_timeout", duration(ms, hour),
+      "A client that takes no byte of an answer for so long is closed."));
+  rows.push_back(row<&S::limits, &L::linger_timeout>(
+      "limits.linger_timeout", duration(0, hour),
+      "After a refusal a connection is still read for so long, so that the client sees it."));
+  rows.push_back(row<&S::limits, &L::linger_bytes>("limits.linger_bytes", bytes(0, gib),
+                                                   "And so much of it at most."));
   rows.push_back(
       row<&S::limits, &L::idle_timeout>("limits.idle_timeout", duration(ms, 24 * hour),
                                         "A connection without a request is closed after it."));
@@ -265,7 +280,19 @@ void add_limits(std::vector<Descriptor>& rows) {
       "Unacknowledged bytes of a connection; over it, it is not read."));
   rows.push_back(row<&S::limits, &L::unacknowledged_total>(
       "limits.unacknowledged_total", bytes(mib, 64 * gib),
-      "Unacknowledged bytes of all connections; over it, requests are answered 503."));
+      "Unacknowledged bytes of all connections; over it nobody is read, then requests are "
+      "answered 503."));
+  rows.push_back(
+      row<&S::limits, &L::overload_wait>("limits.overload_wait", duration(0, hour),
+                                         "How long nobody is read over limits.unacknowledged_total "
+                                         "before requests are answered 503."));
+  rows.push_back(row<&S::limits, &L::incomplete_bytes>(
+      "limits.incomplete_bytes", bytes(mib, 64 * gib),
+      "Memory of an I/O thread for incomplete requests; beyond it those that grow are answered "
+      "503."));
+  rows.push_back(
+      row<&S::limits, &L::pipelined>("limits.pipelined", integer(1, 65'536),
+                                     "Requests of one connection that are in work together."));
 }
 
 void add_log(std::vector<Descriptor>& rows) {

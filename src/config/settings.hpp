@@ -79,15 +79,23 @@ struct StoreSettings {
 
 struct LimitSettings {
   std::uint64_t connections = 100'000;
+  std::uint64_t request_line = 8ULL << 10;
   std::uint64_t request_head = 16ULL << 10;
   std::uint64_t body = 1ULL << 20;
   std::uint64_t inflated_body = 8ULL << 20;
   Duration header_timeout = 10s;
   Duration body_timeout = 30s;
+  std::uint64_t body_progress = 64ULL << 10;
+  Duration write_timeout = 30s;
+  Duration linger_timeout = 1s;
+  std::uint64_t linger_bytes = 1ULL << 20;
   Duration idle_timeout = 60s;
   Duration request_deadline = 5s;
   std::uint64_t unacknowledged_connection = 1ULL << 20;
   std::uint64_t unacknowledged_total = 64ULL << 20;
+  Duration overload_wait = 250ms;
+  std::uint64_t incomplete_bytes = 256ULL << 20;
+  std::uint32_t pipelined = 1'024;
 };
 
 struct LogSettings {

@@ -107,6 +107,7 @@ class OpenJournal final : public Journal {
     return std::make_unique<JournalReader>(
         JournalReader::Sources{.store = *store_, .recent = *recent_}, from);
   }
+  std::size_t pending_bytes() const noexcept override { return queue_->pending_bytes(); }
   Cursor begin() const override { return {id_, store_->first_sequence()}; }
   Cursor end() const override { return {id_, recent_->next_sequence()}; }
 

@@ -92,6 +92,9 @@ class Journal {
   virtual void set_cursor(std::string_view consumer, const Cursor& durable) = 0;
 
   virtual Status status() const = 0;
+  /// Appended and not yet acknowledged, of all shards. Any thread, without a lock: it is asked
+  /// before each read of a connection.
+  virtual std::size_t pending_bytes() const noexcept = 0;
 };
 
 }  // namespace trialwire::journal

@@ -50,6 +50,7 @@ class FakeJournal final : public journal::Journal {
     std::lock_guard lock(mutex_);
     cursors_[std::string(consumer)].push_back(durable.next_sequence);
   }
+  std::size_t pending_bytes() const noexcept override { return 0; }
   journal::Status status() const override { return {}; }
 
   std::vector<std::uint64_t> cursors_of(const std::string& consumer) {

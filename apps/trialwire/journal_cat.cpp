@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal_cat.hpp"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+#include <simdjson.h>
+#include <boost/json.hpp>
+
+#include "base/rfc3339.hpp"
+
+namespace trialwire {
+namespace {
+
+std::string_view name_of(journal::RecordKind kind) {
+  switch (kind) {
+    case journal::RecordKind::epro_report:
+      return "epro_report";
+    case journal::RecordKind::qol_answer:
+      return "qol_answer";
+    case journal::RecordKind::vital_sign:
+      return "vital_sign";
+    case journal::RecordKind::trial_metric:
+      return "trial_metric";
+    case journal::RecordKind::alert:
+      return "alert";
+    case journal::RecordKind::audit:
+      return "audit";
+    case journal::RecordKind::project_created:
+      return "project_created";
+  }
+  return "unknown";
+}
+
+std::string_view name_of(journal::ContentType type) {
+  switch (type) {
+    case journal::ContentType::json:
+      return "json";
+    case journal::ContentType::json_legacy:
+      return "json_legacy";
+    case journal::ContentType::protobuf:
+      return "protobuf";
+  }
+  return "unknown";
+}
+
+std::string quoted(std::string_view text) {
+  return boost::json::serialize(boost::json::value(boost::json::string_view(text)));
+}
+
+std::string base64(ByteView bytes) {
+  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
+  int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                             reinterpret_cast<const unsigned char*>(bytes.data()),
+                             static_cast<int>(bytes.size()));
+  text.resize(static_cast<std::size_t>(size));
+  return text;
+}
+
+}  // namespace
+
+void append_record_line(std::string& to, const Uuid& journal, const journal::Record& record,
+                        bool bodies) {
+  const auto& attributes = record.attributes;
+  auto out = std::back_inserter(to);
+  RecordOrigin origin{journal, record.epoch, record.sequence, attributes.received_ns};
+  fmt::format_to(
+      out,
+      R"({{"sequence":{},"recordId":"{}","epoch":{},"kind":"{}","contentType":"{}",)"
+      R"("receivedAt":"{}","identity":"{:016x}{:016x}","flags":{},"origin":{},"bytes":{})",
+      record.sequence, record_id(origin).text(), record.epoch, name_of(attributes.kind),
+      name_of(attributes.content_type), format_rfc3339_ms(attributes.received_ns),
+      attributes.identity.high, attributes.identity.low, attributes.flags,
+      quoted(attributes.origin), record.bytes.size());
+  if (!attributes.principal.empty()) {
+    fmt::format_to(out, R"(,"principal":{})", quoted(attributes.principal));
+  }
+  if (!attributes.traceparent.empty()) {
+    fmt::format_to(out, R"(,"traceparent":{})", quoted(attributes.traceparent));
+  }
+  if (attributes.submission_count > 0) {
+    fmt::format_to(out, R"(,"submission":{{"id":"{}","index":{},"count":{}}})",
+                   attributes.submission.text(), attributes.submission_index,
+                   attributes.submission_count);
+  }
+  if (bodies) {
+    std::string_view text = as_text(record.bytes);
+    if (simdjson::validate_utf8(text.data(), text.size())) {
+      fmt::format_to(out, R"(,"body":{})", quoted(text));
+    } else {
+      fmt::format_to(out, R"(,"bodyBase64":"{}")", base64(record.bytes));
+    }
+  }
+  to += "}\n";
+}
+
+}  // namespace trialwire

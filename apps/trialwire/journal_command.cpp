@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// `trialwire journal info | verify | cat | repair`: a journal that no server holds.
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "commands.hpp"
+#include "exit_code.hpp"
+#include "journal/offline.hpp"
+#include "journal_cat.hpp"
+#include "journal_pages.hpp"
+#include "settings_options.hpp"
+
+namespace trialwire {
+namespace {
+
+using std::filesystem::path;
+
+void print_error(const Error& error) {
+  fmt::print(stderr, "trialwire: {}\n", error.text);
+}
+
+path journal_directory(const config::Settings& settings) {
+  return path(settings.data_dir) / "journal";
+}
+
+/// A subcommand that works on the journal directory of the settings; `run` returns its exit code.
+template <typename Run>
+CLI::App* add_action(CLI::App& journal, int& exit_code, const char* name, const char* description,
+                     const std::string& manual, Run run) {
+  CLI::App* command = journal.add_subcommand(name, description);
+  command->footer(manual);
+  auto options = add_settings_options(*command);
+  command->callback([options, run, &exit_code] {
+    auto settings = load_settings(*options);
+    exit_code = settings ? run(journal_directory(*settings)) : static_cast<int>(exit_usage);
+  });
+  return command;
+}
+
+int run_info(const path& directory, bool json) {
+  auto info = journal::journal_info(directory, journal::posix_files());
+  if (!info) {
+    print_error(info.error());
+    return exit_failed;
+  }
+  fmt::print("{}", json ? info_json(directory, *info) : info_text(directory, *info));
+  return info->refusal.empty() ? exit_ok : exit_failed;
+}
+
+int run_verify(const path& directory, bool json) {
+  auto report = journal::journal_verify(directory, journal::posix_files());
+  if (!report) {
+    print_error(report.error());
+    return exit_failed;
+  }
+  fmt::print("{}", json ? verify_json(*report) : verify_text(*report));
+  return report->problems == 0 ? exit_ok : exit_failed;
+}
+
+int run_cat(const path& directory, const journal::CatRange& range, bool bodies) {
+  constexpr std::size_t write_bytes = 1 << 20;
+  std::string lines;
+  bool written = true;
+  auto write = [&lines, &written] {
+    written = written && std::fwrite(lines.data(), 1, lines.size(), stdout) == lines.size();
+    lines.clear();
+  };
+  auto read = journal::journal_cat(directory, journal::posix_files(), range,
+                                   [&](const Uuid& id, const journal::Record& record) {
+                                     append_record_line(lines, id, record, bodies);
+                                     if (lines.size() >= write_bytes) write();
+                                     return written;
+                                   });
+  write();
+  if (!read) print_error(read.error());
+  if (!written || std::fflush(stdout) != 0) print_error({ErrorCode::io, "cannot write the output"});
+  return read && written ? exit_ok : exit_failed;
+}
+
+int run_repair(const path& directory, const journal::RepairOptions& options) {
+  auto report = journal::journal_repair(directory, journal::posix_files(), options);
+  if (!report) {
+    print_error(report.error());
+    return exit_failed;
+  }
+  fmt::print("{}", repair_text(*report));
+  bool left = !report->problems.empty() && !report->applied;
+  return left ? exit_failed : exit_ok;
+}
+
+void add_info(CLI::App& journal, int& exit_code) {
+  auto json = std::make_shared<bool>(false);
+  add_action(
+      journal, exit_code, "info", "Say what the journal holds, by its headers",
+      "Identity, sequences, segments and sizes. Quick, also for a large journal: reads\n"
+      "headers, not records. --json prints one JSON object.\n\n"
+      "Examples:\n"
+      "  trialwire journal info\n"
+      "  trialwire journal info --json --set data_dir=/var/lib/trialwire\n\n"
+      "Exit codes: 0 it would start, 1 it would not (or is in use, or is not there), 2 wrong\n"
+      "command line or settings.",
+      [json](const path& directory) { return run_info(directory, *json); })
+      ->add_flag("--json", *json, "One JSON object");
+}
+
+void add_verify(CLI::App& journal, int& exit_code) {
+  auto json = std::make_shared<bool>(false);
+  add_action(
+      journal, exit_code, "verify", "Check everything: chain, hashes, records, signatures",
+      "Reads all segments. Each finding is a line with file and offset; findings that would\n"
+      "keep a server from starting are problems. Changes nothing.\n\n"
+      "Examples:\n"
+      "  trialwire journal verify\n"
+      "  trialwire journal verify --config /etc/trialwire.yaml && echo unchanged\n\n"
+      "Exit codes: 0 all is well, 1 something is wrong (or the journal is in use, or not\n"
+      "there), 2 wrong command line or settings.",
+      [json](const path& directory) { return run_verify(directory, *json); })
+      ->add_flag("--json", *json, "One JSON object");
+}
+
+void add_cat(CLI::App& journal, int& exit_code) {
+  struct Arguments {
+    journal::CatRange range;
+    bool bodies = false;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = add_action(
+      journal, exit_code, "cat", "Print records as JSON, one a line",
+      "Sequence, record id, kind, time and origin of receipt, identity, size. The sender's bytes,\n"
+      "which are patients' data, only with --bodies. Stops at the first damage.\n\n"
+      "Examples:\n"
+      "  trialwire journal cat --from 800 --to 900\n"
+      "  trialwire journal cat --bodies | jq -r .body\n\n"
+      "Exit codes: 0 printed, 1 not (damaged, in use, or not there), 2 wrong command line or\n"
+      "settings.",
+      [arguments](const path& directory) {
+        return run_cat(directory, arguments->range, arguments->bodies);
+      });
+  command->add_option("--from", arguments->range.from, "First sequence")->capture_default_str();
+  command->add_option("--to", arguments->range.to, "Last sequence [the newest]");
+  command->add_flag("--bodies", arguments->bodies, "With the sender's bytes (patients' data)");
+}
+
+void add_repair(CLI::App& journal, int& exit_code) {
+  struct Arguments {
+    bool apply = false;
+    std::uint64_t resume_at = 0;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = add_action(
+      journal, exit_code, "repair", "Make a damaged journal start again, losing only the damage",
+      "Says what it found and what it would do; --apply does it. What is damaged is moved to\n"
+      "journal/quarantine, never deleted; every intact batch stays; the sequences that are lost\n"
+      "are named. Take a copy of the directory first.\n\n"
+      "A directory restored from an older copy is refused while a sink has read further;\n"
+      "--resume-at SEQUENCE lets the journal go on beyond what the sink knows.\n\n"
+      "Examples:\n"
+      "  trialwire journal repair\n"
+      "  trialwire journal repair --apply\n"
+      "  trialwire journal repair --apply --resume-at 1000000\n\n"
+      "Exit codes: 0 nothing to do, or done; 1 something to do and not applied, or not possible;\n"
+      "2 wrong command line or settings.",
+      [arguments](const path& directory) {
+        journal::RepairOptions options;
+        options.apply = arguments->apply;
+        if (arguments->resume_at > 0) options.resume_at = arguments->resume_at;
+        return run_repair(directory, options);
+      });
+  command->add_flag("--apply", arguments->apply, "Do it");
+  command->add_option("--resume-at", arguments->resume_at, "Go on with this sequence at least");
+}
+
+}  // namespace
+
+void add_journal_command(CLI::App& app, int& exit_code) {
+  CLI::App* journal =
+      app.add_subcommand("journal", "Look at, check and repair the journal of a stopped server");
+  journal->require_subcommand(1);
+  journal->footer(
+      "The journal is data_dir/journal. A server that runs on it keeps these commands out.\n\n"
+      "Examples:\n"
+      "  trialwire journal info\n"
+      "  trialwire journal verify --set data_dir=/var/lib/trialwire");
+  add_info(*journal, exit_code);
+  add_verify(*journal, exit_code);
+  add_cat(*journal, exit_code);
+  add_repair(*journal, exit_code);
+}
+
+}  // namespace trialwire

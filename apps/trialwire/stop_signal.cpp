@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stop_signal.hpp"
+
+#include <semaphore.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+
+#include "base/check.hpp"
+#include "exit_code.hpp"
+
+namespace trialwire {
+namespace {
+
+enum class Phase : int { starting, serving, stopping };
+
+// A handler reaches only what is static.
+std::atomic<Phase> phase{Phase::starting};
+std::atomic<int> received{0};
+sem_t wake;
+
+constexpr std::array<int, 3> handled{SIGTERM, SIGINT, SIGALRM};
+
+void on_signal(int number) {
+  int before = errno;
+  Phase expected = Phase::serving;
+  if (number != SIGALRM && phase.compare_exchange_strong(expected, Phase::stopping)) {
+    received.store(number);
+    ::sem_post(&wake);
+  } else if (number == SIGALRM) {
+    ::_exit(exit_failed);
+  } else {
+    ::_exit(128 + number);
+  }
+  errno = before;
+}
+
+}  // namespace
+
+StopSignal::StopSignal() {
+  phase.store(Phase::starting);
+  TW_CHECK(::sem_init(&wake, 0, 0) == 0);
+  struct sigaction action{};
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_RESTART;
+  for (int number : handled) TW_CHECK(::sigaction(number, &action, nullptr) == 0);
+  action.sa_handler = SIG_IGN;
+  TW_CHECK(::sigaction(SIGPIPE, &action, nullptr) == 0);
+}
+
+StopSignal::~StopSignal() {
+  itimerval off{};
+  ::setitimer(ITIMER_REAL, &off, nullptr);
+  struct sigaction action{};
+  action.sa_handler = SIG_DFL;
+  for (int number : handled) ::sigaction(number, &action, nullptr);
+  ::sem_destroy(&wake);
+}
+
+void StopSignal::arm() noexcept {
+  phase.store(Phase::serving);
+}
+
+int StopSignal::wait() {
+  while (::sem_wait(&wake) != 0) TW_CHECK(errno == EINTR);
+  return received.load();
+}
+
+void StopSignal::limit(std::chrono::nanoseconds time) {
+  auto us = std::chrono::duration_cast<std::chrono::microseconds>(time).count() + 1;
+  itimerval timer{};
+  timer.it_value.tv_sec = us / 1'000'000;
+  timer.it_value.tv_usec = us % 1'000'000;
+  ::setitimer(ITIMER_REAL, &timer, nullptr);
+}
+
+}  // namespace trialwire

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// SIGTERM and SIGINT, as the main thread waits for them. Process-wide, as signals are: one at a
+// time.
+//   starting   a signal ends the process at once: nothing was acknowledged
+//   serving    the first signal ends `wait`
+//   stopping   another one, or the time limit, ends the process at once
+#pragma once
+#include <chrono>
+
+namespace trialwire {
+
+class StopSignal {
+ public:
+  /// Installs the handlers; SIGPIPE is ignored from here on.
+  StopSignal();
+  ~StopSignal();
+  StopSignal(const StopSignal&) = delete;
+  StopSignal& operator=(const StopSignal&) = delete;
+
+  /// From starting to serving: from here on a signal is kept for `wait`.
+  void arm() noexcept;
+  /// Returns the signal's number; the process is stopping then.
+  int wait();
+  /// Ends the process if it still runs after this time.
+  void limit(std::chrono::nanoseconds time);
+};
+
+}  // namespace trialwire
