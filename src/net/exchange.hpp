@@ -8,6 +8,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -34,12 +35,16 @@ class DeferredAnswer {
   /// `complete` will not be called. False: it will still come (the answer is then not sent).
   virtual bool abandon() noexcept { return false; }
 
-  /// On the shard's thread: the answer can be rendered.
+  /// On the shard's thread, exactly once: the answer can be rendered. Not in the constructor.
+  /// The connection goes on later in the turn, never within the call; but an answer that nobody
+  /// waits for any longer is destroyed by it: touch nothing of the answer afterwards.
   void complete() noexcept;
 
  private:
   friend class ReadContext;
   class ReadContext* context_ = nullptr;
+  bool complete_ = false;
+  bool detached_ = false;
 };
 
 /// Peer and listener of a connection; the same object for all its requests.
@@ -56,7 +61,7 @@ class Exchange {
   virtual const ConnectionInfo& connection() const noexcept = 0;
   virtual runtime::Shard& shard() noexcept = 0;
 
-  /// Answers now. `content_type` and `extra` header lines must be static or outlive the call.
+  /// Answers now; both texts are copied.
   virtual void respond(Status status, std::string_view content_type, std::string_view body) = 0;
   /// Answers now with full control of headers.
   virtual ResponseWriter& writer() = 0;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/bytes.hpp"
@@ -16,11 +17,37 @@ using Status = std::uint16_t;
 enum class Method : std::uint8_t { get, head, post, put, delete_, options, patch, other };
 
 std::string_view name_of(Method method) noexcept;
+/// Case-sensitive, as RFC 9110 has it; `other` when unknown.
+Method method_of(std::string_view name) noexcept;
+/// Reason phrase; "Unknown" for a code that this server never sends.
+std::string_view reason_of(Status status) noexcept;
+bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept;
 
 struct HeaderField {
   std::string_view name;   // as sent
   std::string_view value;  // without surrounding white space
 };
+
+/// Headers that the parser tags, so that looking one up does not search.
+enum class KnownHeader : std::uint8_t {
+  host,
+  expect,
+  connection,
+  traceparent,
+  content_type,
+  authorization,
+  content_length,
+  idempotency_key,
+  content_encoding,
+  transfer_encoding,
+  count_,
+};
+
+/// Which tagged header this name is, in any case; nullopt for all others.
+std::optional<KnownHeader> known_header(std::string_view name) noexcept;
+
+/// Place of the first header of each kind, counted from 1; 0 when absent.
+using KnownHeaderIndex = std::array<std::uint8_t, static_cast<std::size_t>(KnownHeader::count_)>;
 
 constexpr std::size_t request_headers_max = 100;
 constexpr std::size_t path_params_max = 8;
@@ -42,13 +69,15 @@ struct Request {
   std::span<const PathParam> params;
   std::string_view body;  // whole; followed by body_padding readable bytes
   bool keep_alive = true;
+  /// Set by the parser; without it `header` searches.
+  const KnownHeaderIndex* known = nullptr;
 
   /// First header of that name, any case; empty when absent.
   std::string_view header(std::string_view name) const noexcept;
   std::optional<std::string_view> param(std::string_view name) const noexcept;
 };
 
-/// Query parameters, decoded ('+' is a space). Malformed percent-encoding: nullopt.
+/// Percent-decoded, with '+' as a space if asked. Malformed percent-encoding: nullopt.
 std::optional<std::string> url_decode(std::string_view text, bool plus_is_space);
 
 }  // namespace trialwire::net

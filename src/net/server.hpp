@@ -22,14 +22,32 @@ namespace trialwire::net {
 struct ServerOptions {
   std::string name = "http";  // in metrics and in ConnectionInfo::origin
   std::string listen;         // "127.0.0.1:8080", "[::1]:0"
+  int backlog = 4096;
   std::size_t connections_max = 100'000;
   std::size_t head_bytes_max = 16 << 10;
+  std::size_t request_line_bytes_max = 8 << 10;
   std::size_t body_bytes_max = 1 << 20;
   std::chrono::milliseconds header_timeout{10'000};
   std::chrono::milliseconds body_timeout{30'000};
   std::chrono::milliseconds idle_timeout{60'000};
   std::chrono::milliseconds request_deadline{5'000};
+  /// Without a byte taken by the client.
+  std::chrono::milliseconds write_timeout{30'000};
+  /// After a refusal: how long and how much is still read, so that the client sees the answer.
+  std::chrono::milliseconds linger_timeout{1'000};
+  std::size_t linger_bytes_max = 1 << 20;
+  /// A body must bring this much within `body_timeout`, or its end.
+  std::size_t body_progress_bytes = 64 << 10;
+  /// Of one connection: bytes read and not yet answered, and answers not yet sent.
   std::size_t connection_unacknowledged_bytes_max = 1 << 20;
+  /// Requests of one read that are answered together.
+  std::size_t pipelined_max = 1'024;
+  /// Of all connections of a shard: incomplete requests. Beyond it one that grows is answered 503.
+  std::size_t shard_partial_bytes_max = 256 << 20;
+  /// False: no connection of the shard is read, for `overload_wait` at most; then reading goes on,
+  /// and it is for the handlers to answer 503. Called before each read, on the shard's thread.
+  std::function<bool()> may_read;
+  std::chrono::milliseconds overload_wait{250};
 };
 
 class Server {

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/connection.hpp"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "base/check.hpp"
+
+namespace trialwire::net {
+namespace {
+
+/// A buffer that one large answer has grown is not kept for all time.
+constexpr std::size_t output_kept_bytes = 1 << 20;
+
+}  // namespace
+
+struct Connection::Until {
+  Connection& connection;
+  Wait what;
+  bool await_ready() const noexcept { return connection.due(what); }
+  void await_suspend(std::coroutine_handle<> frame) noexcept {
+    connection.frame_ = frame;
+    connection.waiting_ = what;
+  }
+  void await_resume() const noexcept {}
+};
+
+Connection::Connection(Listener& listener, int socket, std::string origin) noexcept
+    : listener_(listener), info_{std::move(origin), {}}, socket_(socket) {}
+
+Connection::~Connection() {
+  if (context_ != nullptr) {
+    context_->detach_incomplete(0);
+    context_->release();
+  }
+  in_.release();
+  account();
+  ::close(socket_);
+}
+
+void Connection::open(Listener& listener, int socket, std::string origin) {
+  auto* connection = new Connection(listener, socket, std::move(origin));
+  listener.began(*connection);
+  if (auto watched = listener.shard().watch(socket, *connection); !watched) {
+    connection->finished();
+    return;
+  }
+  connection->serve();
+}
+
+void Connection::finished() noexcept {
+  listener_.shard().forget(socket_, *this);
+  listener_.ended(*this);
+  delete this;
+}
+
+bool Connection::due(Wait what) const noexcept {
+  if (broken_ || expired_) return true;
+  switch (what) {
+    case Wait::readable:
+      return readable_;
+    case Wait::writable:
+      return writable_;
+    case Wait::answers:
+      return !context_->waits();
+    case Wait::permission:
+      return permitted_;
+    case Wait::turn:
+      return turned_;
+    case Wait::none:
+      return true;
+  }
+  return true;
+}
+
+Connection::Until Connection::until(Wait what) noexcept {
+  return {*this, what};
+}
+
+void Connection::resume_if_due() noexcept {
+  if (waiting_ == Wait::none || !due(waiting_)) return;
+  waiting_ = Wait::none;
+  frame_.resume();  // may have destroyed this
+}
+
+void Connection::ready(std::uint32_t events) noexcept {
+  if (events & (EPOLLIN | EPOLLRDHUP)) readable_ = true;
+  if (events & EPOLLRDHUP) peer_closed_ = true;
+  if (events & EPOLLOUT) writable_ = true;
+  if (events & (EPOLLERR | EPOLLHUP)) broken_ = true;
+  resume_if_due();
+}
+
+void Connection::run() noexcept {
+  turned_ = true;
+  resume_if_due();
+}
+
+void Connection::expire() noexcept {
+  expired_ = true;
+  resume_if_due();
+}
+
+void Connection::permit() noexcept {
+  permitted_ = true;
+  listener_.shard().soon(*this);
+}
+
+void Connection::kill() noexcept {
+  broken_ = true;
+  resume_if_due();
+}
+
+void Connection::drain() noexcept {
+  if (waiting_ == Wait::readable && idle() && !linger_) kill();
+}
+
+Task<Connection> Connection::serve() {
+  while (!broken_ && !close_after_) {
+    if (partial_ != Partial::whole_requests) {
+      if (listener_.draining() && idle()) break;
+      arm_for_input();
+      co_await until(Wait::readable);
+      if (broken_) break;
+    }
+    if (expired_) {
+      give_up_input();
+    } else {
+      if (!listener_.may_read()) {
+        permitted_ = false;
+        listener_.wait_for_permission(*this);
+        co_await until(Wait::permission);
+        if (broken_) break;
+        expired_ = false;
+      }
+      if (!take_in()) break;
+    }
+    if (context_ != nullptr && context_->waits()) {
+      hold_output();
+      listener_.timeouts().arm(*this, Timeout::deadline, listener_.shard().now_ns());
+      context_->notify(this);
+      co_await until(Wait::answers);
+      if (broken_) break;
+      if (expired_) give_up_answers();
+    }
+    for (bool more = true; more && !broken_;) {
+      more = render();
+      send_output();
+      while (!unsent_.empty() && !broken_) {
+        expired_ = false;
+        listener_.timeouts().arm(*this, Timeout::write, listener_.shard().now_ns());
+        co_await until(Wait::writable);
+        if (expired_) broken_ = true;
+        if (!broken_) send_unsent();
+      }
+    }
+    // What is still there is left for the next turn: nobody may keep a shard to himself.
+    if ((readable_ || partial_ == Partial::whole_requests) && !close_after_ && !broken_) {
+      turned_ = false;
+      expired_ = false;
+      disarm();
+      listener_.shard().soon(*this);
+      co_await until(Wait::turn);
+    }
+  }
+  if (broken_ || !(linger_ || readable_)) co_return;
+  // To close with bytes unread would reset the connection, and the client might lose the answer.
+  ::shutdown(socket_, SHUT_WR);
+  expired_ = false;
+  linger_ = true;
+  listener_.timeouts().arm(*this, Timeout::linger, listener_.shard().now_ns());
+  do {
+    co_await until(Wait::readable);
+  } while (!broken_ && !expired_ && !linger_over());
+}
+
+bool Connection::linger_over() noexcept {
+  Workspace& work = listener_.workspace();
+  while (readable_) {
+    long received = receive(work.input.get(), Workspace::input_bytes);
+    if (received < 0) return true;
+    lingered_ += static_cast<std::size_t>(received);
+    if (lingered_ > listener_.options().linger_bytes_max) return true;
+  }
+  return false;
+}
+
+void Connection::send_output() noexcept {
+  ByteBuffer& out = listener_.workspace().output;
+  if (out.empty()) return;
+  ssize_t sent = ::send(socket_, out.data(), out.size(), MSG_NOSIGNAL);
+  if (sent < 0) {
+    if (errno != EAGAIN && errno != EINTR) broken_ = true;
+    sent = 0;
+  }
+  auto taken = static_cast<std::size_t>(sent);
+  listener_.metrics().bytes_out.add(taken);
+  if (taken < out.size() && !broken_) {
+    writable_ = false;
+    unsent_.append(out.view().substr(taken));
+    unsent_from_ = 0;
+  }
+  out.clear();
+  if (out.capacity() > output_kept_bytes) out.release();
+}
+
+void Connection::send_unsent() noexcept {
+  ssize_t sent =
+      ::send(socket_, unsent_.data() + unsent_from_, unsent_.size() - unsent_from_, MSG_NOSIGNAL);
+  if (sent < 0) {
+    if (errno != EAGAIN && errno != EINTR) broken_ = true;
+    writable_ = errno == EINTR;
+    return;
+  }
+  listener_.metrics().bytes_out.add(static_cast<std::size_t>(sent));
+  unsent_from_ += static_cast<std::size_t>(sent);
+  if (unsent_from_ == unsent_.size()) {
+    unsent_.release();
+    unsent_from_ = 0;
+  } else {
+    writable_ = false;
+  }
+}
+
+}  // namespace trialwire::net

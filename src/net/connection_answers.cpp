@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+// A connection's way from requests to answers.
+#include <exception>
+#include <string>
+#include <typeinfo>
+#include <utility>
+
+#include "base/check.hpp"
+#include "net/connection.hpp"
+#include "telemetry/log.hpp"
+
+namespace trialwire::net {
+namespace {
+
+void log_exception(const Route* route, std::string_view type) noexcept {
+  std::string_view pattern = route == nullptr ? std::string_view("none") : route->pattern;
+  telemetry::log(telemetry::LogLevel::error, "net", "exception left a handler",
+                 {{"route", pattern}, {"type", type}});
+}
+
+/// Runs `work`; an exception is logged by its type alone, its text may quote the request.
+template <typename Work>
+bool guarded(const Route* route, HttpMetrics& metrics, Work work) noexcept {
+  try {
+    work();
+    return true;
+  } catch (const std::exception& error) {
+    log_exception(route, typeid(error).name());
+  } catch (...) {
+    log_exception(route, "unknown");
+  }
+  metrics.handler_exceptions.add();
+  return false;
+}
+
+constexpr std::string_view failed_text = "the server failed to answer this request";
+
+}  // namespace
+
+/// Finds the route of the parsed head; how large its body may be.
+std::size_t Connection::match_route() {
+  Workspace& work = listener_.workspace();
+  const ServerCore& core = listener_.core();
+  work.match = core.router.match(work.head.method, work.head.path, work.params, work.param_text);
+  const Route* route = work.match.route;
+  if (route != nullptr && route->options.body_bytes_max != 0) return route->options.body_bytes_max;
+  return core.options.body_bytes_max;
+}
+
+void Connection::dispatch(std::string_view body, bool last_of_read) {
+  Workspace& work = listener_.workspace();
+  const RequestHead& head = work.head;
+  const Route* route = work.match.route;
+  if (!head.keep_alive || (last_of_read && listener_.draining())) close_after_ = true;
+  work.request = {.method = head.method,
+                  .method_text = head.method_text,
+                  .path = head.path,
+                  .query = head.query,
+                  .route = route == nullptr ? std::string_view() : route->pattern,
+                  .headers = head.headers(),
+                  .params = {work.params.data(), work.match.params},
+                  .body = body,
+                  .keep_alive = !close_after_,
+                  .known = &head.known};
+  std::size_t mark = work.output.size();
+  work.writer.begin({.head_only = head.method == Method::head,
+                     .close = close_after_,
+                     .keep_alive_1_0 = head.minor_version == 0 && head.keep_alive},
+                    listener_.shard().unix_now_ns());
+  if (route == nullptr) {
+    answer_without_handler();
+  } else {
+    call_handler();
+  }
+  settle(mark);
+}
+
+void Connection::answer_without_handler() {
+  Workspace& work = listener_.workspace();
+  std::string_view allow = work.match.allow;
+  if (work.head.method == Method::options) {
+    std::string all(work.head.path == "*" ? std::string_view(listener_.core().allow_any) : allow);
+    if (!all.empty() || work.head.path == "*") {
+      all += all.empty() ? "OPTIONS" : ", OPTIONS";
+      work.writer.start(204).header("Allow", all).finish();
+      return;
+    }
+  }
+  if (work.head.method == Method::other) {
+    work.writer.problem_status(501, "the method is not implemented");
+  } else if (!allow.empty()) {
+    work.writer.not_allowed(allow);
+  } else {
+    work.writer.problem_status(404, "there is nothing at this path");
+  }
+}
+
+void Connection::call_handler() {
+  Workspace& work = listener_.workspace();
+  HttpExchange& exchange = listener_.exchange();
+  const Route* route = work.match.route;
+  exchange.begin(work.request, info_, context_);
+  bool returned = guarded(route, listener_.metrics(), [&] { route->handler(exchange); });
+  if (AnswerSlot* slot = exchange.deferred()) {
+    slot->route = route;
+    slot->method = work.head.method;
+    slot->head_only = work.head.method == Method::head;
+    slot->close = close_after_;
+    slot->keep_alive_1_0 = work.head.minor_version == 0 && work.head.keep_alive;
+    if (!returned) context_->detach(*slot, 500);
+    return;
+  }
+  if (returned && work.writer.finished()) return;
+  if (returned) log_exception(route, "no answer");
+  work.writer.discard();
+  work.writer.problem_status(500, failed_text);
+}
+
+/// After a request was handed over: an answer given now is counted, and waits behind a deferred
+/// one.
+void Connection::settle(std::size_t mark) {
+  Workspace& work = listener_.workspace();
+  if (work.match.route != nullptr && listener_.exchange().deferred() != nullptr) return;
+  const Route* route = work.match.route;
+  if (context_ == nullptr || context_->front() == nullptr) {
+    listener_.metrics().answered(route, work.head.method, work.writer.status(), 0);
+    return;
+  }
+  AnswerSlot& slot = context_->add_slot();
+  slot.text = context_->keep(work.output.view().substr(mark));
+  slot.route = route;
+  slot.method = work.head.method;
+  slot.status = work.writer.status();
+  work.output.truncate(mark);
+}
+
+/// The last answer of this connection, to a request that cannot be understood or waited for.
+void Connection::refuse(Refusal refusal) {
+  Workspace& work = listener_.workspace();
+  listener_.metrics().refused(refusal.status);
+  close_after_ = true;
+  linger_ = true;
+  continue_due_ = false;
+  std::size_t mark = work.output.size();
+  work.writer.begin({.close = true}, listener_.shard().unix_now_ns());
+  work.writer.problem_status(refusal.status, refusal.text);
+  drop_input();
+  if (context_ == nullptr || context_->front() == nullptr) return;
+  AnswerSlot& slot = context_->add_slot();
+  slot.text = context_->keep(work.output.view().substr(mark));
+  work.output.truncate(mark);
+}
+
+/// Answers given before the first deferred one are in the shard's buffer, which others need while
+/// this connection waits.
+void Connection::hold_output() {
+  ByteBuffer& output = listener_.workspace().output;
+  if (output.empty()) return;
+  std::string_view text = context_->keep(output.view());
+  context_->add_slot(true).text = text;
+  output.clear();
+}
+
+void Connection::give_up_answers() {
+  std::size_t late = context_->detach_incomplete(504);
+  if (late == 0) return;
+  close_after_ = true;
+  linger_ = true;
+}
+
+/// Writes the answers that are due to the shard's buffer. True: there are more, once these are
+/// sent.
+bool Connection::render() {
+  ByteBuffer& output = listener_.workspace().output;
+  if (context_ != nullptr) {
+    while (AnswerSlot* slot = context_->front()) {
+      if (output.size() > listener_.options().connection_unacknowledged_bytes_max) return true;
+      render_slot(*slot);
+      context_->pop();
+    }
+    context_->release();
+    context_ = nullptr;
+  }
+  if (std::exchange(continue_due_, false) && !close_after_)
+    output.append("HTTP/1.1 100 Continue\r\n\r\n");
+  return false;
+}
+
+void Connection::render_slot(AnswerSlot& slot) {
+  Workspace& work = listener_.workspace();
+  runtime::Shard& shard = listener_.shard();
+  Status status = slot.status;
+  if (slot.answer == nullptr) {
+    work.output.append(slot.text);
+  } else {
+    bool last = slot.next == nullptr;
+    if (last && listener_.draining() && partial_ == Partial::none) close_after_ = true;
+    Http1Writer& writer = work.writer;
+    writer.begin({.head_only = slot.head_only,
+                  .close = slot.close || (last && close_after_),
+                  .keep_alive_1_0 = slot.keep_alive_1_0},
+                 shard.unix_now_ns());
+    bool rendered = false;
+    if (slot.detached) {
+      writer.problem_status(slot.status, slot.status == 504
+                                             ? "not answered in time: the outcome is unknown, retry"
+                                             : failed_text);
+    } else {
+      rendered = guarded(slot.route, listener_.metrics(), [&] { slot.answer->render(writer); });
+      if (!rendered || !writer.finished()) {
+        writer.discard();
+        writer.problem_status(500, failed_text);
+      }
+    }
+    status = writer.status();
+  }
+  if (status == 0) return;  // counted when it was given
+  listener_.metrics().answered(slot.route, slot.method, status,
+                               static_cast<double>(shard.now_ns() - read_ns_) * 1e-9);
+}
+
+}  // namespace trialwire::net

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/framing.hpp"
+
+#include <cstring>
+
+namespace trialwire::net {
+namespace {
+
+constexpr Refusal accepted{};
+
+bool is_digit(char c) noexcept {
+  return c >= '0' && c <= '9';
+}
+
+int hex_value(char c) noexcept {
+  if (is_digit(c)) return c - '0';
+  char l = static_cast<char>(c | 0x20);
+  return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
+}
+
+/// Escapes well formed, no NUL, no segment that means "..", also when its slashes are escaped: what
+/// a path refers to must not depend on who decodes it first.
+Refusal check_path(std::string_view path) noexcept {
+  constexpr Refusal bad{400, "the request's path is malformed"};
+  std::size_t dots = 0;
+  bool only_dots = true;
+  for (std::size_t i = 0; i <= path.size(); ++i) {
+    char c = i < path.size() ? path[i] : '/';
+    if (c == '%') {
+      if (i + 2 >= path.size()) return bad;
+      int high = hex_value(path[i + 1]);
+      int low = hex_value(path[i + 2]);
+      if (high < 0 || low < 0) return bad;
+      c = static_cast<char>(high << 4 | low);
+      if (c == '\0') return bad;
+      i += 2;
+    }
+    if (c == '/') {
+      if (only_dots && dots == 2) return bad;
+      dots = 0;
+      only_dots = true;
+    } else if (c == '.') {
+      ++dots;
+    } else {
+      only_dots = false;
+    }
+  }
+  return accepted;
+}
+
+/// uri-host [":" port] of RFC 9110, not empty.
+bool valid_authority(std::string_view text) noexcept {
+  if (text.empty()) return false;
+  std::size_t i = 0;
+  if (text[0] == '[') {
+    std::size_t close = text.find(']');
+    if (close == std::string_view::npos || close < 3) return false;
+    for (char c : text.substr(1, close - 1))
+      if (hex_value(c) < 0 && c != ':' && c != '.') return false;
+    i = close + 1;
+  } else {
+    for (; i < text.size() && text[i] != ':'; ++i) {
+      char c = text[i];
+      bool alphanumeric = is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+      if (alphanumeric) continue;
+      if (c == '%') {
+        if (i + 2 >= text.size() || hex_value(text[i + 1]) < 0 || hex_value(text[i + 2]) < 0)
+          return false;
+        i += 2;
+        continue;
+      }
+      if (c == '\0' || std::strchr("-._~!$&'()*+,;=", c) == nullptr) return false;
+    }
+    if (i == 0) return false;
+  }
+  if (i == text.size()) return true;
+  if (text[i] != ':') return false;
+  std::string_view port = text.substr(i + 1);
+  if (port.size() > 5) return false;
+  unsigned number = 0;
+  for (char c : port) {
+    if (!is_digit(c)) return false;
+    number = number * 10 + static_cast<unsigned>(c - '0');
+  }
+  return number <= 65'535;
+}
+
+/// Calls `each(element)` for the elements of a comma-separated list, over all headers of that kind.
+template <typename Each>
+void for_each_element(const RequestHead& head, KnownHeader kind, Each each) {
+  std::size_t first = head.known[static_cast<std::size_t>(kind)];
+  if (first == 0) return;
+  for (std::size_t i = first - 1; i < head.field_count; ++i) {
+    const HeaderField& field = head.fields[i];
+    if (i != first - 1 && known_header(field.name) != kind) continue;
+    std::string_view rest = field.value;
+    for (;;) {
+      std::size_t comma = rest.find(',');
+      std::string_view element = rest.substr(0, comma);
+      while (!element.empty() && (element.front() == ' ' || element.front() == '\t'))
+        element.remove_prefix(1);
+      while (!element.empty() && (element.back() == ' ' || element.back() == '\t'))
+        element.remove_suffix(1);
+      each(element);
+      if (comma == std::string_view::npos) break;
+      rest.remove_prefix(comma + 1);
+    }
+  }
+}
+
+std::size_t count_of(const RequestHead& head, KnownHeader kind) noexcept {
+  std::size_t first = head.known[static_cast<std::size_t>(kind)];
+  if (first == 0) return 0;
+  std::size_t count = 1;
+  for (std::size_t i = first; i < head.field_count; ++i)
+    if (known_header(head.fields[i].name) == kind) ++count;
+  return count;
+}
+
+std::string_view value_of(const RequestHead& head, KnownHeader kind) noexcept {
+  return head.fields[head.known[static_cast<std::size_t>(kind)] - 1U].value;
+}
+
+bool has(const RequestHead& head, KnownHeader kind) noexcept {
+  return head.known[static_cast<std::size_t>(kind)] != 0;
+}
+
+Refusal check_host(RequestHead& head) noexcept {
+  std::size_t count = count_of(head, KnownHeader::host);
+  if (count > 1) return {400, "there is more than one Host header"};
+  if (count == 0) {
+    if (head.minor_version == 0) return accepted;
+    return {400, "the Host header is missing"};
+  }
+  std::string_view host = value_of(head, KnownHeader::host);
+  if (!valid_authority(host)) return {400, "the Host header is invalid"};
+  // The authority of an absolute-form target overrides Host (RFC 9112, 3.2.2).
+  if (head.host.empty()) head.host = host;
+  return accepted;
+}
+
+Refusal check_content_length(RequestHead& head) noexcept {
+  head.content_length = 0;
+  if (!has(head, KnownHeader::content_length)) return accepted;
+  if (count_of(head, KnownHeader::content_length) > 1)
+    return {400, "there is more than one Content-Length"};
+  std::string_view text = value_of(head, KnownHeader::content_length);
+  if (text.empty()) return {400, "Content-Length is malformed"};
+  constexpr std::uint64_t limit = std::uint64_t{1} << 63;
+  std::uint64_t value = 0;
+  for (char c : text) {
+    if (!is_digit(c)) return {400, "Content-Length is malformed"};
+    value = value >= limit / 10 ? limit : value * 10 + static_cast<std::uint64_t>(c - '0');
+  }
+  if (value >= limit) return {413, "the body is too large"};
+  head.content_length = value;
+  return accepted;
+}
+
+bool is_token(std::string_view text) noexcept {
+  for (char c : text)
+    if (!is_token_char(c)) return false;
+  return !text.empty();
+}
+
+Refusal check_transfer_encoding(RequestHead& head) noexcept {
+  head.chunked = false;
+  if (!has(head, KnownHeader::transfer_encoding)) return accepted;
+  if (has(head, KnownHeader::content_length))
+    return {400, "both Content-Length and Transfer-Encoding are present"};
+  if (head.minor_version == 0) return {400, "HTTP/1.0 has no Transfer-Encoding"};
+  bool malformed = false;
+  bool unknown = false;
+  bool after_chunked = false;
+  for_each_element(head, KnownHeader::transfer_encoding, [&](std::string_view coding) {
+    // A coding has parameters, chunked has none: "chunked;x" is not chunked.
+    std::string_view name = coding.substr(0, coding.find_first_of("; \t"));
+    if (!is_token(name)) malformed = true;
+    if (head.chunked) after_chunked = true;
+    if (equal_ignoring_case(name, "chunked")) {
+      if (name.size() != coding.size()) malformed = true;
+      head.chunked = true;
+    } else {
+      unknown = true;
+    }
+  });
+  if (malformed) return {400, "Transfer-Encoding is malformed"};
+  if (after_chunked) return {400, "chunked is not the last transfer coding"};
+  if (unknown) return {501, "only the transfer coding chunked is implemented"};
+  return accepted;
+}
+
+Refusal check_connection(RequestHead& head) noexcept {
+  head.keep_alive = head.minor_version >= 1;
+  if (!has(head, KnownHeader::connection)) return accepted;
+  bool close = false;
+  bool keep = false;
+  for_each_element(head, KnownHeader::connection, [&](std::string_view option) {
+    if (equal_ignoring_case(option, "close")) close = true;
+    if (equal_ignoring_case(option, "keep-alive")) keep = true;
+  });
+  if (keep) head.keep_alive = true;
+  if (close) head.keep_alive = false;
+  return accepted;
+}
+
+Refusal check_expect(RequestHead& head) noexcept {
+  head.expects_continue = false;
+  // RFC 9110, 10.1.1: an expectation in an HTTP/1.0 request is ignored.
+  if (!has(head, KnownHeader::expect) || head.minor_version == 0) return accepted;
+  bool other = false;
+  for_each_element(head, KnownHeader::expect, [&](std::string_view expectation) {
+    if (!equal_ignoring_case(expectation, "100-continue")) other = true;
+  });
+  if (other) return {417, "only the expectation 100-continue can be met"};
+  head.expects_continue = true;
+  return accepted;
+}
+
+}  // namespace
+
+Refusal split_target(std::string_view target, RequestHead& head) noexcept {
+  constexpr Refusal malformed{400, "the request target is malformed"};
+  head.method = method_of(head.method_text);
+  head.query = {};
+  head.path = {};
+  if (target == "*") {
+    if (head.method != Method::options) return malformed;
+    head.path = target;
+    return accepted;
+  }
+  if (head.method_text == "CONNECT") return {501, "this server is no proxy"};
+  if (target[0] != '/') {
+    std::size_t scheme = target.find("://");
+    if (scheme == std::string_view::npos) return malformed;
+    std::string_view name = target.substr(0, scheme);
+    if (!equal_ignoring_case(name, "http") && !equal_ignoring_case(name, "https")) return malformed;
+    target.remove_prefix(scheme + 3);
+    std::size_t path = target.find_first_of("/?");
+    head.host = target.substr(0, path);
+    if (!valid_authority(head.host)) return malformed;
+    target = path == std::string_view::npos ? std::string_view() : target.substr(path);
+  }
+  std::size_t mark = target.find('?');
+  head.path = target.substr(0, mark);
+  if (mark != std::string_view::npos) head.query = target.substr(mark + 1);
+  if (head.path.empty()) head.path = "/";
+  if (head.path.find_first_of("%.") == std::string_view::npos) return accepted;
+  return check_path(head.path);
+}
+
+Refusal check_framing(RequestHead& head) noexcept {
+  for (auto check :
+       {check_host, check_content_length, check_transfer_encoding, check_connection, check_expect})
+    if (Refusal found = check(head); found.status != 0) return found;
+  return accepted;
+}
+
+}  // namespace trialwire::net

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/http_metrics.hpp"
+
+namespace trialwire::net {
+
+HttpMetrics::HttpMetrics(telemetry::Registry& registry, std::string server, std::size_t routes)
+    : accepted(registry.counter("trialwire_http_connections_accepted_total",
+                                "Connections accepted.", {{"server", server}})),
+      turned_away(registry.counter("trialwire_http_connections_refused_total",
+                                   "Connections answered 503 because there were too many.",
+                                   {{"server", server}})),
+      bytes_in(registry.counter("trialwire_http_received_bytes_total",
+                                "Bytes read from connections.", {{"server", server}})),
+      bytes_out(registry.counter("trialwire_http_sent_bytes_total", "Bytes written to connections.",
+                                 {{"server", server}})),
+      handler_exceptions(registry.counter("trialwire_http_handler_exceptions_total",
+                                          "Handlers left by an exception and answered 500.",
+                                          {{"server", server}})),
+      open(registry.gauge("trialwire_http_connections", "Connections open.", {{"server", server}})),
+      partial_bytes(registry.gauge("trialwire_http_partial_bytes",
+                                   "Memory held by incomplete requests.", {{"server", server}})),
+      registry_(registry),
+      server_(std::move(server)),
+      routes_(routes + 1) {
+  for (std::size_t kind = 0; kind < timeouts_.size(); ++kind) {
+    timeouts_[kind] = &registry_.counter(
+        "trialwire_http_timeouts_total", "Connections whose wait was over the limit.",
+        {{"server", server_}, {"kind", std::string(timeout_names[kind])}});
+  }
+}
+
+telemetry::Counter& HttpMetrics::cell(PerRoute& place, const Route* route, Method method,
+                                      Status status) {
+  for (Cell& known : place.cells)
+    if (known.status == status && known.method == method) return *known.counter;
+  auto& counter = registry_.counter("trialwire_http_requests_total", "Requests answered.",
+                                    {{"server", server_},
+                                     {"route", route == nullptr ? "none" : route->pattern},
+                                     {"method", std::string(name_of(method))},
+                                     {"status", std::to_string(status)}});
+  place.cells.push_back({method, status, &counter});
+  return counter;
+}
+
+void HttpMetrics::answered(const Route* route, Method method, Status status, double seconds) {
+  PerRoute& place = routes_[route == nullptr ? routes_.size() - 1 : route->index];
+  cell(place, route, method, status).add();
+  if (place.duration == nullptr) {
+    place.duration = &registry_.histogram(
+        "trialwire_http_request_duration_seconds", "From the read to the write of the answer.",
+        telemetry::latency_seconds_buckets(),
+        {{"server", server_}, {"route", route == nullptr ? "none" : route->pattern}});
+  }
+  place.duration->observe(seconds);
+}
+
+void HttpMetrics::refused(Status status) {
+  for (auto& [known, counter] : refusals_) {
+    if (known != status) continue;
+    counter->add();
+    return;
+  }
+  auto& counter = registry_.counter("trialwire_http_refused_requests_total",
+                                    "Requests refused before they had a route.",
+                                    {{"server", server_}, {"status", std::to_string(status)}});
+  refusals_.emplace_back(status, &counter);
+  counter.add();
+}
+
+}  // namespace trialwire::net

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// The counters of one listener on one shard. Cells of a (route, method, status) are asked for when
+// the first such answer is given; after that counting is a short search in an array.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "net/http.hpp"
+#include "net/router.hpp"
+#include "net/timeouts.hpp"
+#include "telemetry/metrics.hpp"
+
+namespace trialwire::net {
+
+class HttpMetrics {
+ public:
+  HttpMetrics(telemetry::Registry& registry, std::string server, std::size_t routes);
+
+  /// Null route: none matched.
+  void answered(const Route* route, Method method, Status status, double seconds);
+  /// A request that was refused before it had a route.
+  void refused(Status status);
+  void timed_out(Timeout kind) noexcept { timeouts_[static_cast<std::size_t>(kind)]->add(); }
+
+  telemetry::Counter& accepted;
+  telemetry::Counter& turned_away;  // over the limit of connections
+  telemetry::Counter& bytes_in;
+  telemetry::Counter& bytes_out;
+  telemetry::Counter& handler_exceptions;
+  telemetry::Gauge& open;
+  telemetry::Gauge& partial_bytes;
+
+ private:
+  struct Cell {
+    Method method;
+    Status status;
+    telemetry::Counter* counter;
+  };
+  struct PerRoute {
+    std::vector<Cell> cells;
+    telemetry::Histogram* duration = nullptr;
+  };
+  telemetry::Counter& cell(PerRoute& place, const Route* route, Method method, Status status);
+
+  telemetry::Registry& registry_;
+  std::string server_;
+  std::vector<PerRoute> routes_;  // by Route::index; the last is "none"
+  std::vector<std::pair<Status, telemetry::Counter*>> refusals_;
+  std::array<telemetry::Counter*, static_cast<std::size_t>(Timeout::count_)> timeouts_{};
+};
+
+}  // namespace trialwire::net

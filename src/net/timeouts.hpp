@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// What each connection of a shard waits for, and since when. All that wait for the same kind of
+// thing have the same limit, so each kind is a list in order of arrival: to start, restart or end a
+// wait is O(1), and a check looks at the front alone. Shard's thread only.
+#pragma once
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+
+#include <boost/intrusive/list.hpp>
+
+namespace trialwire::net {
+
+enum class Timeout : std::uint8_t { idle, header, body, deadline, write, linger, count_ };
+
+constexpr std::array<std::string_view, static_cast<std::size_t>(Timeout::count_)> timeout_names{
+    "idle", "header", "body", "deadline", "write", "linger"};
+
+struct TimeoutTag;
+
+class TimeoutHook : public boost::intrusive::list_base_hook<
+                        boost::intrusive::tag<TimeoutTag>,
+                        boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  bool armed() const noexcept { return is_linked(); }
+  bool armed_as(Timeout kind) const noexcept { return is_linked() && kind_ == kind; }
+  void disarm() noexcept { unlink_if_linked(); }
+
+ protected:
+  ~TimeoutHook() = default;
+
+ private:
+  friend class Timeouts;
+  void unlink_if_linked() noexcept {
+    if (is_linked()) unlink();
+  }
+  std::int64_t since_ns_ = 0;
+  Timeout kind_ = Timeout::idle;
+};
+
+class Timeouts {
+ public:
+  void limit(Timeout kind, std::chrono::nanoseconds limit) noexcept {
+    limits_[static_cast<std::size_t>(kind)] = limit.count();
+  }
+
+  /// Begins anew when it is armed already.
+  void arm(TimeoutHook& hook, Timeout kind, std::int64_t now_ns) noexcept {
+    hook.disarm();
+    hook.kind_ = kind;
+    hook.since_ns_ = now_ns;
+    lists_[static_cast<std::size_t>(kind)].push_back(hook);
+  }
+
+  /// Calls `expired(hook, kind)` for each that is over its limit, disarmed.
+  template <typename Expired>
+  void check(std::int64_t now_ns, Expired expired) {
+    for (std::size_t kind = 0; kind < lists_.size(); ++kind) {
+      while (!lists_[kind].empty() && lists_[kind].front().since_ns_ + limits_[kind] <= now_ns) {
+        TimeoutHook& hook = lists_[kind].front();
+        hook.disarm();
+        expired(hook, static_cast<Timeout>(kind));
+      }
+    }
+  }
+
+ private:
+  using List = boost::intrusive::list<TimeoutHook, boost::intrusive::base_hook<TimeoutHook>,
+                                      boost::intrusive::constant_time_size<false>>;
+  std::array<List, static_cast<std::size_t>(Timeout::count_)> lists_;
+  std::array<std::int64_t, static_cast<std::size_t>(Timeout::count_)> limits_{};
+};
+
+}  // namespace trialwire::net
