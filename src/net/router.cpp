@@ -114,6 +114,8 @@ struct Search {
 
 Router::Router() : root_(std::make_unique<Node>()) {}
 Router::~Router() = default;
+Router::Router(Router&&) noexcept = default;
+Router& Router::operator=(Router&&) noexcept = default;
 
 Result<void> Router::add(Method method, std::string_view pattern, Handler handler,
                          RouteOptions options) {

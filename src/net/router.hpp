@@ -33,6 +33,8 @@ class Router {
  public:
   Router();
   ~Router();
+  Router(Router&&) noexcept;
+  Router& operator=(Router&&) noexcept;
 
   /// Pattern: "/v1/projects/:id", "/static/*rest". Static text goes before a parameter, a
   /// parameter before a rest. GET answers HEAD too. Errors: conflict (the same pattern and method
