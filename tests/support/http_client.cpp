@@ -89,7 +89,7 @@ HttpAnswer HttpClient::read(bool head_only) {
   return answer;
 }
 
-std::vector<HttpAnswer> HttpClient::read(std::size_t count) {
+std::vector<HttpAnswer> HttpClient::read_many(std::size_t count) {
   std::vector<HttpAnswer> answers;
   while (answers.size() < count) {
     answers.push_back(read());

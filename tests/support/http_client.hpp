@@ -34,7 +34,7 @@ class HttpClient {
 
   /// The next answer; status 0 when the connection ends or times out first. 1xx count as answers.
   HttpAnswer read(bool head_only = false);
-  std::vector<HttpAnswer> read(std::size_t count);
+  std::vector<HttpAnswer> read_many(std::size_t count);
   /// Whatever arrives until the server closes; `closed` tells whether it did.
   std::string read_to_end();
   bool closed() const { return closed_; }

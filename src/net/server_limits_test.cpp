@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+// The server's limits, time limits, overload and end.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "net/response.hpp"
+#include "net/server.hpp"
+#include "support/http_client.hpp"
+#include "support/http_server.hpp"
+
+namespace trialwire::net {
+namespace {
+
+using namespace std::chrono_literals;
+using support::HttpAnswer;
+using support::HttpClient;
+using support::HttpServer;
+
+struct Later final : DeferredAnswer {
+  Later(std::string_view answer_text, bool can_take_back)
+      : text(answer_text), taken_back(can_take_back) {}
+  void render(ResponseWriter& writer) override { writer.start(200).body("text/plain", text); }
+  bool abandon() noexcept override { return taken_back; }
+  std::string text;
+  bool taken_back;
+};
+
+struct Routes {
+  Routes() {
+    auto add = [&](Method method, std::string_view path, Handler handler,
+                   RouteOptions options = {}) {
+      ASSERT_TRUE(router.add(method, path, std::move(handler), options));
+    };
+    add(Method::post, "/echo", [](Exchange& e) { e.respond(200, "text/plain", e.request().body); });
+    add(Method::post, "/small", [](Exchange& e) { e.respond(200, "text/plain", e.request().body); },
+        {.body_bytes_max = 10});
+    add(Method::post, "/large",
+        [](Exchange& e) { e.respond(200, "text/plain", std::to_string(e.request().body.size())); },
+        {.body_bytes_max = 8 << 20});
+    add(Method::get, "/big", [this](Exchange& e) { e.respond(200, "text/plain", big); });
+    add(Method::post, "/later",
+        [this](Exchange& e) { waiting.push_back(&e.defer<Later>(e.request().body, false)); });
+    add(Method::post, "/never", [](Exchange& e) { e.defer<Later>(e.request().body, true); });
+  }
+  void wait_for(HttpServer& server, std::size_t count) {
+    for (bool there = false; !there;)
+      support::on(server.shard(), [&] { there = waiting.size() >= count; });
+  }
+  void complete(HttpServer& server) {
+    support::on(server.shard(), [&] {
+      for (Later* later : waiting) later->complete();
+      waiting.clear();
+    });
+  }
+  Router router;
+  std::vector<Later*> waiting;  // the shard's
+  std::string big = std::string(4 << 20, 'b');
+};
+
+std::string post(std::string_view path, std::string_view body) {
+  return "POST " + std::string(path) +
+         " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+         std::string(body);
+}
+
+TEST(ServerLimits, a_head_that_does_not_end_in_time_is_408) {
+  Routes routes;
+  HttpServer server(routes.router, {.header_timeout = 100ms});
+  for (std::string begun : {"POST", "POST /echo HTTP/1.1\r\nHost: a\r\n"}) {
+    HttpClient client(server.address());
+    client.send(begun);
+    HttpAnswer answer = client.read();
+    EXPECT_EQ(answer.status, 408);
+    EXPECT_EQ(answer.header("Connection"), "close");
+    EXPECT_EQ(answer.header("Content-Type"), "application/problem+json");
+  }
+  EXPECT_EQ(server.metric("trialwire_http_timeouts_total{kind=\"header\",server=\"http\"}"), 2);
+}
+
+TEST(ServerLimits, a_head_that_trickles_does_not_win_time) {
+  Routes routes;
+  HttpServer server(routes.router, {.header_timeout = 200ms});
+  HttpClient client(server.address());
+  std::atomic<bool> stop{false};
+  std::thread sender([&] {
+    client.send("POST /echo HTTP/1.1\r\n");
+    while (!stop) {
+      client.send("X: y\r\n");
+      std::this_thread::sleep_for(50ms);  // what a slow sender does
+    }
+  });
+  EXPECT_EQ(client.read().status, 408);
+  stop = true;
+  sender.join();
+}
+
+TEST(ServerLimits, a_body_that_does_not_come_in_time_is_408) {
+  Routes routes;
+  HttpServer server(routes.router, {.body_timeout = 100ms});
+  for (std::string begun :
+       {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe"}) {
+    HttpClient client(server.address());
+    client.send(begun);
+    EXPECT_EQ(client.read().status, 408);
+  }
+}
+
+TEST(ServerLimits, an_idle_connection_is_closed_silently) {
+  Routes routes;
+  HttpServer server(routes.router, {.header_timeout = 100ms, .idle_timeout = 100ms});
+  for (std::string sent : {std::string(), std::string("\r\n"), post("/echo", "x")}) {
+    HttpClient client(server.address());
+    client.send(sent);
+    if (sent.size() > 2) {
+      EXPECT_EQ(client.read().status, 200);
+    }
+    EXPECT_EQ(client.read_to_end(), "");
+    EXPECT_TRUE(client.closed());
+  }
+}
+
+TEST(ServerLimits, after_the_deadline_what_is_missing_is_504_and_what_is_there_is_sent) {
+  Routes routes;
+  HttpServer server(routes.router, {.request_deadline = 100ms});
+  HttpClient client(server.address());
+  client.send(post("/echo", "there") + post("/later", "late") + post("/never", "x"));
+  EXPECT_EQ(client.read().body, "there");
+  HttpAnswer late = client.read();
+  EXPECT_EQ(late.status, 504);
+  HttpAnswer never = client.read();
+  EXPECT_EQ(never.status, 504);
+  EXPECT_EQ(never.header("Connection"), "close");
+  EXPECT_EQ(late.header("Connection"), "");
+  client.end_sending();
+  EXPECT_EQ(client.read_to_end(), "");
+  server.wait_until_unconnected();
+  routes.complete(server);  // of the orphan: must not be sent anywhere
+}
+
+TEST(ServerLimits, an_answer_may_still_come_after_the_server_is_gone) {
+  Routes routes;
+  std::vector<Later*> left;
+  {
+    HttpServer server(routes.router, {});
+    HttpClient client(server.address());
+    client.send(post("/later", "x"));
+    routes.wait_for(server, 1);
+    server.server().close();
+    support::on(server.shard(), [&] { routes.waiting.front()->complete(); });
+  }
+}
+
+TEST(ServerLimits, a_route_has_its_own_limit_of_bodies) {
+  Routes routes;
+  HttpServer server(routes.router, {});
+  HttpClient client(server.address());
+  client.send(post("/small", "0123456789"));
+  EXPECT_EQ(client.read().status, 200);
+  client.send(post("/large", std::string(5 << 20, 'x')));
+  EXPECT_EQ(client.read().body, std::to_string(5 << 20));
+  client.send(post("/small", "0123456789x"));
+  EXPECT_EQ(client.read().status, 413);
+}
+
+TEST(ServerLimits, incomplete_requests_share_a_bound_of_memory) {
+  Routes routes;
+  HttpServer server(routes.router, {.shard_partial_bytes_max = 100'000});
+  std::vector<std::unique_ptr<HttpClient>> clients;
+  bool refused = false;
+  for (int i = 0; i < 4; ++i) {
+    clients.push_back(std::make_unique<HttpClient>(server.address()));
+    clients.back()->send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" +
+                         std::string(40'000, 'x'));
+  }
+  // Those beyond the bound are told; the others finish.
+  int good = 0;
+  for (auto& client : clients) {
+    client->send(std::string(20'000, 'x'));
+    HttpAnswer answer = client->read();
+    if (answer.status == 503) refused = true;
+    if (answer.status == 200) ++good;
+  }
+  EXPECT_TRUE(refused);
+  EXPECT_GE(good, 1);
+}
+
+TEST(ServerLimits, too_many_connections_are_told_503) {
+  Routes routes;
+  HttpServer server(routes.router, {.connections_max = 2});
+  HttpClient one(server.address());
+  HttpClient two(server.address());
+  one.send(post("/echo", "x"));
+  two.send(post("/echo", "x"));
+  EXPECT_EQ(one.read().status, 200);
+  EXPECT_EQ(two.read().status, 200);
+  HttpClient three(server.address());
+  HttpAnswer answer = three.read();
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(answer.header("Retry-After"), "1");
+  three.read_to_end();
+  EXPECT_TRUE(three.closed());
+  EXPECT_EQ(server.metric("trialwire_http_connections_refused_total{server=\"http\"}"), 1);
+  EXPECT_EQ(server.server().connections(), 2U);
+}
+
+TEST(ServerLimits, more_pipelined_requests_than_the_limit_are_answered_in_turns) {
+  Routes routes;
+  HttpServer server(routes.router, {.pipelined_max = 3});
+  HttpClient client(server.address());
+  std::string requests;
+  for (int i = 0; i < 50; ++i) requests += post("/echo", std::to_string(i));
+  client.send(requests + "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nla");
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(client.read().body, std::to_string(i));
+  client.send("st");
+  EXPECT_EQ(client.read().body, "last");
+}
+
+TEST(ServerLimits, a_client_that_takes_no_answers_is_not_read_and_is_closed_in_the_end) {
+  Routes routes;
+  HttpServer server(routes.router, {.write_timeout = 200ms});
+  HttpClient client(server.address());
+  std::string many;
+  for (int i = 0; i < 100; ++i) many += "GET /big HTTP/1.1\r\nHost: a\r\n\r\n";
+  client.send(many);
+  EXPECT_EQ(client.read().body, routes.big);
+  server.wait_until_unconnected();
+  EXPECT_EQ(server.metric("trialwire_http_timeouts_total{kind=\"write\",server=\"http\"}"), 1);
+  // A hundred answers are 400 MB; far fewer were ever made.
+  EXPECT_LT(server.metric("trialwire_http_requests_total{method=\"GET\",route=\"/big\","
+                          "server=\"http\",status=\"200\"}"),
+            20);
+}
+
+TEST(ServerLimits, nobody_is_read_while_overloaded_and_all_are_when_it_is_over) {
+  Routes routes;
+  std::atomic<bool> may{false};
+  std::atomic<int> asked{0};
+  HttpServer server(routes.router, {.may_read =
+                                        [&] {
+                                          ++asked;
+                                          return may.load();
+                                        },
+                                    .overload_wait = 1h});
+  HttpClient client(server.address());
+  client.send(post("/echo", "x"));
+  while (asked == 0) {
+  }
+  EXPECT_EQ(server.metric("trialwire_http_requests_total{method=\"POST\",route=\"/echo\","
+                          "server=\"http\",status=\"200\"}"),
+            0);
+  may = true;
+  EXPECT_EQ(client.read().status, 200);
+}
+
+TEST(ServerLimits, after_the_overload_wait_requests_are_read_again) {
+  Routes routes;
+  HttpServer server(routes.router, {.may_read = [] { return false; }, .overload_wait = 50ms});
+  HttpClient client(server.address());
+  for (int i = 0; i < 3; ++i) {
+    client.send(post("/echo", "x"));
+    EXPECT_EQ(client.read().status, 200);
+  }
+}
+
+TEST(ServerDrain, idle_connections_close_and_requests_under_way_are_answered) {
+  Routes routes;
+  HttpServer server(routes.router, {});
+  HttpClient idle(server.address());
+  HttpClient busy(server.address());
+  HttpClient half(server.address());
+  idle.send(post("/echo", "x"));
+  EXPECT_EQ(idle.read().status, 200);
+  busy.send(post("/later", "1") + post("/later", "2"));
+  half.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nha");
+  routes.wait_for(server, 2);
+  support::on(server.shard(), [] {});
+  server.server().drain();
+  EXPECT_EQ(idle.read_to_end(), "");
+  EXPECT_TRUE(idle.closed());
+  EXPECT_THROW(HttpClient late(server.address()), std::runtime_error);
+  routes.complete(server);
+  HttpAnswer first = busy.read();
+  HttpAnswer second = busy.read();
+  EXPECT_EQ(first.body + second.body, "12");
+  EXPECT_EQ(first.header("Connection"), "");
+  EXPECT_EQ(second.header("Connection"), "close");
+  half.send("lf");
+  HttpAnswer finished = half.read();
+  EXPECT_EQ(finished.body, "half");
+  EXPECT_EQ(finished.header("Connection"), "close");
+  server.wait_until_unconnected();
+}
+
+TEST(ServerDrain, close_ends_what_is_left) {
+  Routes routes;
+  HttpServer server(routes.router, {});
+  HttpClient waiting(server.address());
+  HttpClient half(server.address());
+  waiting.send(post("/never", "x") + post("/later", "x"));
+  half.send("POST /ec");
+  routes.wait_for(server, 1);
+  server.server().close();
+  EXPECT_EQ(server.server().connections(), 0U);
+  EXPECT_EQ(waiting.read_to_end(), "");
+  routes.complete(server);
+}
+
+}  // namespace
+}  // namespace trialwire::net
