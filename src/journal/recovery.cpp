@@ -106,6 +106,8 @@ class Recovery {
   }
 
   Result<void> create() {
+    // First: what is made here goes by the same temporary names.
+    if (auto done = remove_unfinished(); !done) return done;
     if (auto key = ensure_identity_key(files_, directory_); !key) {
       return std::unexpected(key.error());
     }
@@ -119,7 +121,7 @@ class Recovery {
     if (auto done = files_.sync_directory(parent.empty() ? path(".") : parent); !done) return done;
     found_.meta = meta;
     found_.end.previous = genesis_hash(meta.id);
-    return remove_unfinished();
+    return {};
   }
 
   Result<void> apply() {
