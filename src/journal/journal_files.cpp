@@ -281,19 +281,27 @@ Result<void> write_repairs(FileLayer& files, const path& directory, std::span<co
   return replace_text(files, directory / repairs_name, with_crc(std::move(text)));
 }
 
+// 16 random bytes and their CRC32C: with another key every retry would be taken for a new report.
+constexpr std::size_t identity_key_bytes = 20;
+
 Result<SipKey> read_identity_key(FileLayer& files, const path& directory) {
   const path file = directory / identity_key_name;
   const auto text = read_text(files, file);
   if (!text) return std::unexpected(text.error());
-  if (text->size() != 16) return damaged(file, "offset 0: it is not 16 bytes long");
+  if (text->size() != identity_key_bytes) return damaged(file, "offset 0: it is not 20 bytes long");
+  const ByteView key = as_bytes(*text).first(16);
+  if (crc32c(key) != load_le<std::uint32_t>(text->data() + 16)) {
+    return damaged(file, "offset 16: its checksum does not match");
+  }
   return SipKey{load_le<std::uint64_t>(text->data()), load_le<std::uint64_t>(text->data() + 8)};
 }
 
 Result<SipKey> ensure_identity_key(FileLayer& files, const path& directory) {
   auto key = read_identity_key(files, directory);
   if (key || key.error().code != ErrorCode::not_found) return key;
-  std::array<unsigned char, 16> random{};
-  TW_CHECK(RAND_bytes(random.data(), random.size()) == 1);
+  std::array<unsigned char, identity_key_bytes> random{};
+  TW_CHECK(RAND_bytes(random.data(), 16) == 1);
+  store_le(random.data() + 16, crc32c(std::as_bytes(std::span(random)).first(16)));
   const std::string_view text(reinterpret_cast<const char*>(random.data()), random.size());
   auto written = replace_text(files, directory / identity_key_name, text);
   if (!written) return std::unexpected(written.error());
