@@ -57,6 +57,7 @@ class Inspector {
 
   /// A finding from an error that may name file and offset by itself.
   void add(RecoveryCase what, std::string_view name, const Error& error) {
+    if (error.code == ErrorCode::io) what = RecoveryCase::unreadable;
     std::string_view text = error.text;
     std::uint64_t offset = 0;
     const std::string file = (directory_ / name).native() + ": ";
@@ -112,7 +113,9 @@ class Inspector {
     verifying_.emplace(std::move(*verifying));
     if (!signing) return;
     const auto pem = read_text(files_, directory_ / signing_public_name);
-    if (!pem || *pem != signing->public_pem()) {
+    if (!pem) {
+      add(RecoveryCase::metadata_damaged, signing_public_name, pem.error());
+    } else if (*pem != signing->public_pem()) {
       add(RecoveryCase::metadata_damaged, signing_public_name, 0,
           "it is not the public half of signing.key");
     }
