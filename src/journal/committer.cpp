@@ -170,7 +170,7 @@ bool Committer::write_records() {
   }
   parts_.queue.rule().appended(after);
   const std::uint64_t next = parts_.store.chain().next_sequence;
-  parts_.dedupe.durable(next);
+  parts_.dedupe.durable(next, appended->bytes);
   needed_from_.store(parts_.dedupe.needed_from(), std::memory_order_release);
   parts_.recent.publish(std::move(batch));
 

@@ -149,19 +149,26 @@ void DedupeIndex::join(const DedupeEntry& entry) {
   ++joined_;
 }
 
-void DedupeIndex::durable(std::uint64_t next_sequence) {
+bool DedupeIndex::holds_enough() const noexcept {
+  if (active_->size() >= generation_) return true;
+  return options_.held_bytes_max > 0 && held_bytes_ >= options_.held_bytes_max;
+}
+
+void DedupeIndex::durable(std::uint64_t next_sequence, std::uint64_t bytes) {
   if (window_ms_ <= 0) {
     needed_from_ = next_sequence;
     return;
   }
   indexed_.set(static_cast<double>(std::min(joined_, tags_.capacity())));
-  if (active_->size() < generation_) return;
+  held_bytes_ += bytes;
+  if (!holds_enough()) return;
   refresh();
   if (spilling_) return;
   std::swap(active_, sealed_);
   spilling_ = true;
   const SequenceRange range{active_first_, next_sequence - 1};
   active_first_ = next_sequence;
+  held_bytes_ = 0;
   keeper_.spill(*sealed_, range);
 }
 

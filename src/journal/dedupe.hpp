@@ -38,6 +38,9 @@ struct DedupeOptions {
   std::size_t bytes = 64 << 20;                              // memory of all tables
   std::chrono::nanoseconds window = std::chrono::hours(24);  // 0: off
   std::size_t generation = 0;                                // identities a run; 0: by memory
+  /// A generation is written out when its records take so much of the journal, too: until then it
+  /// holds their segments back. 0: no limit.
+  std::uint64_t held_bytes_max = 0;
   std::size_t fan_in = 8;
   std::chrono::milliseconds retry{1000};
 };
@@ -86,8 +89,9 @@ class DedupeIndex {
   std::size_t mark() const noexcept { return active_->size(); }
   void undo_to(std::size_t mark) noexcept { active_->undo_to(mark); }
 
-  /// All that was joined so far is durable; the journal goes on at `next_sequence`.
-  void durable(std::uint64_t next_sequence);
+  /// All that was joined so far is durable, in so many bytes more of the journal, which goes on at
+  /// `next_sequence`.
+  void durable(std::uint64_t next_sequence, std::uint64_t bytes = 0);
 
   /// Records from here on are known in memory alone: their segments must stay.
   std::uint64_t needed_from() const noexcept { return needed_from_; }
@@ -108,6 +112,7 @@ class DedupeIndex {
   Result<const DedupeEntry*> find(const Hash128& identity);
   void join(const DedupeEntry& entry);
   void refresh();
+  bool holds_enough() const noexcept;
 
   // Loading; dedupe_load.cpp.
   Result<void> load(JournalExtent extent, const Replay& replay);
@@ -125,6 +130,7 @@ class DedupeIndex {
   bool spilling_ = false;
   std::uint64_t active_first_ = 1;  // sequence that the active generation begins with
   std::uint64_t needed_from_ = 1;
+  std::uint64_t held_bytes_ = 0;  // of the journal, by the active generation
   DedupeEntry found_;
   std::shared_ptr<const RunSet> runs_;
   std::uint64_t version_ = 0;

@@ -138,11 +138,14 @@ Result<void> DedupeIndex::rebuild(SequenceRange range, JournalExtent extent, con
   auto take = [&](const Record& record) {
     const RecordAttributes& a = record.attributes;
     if (!spilled || !has_identity(a.identity)) return;
-    if (active_->size() >= generation_) {
+    if (holds_enough()) {
       spilled = keeper_.spill_now(*active_, {active_first_, record.sequence - 1});
       active_first_ = record.sequence;
       active_->clear();
+      held_bytes_ = 0;
     }
+    // At most: as if it had been alone in its batch.
+    held_bytes_ += record.bytes.size() + 2 * block_bytes;
     join({a.identity, a.content_hash, record.sequence,
           DedupeEntry::pack(a.received_ns, record.epoch)});
   };
@@ -177,6 +180,7 @@ Result<void> DedupeIndex::load(JournalExtent extent, const Replay& replay) {
       if (auto r = rebuild({expected, range.first - 1}, extent, replay); !r) return r;
       if (auto r = keeper_.spill_now(*active_, {active_first_, range.first - 1}); !r) return r;
       active_->clear();
+      held_bytes_ = 0;
     }
     keeper_.adopt(std::move(reader).finish(path));
     expected = range.last + 1;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "journal/journal.hpp"
 
-#include <mutex>
+#include <algorithm>
 
 #include "journal/committer.hpp"
 #include "journal/journal_reader.hpp"
@@ -61,6 +61,9 @@ class OpenJournal final : public Journal {
             {.queue = *queue_, .store = *store_, .dedupe = *dedupe_, .recent = *recent_},
             {.batch_bytes_max = options.batch_bytes_max, .sync = options.sync == SyncMode::always},
             metrics) {
+    // Segments whose identities are in memory alone stay. From the beginning: the store deletes by
+    // the cursors that it knows, and must not know this one, further on, before a consumer's.
+    store_->set_cursor(index_consumer, 0);
     // Shared with the registry, which may be asked after the journal is gone.
     metrics.observe("trialwire_journal_pending_bytes", "Unacknowledged bytes.", {},
                     [queue = queue_] { return static_cast<double>(queue->pending_bytes()); });
@@ -112,9 +115,8 @@ class OpenJournal final : public Journal {
   Cursor end() const override { return {id_, recent_->next_sequence()}; }
 
   void set_cursor(std::string_view consumer, const Cursor& durable) override {
-    // First: segments whose identities are in memory alone must outlive the consumer's need.
-    store_->set_cursor(index_consumer, committer_.identities_needed_from());
     store_->set_cursor(consumer, durable.next_sequence);
+    store_->set_cursor(index_consumer, committer_.identities_needed_from());
   }
 
   Status status() const override {
@@ -140,11 +142,13 @@ Result<std::unique_ptr<Journal>> Journal::open(const Options& options, FileLayer
                                                telemetry::Registry& metrics) {
   auto store = SegmentStore::open(store_options(options), files, metrics);
   if (!store) return std::unexpected(store.error());
-  const DedupeOptions dedupe_options{.directory = options.directory,
-                                     .journal = (*store)->status().id,
-                                     .direct = (*store)->status().direct_io,
-                                     .bytes = options.dedupe_bytes,
-                                     .window = options.dedupe_window};
+  const DedupeOptions dedupe_options{
+      .directory = options.directory,
+      .journal = (*store)->status().id,
+      .direct = (*store)->status().direct_io,
+      .bytes = options.dedupe_bytes,
+      .window = options.dedupe_window,
+      .held_bytes_max = std::max<std::uint64_t>(options.segment_bytes, options.bytes_max / 8)};
   const JournalExtent extent{.first_sequence = (*store)->first_sequence(),
                              .next_sequence = (*store)->tail().next_sequence};
   auto dedupe = DedupeIndex::open(dedupe_options, files, metrics, extent,
