@@ -54,7 +54,7 @@ struct Group final : journal::Waiter {
   journal::GroupMode mode = journal::GroupMode::each;
   std::uint64_t first_attempt = 0;
   std::uint32_t count = 0;
-  bool fresh = true;  // no key in it was ever sent before
+  bool fresh = true;  // no other group has a key of it
   State state = State::open;
   std::uint32_t stored = 0, duplicates = 0;
   std::uint64_t first_sequence = 0;
@@ -87,7 +87,7 @@ class Ledger {
     std::optional<std::uint64_t> key;  // none: one never used before
     std::uint32_t version = 0;
     std::size_t bytes = 100;
-    bool submission = false;  // in a submission, as the group's next element
+    std::uint32_t submission_count = 0;  // of an all-or-none request; 0: not in one
   };
   /// The record to append; its views live as long as the ledger.
   journal::Record add(Group& group, const Wish& wish, Random& random);
@@ -95,9 +95,14 @@ class Ledger {
   /// A key that was sent before, none when there is none.
   std::optional<std::uint64_t> used_key(Random& random) const;
 
+  /// In that run the journal may have refused groups whose answers never arrived.
+  void excuse(std::uint32_t run);
   std::size_t unanswered(std::uint32_t shard, std::uint32_t run) const;
-  std::uint64_t stored_answers() const;
-  std::uint64_t acknowledged() const;
+  struct Totals {
+    std::uint64_t stored_answers = 0;  // of groups of which something was new
+    std::uint64_t acknowledged = 0, duplicates = 0, conflicts = 0;  // records
+  };
+  Totals totals() const;
 
   // --- reading back -----------------------------------------------------------------------------
   /// Compares with what was sent, byte by byte; fails the verdict when it never was.
@@ -123,7 +128,7 @@ class Ledger {
     std::uint64_t attempt = 0;
   };
 
-  std::uint64_t attempt_of(const journal::Record& record) const;
+  std::optional<std::uint64_t> attempt_of(const journal::Record& record) const;
   void establish(std::uint64_t sequence, std::uint64_t attempt, const char* by);
   void note_receipt(Group& group);
   void check_rows(const Found& found);
@@ -134,14 +139,17 @@ class Ledger {
   std::string describe(std::uint64_t attempt) const;
 
   const std::uint64_t seed_;
+  const std::int64_t first_received_ns_;
   const bool dedupe_;
   Verdict& verdict_;
   mutable std::mutex mutex_;
   std::deque<Attempt> attempts_;
   std::deque<Group> groups_;
   std::uint64_t next_key_ = 1;
+  std::map<std::uint64_t, std::uint64_t> group_of_key_;  // the first one
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::size_t> unanswered_;
-  std::uint64_t stored_answers_ = 0, acknowledged_ = 0;
+  Totals totals_;
+  std::set<std::uint32_t> excused_;
   std::set<std::uint64_t> acknowledged_keys_;
   // What is proven durable: by an answer, by recovery, or by a row of the sink. It never changes.
   std::map<std::uint64_t, std::uint64_t> attempt_at_;           // sequence → attempt

@@ -58,21 +58,22 @@ class FaultyFile final : public journal::File {
     disk_.delay();
     std::scoped_lock lock(disk_.mutex_);
     if (auto alive = check_alive(); !alive) return alive;
-    return disk_.write(*inode_, {offset, bytes, opened_.direct}, disk_.may_fail(opened_.path));
+    const bool may_fail = disk_.may_fail(opened_.path);
+    return named(disk_.write(*inode_, {offset, bytes, opened_.direct}, may_fail));
   }
 
   Result<void> read_at(std::uint64_t offset, MutableBytes into) override {
     if (auto aligned = check_alignment(offset, into.data(), into.size()); !aligned) return aligned;
     std::scoped_lock lock(disk_.mutex_);
     if (auto alive = check_alive(); !alive) return alive;
-    return disk_.read(*inode_, offset, into);
+    return named(disk_.read(*inode_, offset, into));
   }
 
   Result<void> sync() override {
     disk_.delay();
     std::scoped_lock lock(disk_.mutex_);
     if (auto alive = check_alive(); !alive) return alive;
-    return disk_.sync(*inode_, disk_.may_fail(opened_.path));
+    return named(disk_.sync(*inode_, disk_.may_fail(opened_.path)));
   }
 
   Result<void> write_and_sync(std::uint64_t offset, ByteView bytes) override {
@@ -83,7 +84,7 @@ class FaultyFile final : public journal::File {
     disk_.delay();
     std::scoped_lock lock(disk_.mutex_);
     if (auto alive = check_alive(); !alive) return alive;
-    return disk_.write_through(*inode_, {offset, bytes, true}, disk_.may_fail(opened_.path));
+    return named(disk_.write_through(*inode_, {offset, bytes, true}, disk_.may_fail(opened_.path)));
   }
 
   Result<std::uint64_t> size() override {
@@ -96,6 +97,11 @@ class FaultyFile final : public journal::File {
 
  private:
   std::string name() const { return opened_.path.string(); }
+
+  Result<void> named(Result<void> done) const {
+    if (!done) done.error().text = name() + ": " + done.error().text;
+    return done;
+  }
 
   Result<void> check_alignment(std::uint64_t offset, const void* at, std::size_t size) const {
     const auto address = reinterpret_cast<std::uintptr_t>(at);
@@ -536,6 +542,15 @@ void FaultyFiles::put(const std::filesystem::path& path, FileBytes bytes) {
   directories_[parent_of(path)] = true;
   names_[path.string()] = inode;
   durable_names_[path.string()] = inode;
+}
+
+void FaultyFiles::overwrite(const std::filesystem::path& path, FileBytes bytes) {
+  std::scoped_lock lock(mutex_);
+  const auto found = names_.find(path.string());
+  TW_CHECK(found != names_.end());
+  found->second->unsynced.clear();
+  found->second->current = bytes;
+  found->second->durable = std::move(bytes);
 }
 
 void FaultyFiles::erase(const std::filesystem::path& path) {

@@ -84,6 +84,8 @@ class FaultyFiles final : public journal::FileLayer {
   std::vector<std::string> paths() const;
   std::optional<FileBytes> contents(const std::filesystem::path& path) const;
   void put(const std::filesystem::path& path, FileBytes bytes);
+  /// Keeps the file's identity; `put` makes a new one.
+  void overwrite(const std::filesystem::path& path, FileBytes bytes);
   void erase(const std::filesystem::path& path);
   void flip_bit(const std::filesystem::path& path, std::uint64_t bit);
   using Snapshot = std::map<std::string, FileBytes>;
