@@ -27,6 +27,18 @@ TEST(SipHash, is_the_same_however_the_bytes_are_cut) {
   EXPECT_NE(siphash(SipKey{1, 3}, as_bytes(text)), whole);
 }
 
+TEST(SipHash, of_a_pair_is_that_of_each) {
+  SipKey key{1, 2};
+  std::string text = "the quick brown fox jumps over the lazy dog";
+  for (std::size_t size = 0; size <= text.size(); ++size) {
+    ByteView part = as_bytes(std::string_view(text).substr(0, size));
+    auto [first, second] = siphash_pair(key, part, as_bytes(text));
+    EXPECT_EQ(first, siphash(key, part)) << size;
+    EXPECT_EQ(second, siphash(key, as_bytes(text))) << size;
+    EXPECT_EQ(siphash_pair(key, as_bytes(text), part).second, first) << size;
+  }
+}
+
 TEST(SipHash, fields_do_not_run_into_each_other) {
   SipKey key{1, 2};
   EXPECT_NE(SipHasher(key).field("ab").field("c").finish(),

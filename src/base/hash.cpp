@@ -93,6 +93,62 @@ Hash128 siphash(SipKey key, ByteView bytes) noexcept {
   return SipHasher(key).update(bytes).finish();
 }
 
+namespace {
+
+/// SipHash of a text that is there as a whole.
+class SipLane {
+ public:
+  explicit SipLane(SipKey key) noexcept
+      : v0_(key.k0 ^ 0x736f6d6570736575ULL),
+        v1_(key.k1 ^ 0x646f72616e646f6dULL ^ 0xee),
+        v2_(key.k0 ^ 0x6c7967656e657261ULL),
+        v3_(key.k1 ^ 0x7465646279746573ULL) {}
+
+  void absorb(std::uint64_t word) noexcept {
+    v3_ ^= word;
+    sip_round(v0_, v1_, v2_, v3_);
+    v0_ ^= word;
+  }
+
+  Hash128 finish(ByteView text) noexcept {
+    std::uint64_t last = std::uint64_t{text.size()} << 56;
+    std::size_t rest = text.size() % 8;
+    const std::byte* at = text.data() + (text.size() - rest);
+    for (std::size_t i = 0; i < rest; ++i) {
+      last |= std::uint64_t{std::to_integer<std::uint8_t>(at[i])} << (8 * i);
+    }
+    absorb(last);
+    v2_ ^= 0xee;
+    for (int i = 0; i < 3; ++i) sip_round(v0_, v1_, v2_, v3_);
+    std::uint64_t low = v0_ ^ v1_ ^ v2_ ^ v3_;
+    v1_ ^= 0xdd;
+    for (int i = 0; i < 3; ++i) sip_round(v0_, v1_, v2_, v3_);
+    return {low, v0_ ^ v1_ ^ v2_ ^ v3_};
+  }
+
+ private:
+  std::uint64_t v0_, v1_, v2_, v3_;
+};
+
+}  // namespace
+
+HashPair siphash_pair(SipKey key, ByteView first, ByteView second) noexcept {
+  SipLane a(key), b(key);
+  std::size_t a_words = first.size() / 8, b_words = second.size() / 8;
+  std::size_t both = a_words < b_words ? a_words : b_words;
+  for (std::size_t i = 0; i < both; ++i) {
+    a.absorb(load_le<std::uint64_t>(first.data() + 8 * i));
+    b.absorb(load_le<std::uint64_t>(second.data() + 8 * i));
+  }
+  for (std::size_t i = both; i < a_words; ++i) {
+    a.absorb(load_le<std::uint64_t>(first.data() + 8 * i));
+  }
+  for (std::size_t i = both; i < b_words; ++i) {
+    b.absorb(load_le<std::uint64_t>(second.data() + 8 * i));
+  }
+  return {a.finish(first), b.finish(second)};
+}
+
 struct Sha256Hasher::Context {
   EVP_MD_CTX* md = EVP_MD_CTX_new();
   EVP_MD* algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
