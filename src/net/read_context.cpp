@@ -170,8 +170,8 @@ void ReadContext::destroy() noexcept {
 }
 
 void DeferredAnswer::complete() noexcept {
-  TW_CHECK(context_ != nullptr);
-  context_->completed(*this);
+  // Without a connection, as in a handler's own test, there is nobody to tell.
+  if (context_ != nullptr) context_->completed(*this);
 }
 
 }  // namespace trialwire::net
