@@ -29,6 +29,7 @@ enum Field : std::size_t {
 constexpr std::array<std::string_view, 11> names{
     "patientId", "trialId", "timestamp",  "qolScore",          "comments", "siteId",
     "reportId",  "answers", "instrument", "instrumentVersion", "visitId"};
+constexpr std::array<std::string_view, 3> legacy_names{"report_id", "patient_id", "data"};
 constexpr std::array<Field, 4> required{patient_id, trial_id, timestamp, qol_score};
 constexpr ingest::IntegerLimits score_limits{0, 10};
 
@@ -38,9 +39,8 @@ void read_answer(FieldReader& fields, const ReportLimits& limits, std::size_t po
   ingest::FieldErrors& errors = fields.context().errors;
   char c = json.peek();
   if (c == '"') {
-    JsonString text;
-    if (!json.string(text)) return;
-    if (text.raw.size() > limits.answer_text_bytes_max &&
+    JsonString text = json.string();
+    if (text && text.raw.size() > limits.answer_text_bytes_max &&
         ingest::decoded_bytes(text) > limits.answer_text_bytes_max) {
       errors.add(names[answers], Rule::length, "item {} must be at most {} bytes", position,
                  limits.answer_text_bytes_max);
@@ -52,11 +52,12 @@ void read_answer(FieldReader& fields, const ReportLimits& limits, std::size_t po
     errors.add(names[answers], Rule::type, "item {} must be an integer or a string", position);
     return;
   }
-  std::string_view number;
-  if (!json.number(number)) return;
+  std::string_view number = json.number();
+  if (number.data() == nullptr) return;
   std::int64_t ignored = 0;
   switch (ingest::parse_integer(number, ignored)) {
-    case ingest::IntegerForm::integer: return;
+    case ingest::IntegerForm::integer:
+      return;
     case ingest::IntegerForm::fraction:
       errors.add(names[answers], Rule::type, "item {} must be an integer or a string", position);
       return;
@@ -73,12 +74,12 @@ void check_answer_name(FieldReader& fields, const ReportLimits& limits, const Js
   if (name.empty() || name.size() > limits.answer_name_bytes_max) {
     context.errors.add(names[answers], Rule::length, "the name of item {} must be 1 to {} bytes",
                        position, limits.answer_name_bytes_max);
-  } else if (ingest::has_control_character(name)) {
+  } else if (!written.plain && ingest::has_control_character(name)) {
     context.errors.add(names[answers], Rule::format,
                        "the name of item {} must not contain control characters", position);
   } else if (!context.item_names.insert(name)) {
-    context.errors.add(names[answers], Rule::duplicate, "item {} repeats the name of an earlier one",
-                       position);
+    context.errors.add(names[answers], Rule::duplicate,
+                       "item {} repeats the name of an earlier one", position);
   }
 }
 
@@ -95,8 +96,7 @@ FieldOutcome read_answers(FieldReader& fields, const ReportLimits& limits, std::
   fields.context().item_names.clear();
   std::size_t items = 0;
   bool first = true;
-  JsonString name;
-  while (json.next_member(name, first)) {
+  while (JsonString name = json.next_member(first)) {
     ++items;
     if (items <= limits.answers_max) {
       check_answer_name(fields, limits, name, items);
@@ -114,11 +114,10 @@ FieldOutcome read_answers(FieldReader& fields, const ReportLimits& limits, std::
   return FieldOutcome::value;
 }
 
-FieldOutcome read_optional(FieldReader& fields, std::string_view name, ingest::TextLimits limits,
-                           std::optional<std::string_view>& out) {
-  std::string_view text;
-  FieldOutcome outcome = fields.text(name, limits, text);
-  if (outcome == FieldOutcome::value) out = text;
+FieldOutcome read_optional(FieldReader& fields, std::string_view name,
+                           const ingest::TextLimits& limits, std::optional<std::string_view>& out) {
+  FieldOutcome outcome = fields.text(name, limits, out.emplace());
+  if (outcome != FieldOutcome::value) out.reset();
   return outcome;
 }
 
@@ -141,17 +140,26 @@ FieldOutcome read_field(FieldReader& fields, const ReportLimits& limits, std::si
       out.patient_id_json = fields.last_raw();
       return outcome;
     }
-    case trial_id: return fields.text(name, required_id, report.trial_id);
-    case timestamp: return fields.instant(name, report.timestamp_text, report.timestamp);
-    case qol_score: return read_score(fields, report.qol_score);
+    case trial_id:
+      return fields.text(name, required_id, report.trial_id);
+    case timestamp:
+      return fields.instant(name, report.timestamp_text, report.timestamp);
+    case qol_score:
+      return read_score(fields, report.qol_score);
     case comments:
       return read_optional(fields, name, {0, limits.comments_bytes_max, true}, report.comments);
-    case site_id: return read_optional(fields, name, {0, limits.site_id_bytes_max}, report.site_id);
-    case report_id: return read_optional(fields, name, id, report.report_id);
-    case answers: return read_answers(fields, limits, report.answers);
-    case instrument: return read_optional(fields, name, id, report.instrument);
-    case instrument_version: return read_optional(fields, name, id, report.instrument_version);
-    default: return read_optional(fields, name, id, report.visit_id);
+    case site_id:
+      return read_optional(fields, name, {0, limits.site_id_bytes_max}, report.site_id);
+    case report_id:
+      return read_optional(fields, name, id, report.report_id);
+    case answers:
+      return read_answers(fields, limits, report.answers);
+    case instrument:
+      return read_optional(fields, name, id, report.instrument);
+    case instrument_version:
+      return read_optional(fields, name, id, report.instrument_version);
+    default:
+      return read_optional(fields, name, id, report.visit_id);
   }
 }
 
@@ -161,7 +169,7 @@ bool read_report(ingest::JsonReader& reader, ingest::DecodeContext& context,
                  const ReportLimits& limits, ReadReport& out) {
   FieldReader fields(reader, context);
   std::uint64_t given = 0;  // with a value, be it a wrong one
-  bool well_formed = fields.object(names, [&](std::size_t field) {
+  bool well_formed = fields.object<names>([&](std::size_t field) {
     if (read_field(fields, limits, field, out) != FieldOutcome::absent) {
       given |= std::uint64_t{1} << field;
     }
@@ -176,15 +184,16 @@ bool read_report(ingest::JsonReader& reader, ingest::DecodeContext& context,
 
 bool read_legacy_report(ingest::JsonReader& reader, ingest::DecodeContext& context,
                         const ReportLimits& limits, ReadReport& out) {
-  constexpr std::array<std::string_view, 3> legacy_names{"report_id", "patient_id", "data"};
   FieldReader fields(reader, context);
   PatientReport& report = out.report;
   std::uint64_t given = 0;
-  bool well_formed = fields.object(legacy_names, [&](std::size_t field) {
+  bool well_formed = fields.object<legacy_names>([&](std::size_t field) {
     ingest::TextLimits id{1, limits.id_bytes_max};
     FieldOutcome outcome;
     switch (field) {
-      case 0: outcome = read_optional(fields, legacy_names[0], id, report.report_id); break;
+      case 0:
+        outcome = read_optional(fields, legacy_names[0], id, report.report_id);
+        break;
       case 1:
         outcome = fields.text(legacy_names[1], id, report.patient_id);
         out.patient_id_json = fields.last_raw();

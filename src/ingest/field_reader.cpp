@@ -34,13 +34,14 @@ FieldOutcome FieldReader::wrong_type(std::string_view field, std::string_view ex
   return FieldOutcome::error;
 }
 
-FieldOutcome FieldReader::text(std::string_view field, TextLimits limits, std::string_view& out) {
-  JsonString written;
+FieldOutcome FieldReader::text(std::string_view field, const TextLimits& limits,
+                               std::string_view& out) {
   if (reader_.peek() != '"') {
     if (null_value()) return FieldOutcome::absent;
     return wrong_type(field, "a string");
   }
-  if (!reader_.string(written)) return FieldOutcome::error;
+  JsonString written = reader_.string();
+  if (!written) return FieldOutcome::error;
   last_raw_ = written.raw;
   std::size_t bytes = decoded_bytes(written);
   if (bytes < limits.bytes_min || bytes > limits.bytes_max) {
@@ -55,7 +56,7 @@ FieldOutcome FieldReader::text(std::string_view field, TextLimits limits, std::s
   out = decode(written, context_.scratch);
   // Raw control characters are malformed JSON; only escapes and the two-byte ones are left.
   bool refused = limits.lines ? written.escaped && out.find('\0') != std::string_view::npos
-                              : has_control_character(out);
+                              : !written.plain && has_control_character(out);
   if (refused) {
     context_.errors.add(field, Rule::format, "must not contain {}",
                         limits.lines ? "the character U+0000" : "control characters");
@@ -75,8 +76,8 @@ FieldOutcome FieldReader::integer(std::string_view field, IntegerLimits limits, 
     if (reader_.failed() || !reader_.skip_value()) return FieldOutcome::error;
     return refuse(Rule::type);
   }
-  std::string_view written;
-  if (!reader_.number(written)) return FieldOutcome::error;
+  std::string_view written = reader_.number();
+  if (written.data() == nullptr) return FieldOutcome::error;
   IntegerForm form = parse_integer(written, out);
   if (form == IntegerForm::fraction) return refuse(Rule::type);
   if (form == IntegerForm::out_of_range || out < limits.min || out > limits.max) {
@@ -87,12 +88,12 @@ FieldOutcome FieldReader::integer(std::string_view field, IntegerLimits limits, 
 
 FieldOutcome FieldReader::instant(std::string_view field, std::string_view& text,
                                   ZonedInstant& out) {
-  JsonString written;
   if (reader_.peek() != '"') {
     if (null_value()) return FieldOutcome::absent;
     return wrong_type(field, "an RFC 3339 date and time with offset, as a string");
   }
-  if (!reader_.string(written)) return FieldOutcome::error;
+  JsonString written = reader_.string();
+  if (!written) return FieldOutcome::error;
   constexpr std::size_t longest_bytes = 6 * 35;  // every character written as \u00XX
   std::optional<ZonedInstant> instant;
   if (written.raw.size() <= longest_bytes) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ingest/json_reader.hpp"
 
+#include <array>
+#include <cstring>
+
 namespace trialwire::ingest {
 namespace {
-
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
 /// The value of four hexadecimal digits, or -1.
 int hex4(const char* at) noexcept {
@@ -12,7 +13,9 @@ int hex4(const char* at) noexcept {
   for (int i = 0; i < 4; ++i) {
     char c = at[i];
     char lower = static_cast<char>(c | 0x20);
-    int digit = is_digit(c) ? c - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+    int digit = c >= '0' && c <= '9'           ? c - '0'
+                : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10
+                                               : -1;
     if (digit < 0) return -1;
     value = value * 16 + digit;
   }
@@ -23,28 +26,77 @@ int hex4(const char* at) noexcept {
 
 std::string_view describe(JsonFault fault) noexcept {
   switch (fault) {
-    case JsonFault::none: return "no fault";
-    case JsonFault::end: return "it ends too early";
-    case JsonFault::character: return "unexpected character";
-    case JsonFault::control: return "control character in a string";
-    case JsonFault::escape: return "invalid escape in a string";
-    case JsonFault::surrogate: return "half of a surrogate pair in a string";
-    case JsonFault::number: return "invalid number";
-    case JsonFault::literal: return "invalid literal";
-    case JsonFault::depth: return "nested too deeply";
-    case JsonFault::trailing: return "text after the end";
+    case JsonFault::none:
+      return "no fault";
+    case JsonFault::end:
+      return "it ends too early";
+    case JsonFault::character:
+      return "unexpected character";
+    case JsonFault::control:
+      return "control character in a string";
+    case JsonFault::escape:
+      return "invalid escape in a string";
+    case JsonFault::surrogate:
+      return "half of a surrogate pair in a string";
+    case JsonFault::number:
+      return "invalid number";
+    case JsonFault::literal:
+      return "invalid literal";
+    case JsonFault::depth:
+      return "nested too deeply";
+    case JsonFault::trailing:
+      return "text after the end";
   }
   return "invalid";
+}
+
+void JsonReader::load_last_block() noexcept {
+  // NUL is a control character: a search stops there, at or beyond the end.
+  std::array<char, block_bytes> copy{};
+  if (readable_ > block_) {
+    std::memcpy(copy.data(), block_, static_cast<std::size_t>(readable_ - block_));
+  }
+  classify(copy.data());
+}
+
+JsonReader::Scan JsonReader::scan_on(const char* at) noexcept {
+  bool plain = true;
+  while (at < end_) {
+    auto offset = static_cast<std::size_t>(at - block_);
+    if (offset >= block_bytes) {
+      // Ahead, or back: a member that was not written as the short way expects is read again.
+      offset = static_cast<std::size_t>(at - begin_) % block_bytes;
+      block_ = at - offset;
+      load_block();
+    }
+    std::uint64_t found = special_ >> offset;
+    if (found != 0) {
+      std::uint64_t before = (found & (0 - found)) - 1;
+      return {at + std::countr_zero(found), plain && (odd_ >> offset & before) == 0};
+    }
+    plain = plain && odd_ >> offset == 0;
+    at = block_ + block_bytes;
+  }
+  return {end_, plain};
 }
 
 bool JsonReader::skip_escape() noexcept {
   if (end_ - at_ < 2) return fail(JsonFault::end);
   switch (at_[1]) {
-    case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't':
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't':
       at_ += 2;
       return true;
-    case 'u': break;
-    default: return fail(JsonFault::escape);
+    case 'u':
+      break;
+    default:
+      return fail(JsonFault::escape);
   }
   if (end_ - at_ < 6) return fail(JsonFault::end);
   int unit = hex4(at_ + 2);
@@ -61,7 +113,47 @@ bool JsonReader::skip_escape() noexcept {
   return true;
 }
 
-bool JsonReader::number(std::string_view& out) noexcept {
+JsonString JsonReader::next_spaced_member(bool& first) noexcept {
+  if (!next('}', first)) return {};
+  JsonString name;
+  if (peek() != '"') {
+    unexpected();
+  } else if ((name = string())) {
+    if (peek() != ':') {
+      unexpected();
+      return {};
+    }
+    ++at_;
+    peek();
+  }
+  return name;
+}
+
+JsonString JsonReader::long_string(const char* at) noexcept {
+  const char* start = at_ + 1;
+  bool escaped = false;
+  while (true) {
+    at_ = at;
+    if (at_ >= end_) {
+      at_ = end_;
+      fail(JsonFault::end);
+      return {};
+    }
+    if (*at_ == '"') break;
+    if (*at_ != '\\') {
+      fail(JsonFault::control);
+      return {};
+    }
+    escaped = true;
+    if (!skip_escape()) return {};
+    at = scan_string(at_).stop;
+  }
+  JsonString result{since(start), escaped, false};
+  ++at_;
+  return result;
+}
+
+std::string_view JsonReader::long_number() noexcept {
   const char* start = at_;
   const char* at = at_;
   auto digits = [&] {
@@ -83,15 +175,15 @@ bool JsonReader::number(std::string_view& out) noexcept {
     valid = digits() > 0;
   }
   at_ = at;
-  if (!valid) return fail(JsonFault::number);
-  out = since(start);
-  return true;
+  if (valid) return since(start);
+  fail(JsonFault::number);
+  return {};
 }
 
 bool JsonReader::literal() noexcept {
   std::string_view rest(at_, static_cast<std::size_t>(end_ - at_));
-  for (std::string_view word : {std::string_view("true"), std::string_view("false"),
-                                std::string_view("null")}) {
+  for (std::string_view word :
+       {std::string_view("true"), std::string_view("false"), std::string_view("null")}) {
     if (!rest.starts_with(word)) continue;
     at_ += word.size();
     return true;
@@ -101,14 +193,8 @@ bool JsonReader::literal() noexcept {
 
 bool JsonReader::skip_value() noexcept {
   char c = peek();
-  if (c == '"') {
-    JsonString ignored;
-    return string(ignored);
-  }
-  if (c == '-' || is_digit(c)) {
-    std::string_view ignored;
-    return number(ignored);
-  }
+  if (c == '"') return static_cast<bool>(string());
+  if (c == '-' || is_digit(c)) return number().data() != nullptr;
   if (c == '{' || c == '[') return open(c) && skip_container(c == '{' ? '}' : ']');
   if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) return literal();
   return unexpected();
@@ -116,8 +202,7 @@ bool JsonReader::skip_value() noexcept {
 
 bool JsonReader::skip_container(char close) noexcept {
   bool first = true;
-  JsonString name;
-  while (close == '}' ? next_member(name, first) : next_element(first)) {
+  while (close == '}' ? static_cast<bool>(next_member(first)) : next_element(first)) {
     if (!skip_value()) return false;
   }
   return !failed();

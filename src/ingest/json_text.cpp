@@ -22,13 +22,20 @@ struct Escape {
 /// `at` is the backslash of a well-formed escape.
 Escape read_escape(const char* at) noexcept {
   switch (at[1]) {
-    case 'b': return {'\b'};
-    case 'f': return {'\f'};
-    case 'n': return {'\n'};
-    case 'r': return {'\r'};
-    case 't': return {'\t'};
-    case 'u': break;
-    default: return {static_cast<unsigned char>(at[1])};
+    case 'b':
+      return {'\b'};
+    case 'f':
+      return {'\f'};
+    case 'n':
+      return {'\n'};
+    case 'r':
+      return {'\r'};
+    case 't':
+      return {'\t'};
+    case 'u':
+      break;
+    default:
+      return {static_cast<unsigned char>(at[1])};
   }
   std::uint32_t unit = hex4(at + 2);
   if (unit < 0xd800 || unit > 0xdbff) return {unit, 6};
@@ -55,37 +62,35 @@ char* write_utf8(std::uint32_t code_point, char* to) noexcept {
 
 }  // namespace
 
-std::size_t decoded_bytes(const JsonString& string) noexcept {
-  if (!string.escaped) return string.raw.size();
+std::size_t decoded_bytes_of_escaped(std::string_view raw) noexcept {
   std::size_t bytes = 0;
-  for (std::size_t at = 0; at < string.raw.size();) {
-    if (string.raw[at] != '\\') {
+  for (std::size_t at = 0; at < raw.size();) {
+    if (raw[at] != '\\') {
       ++bytes;
       ++at;
       continue;
     }
-    Escape escape = read_escape(string.raw.data() + at);
+    Escape escape = read_escape(raw.data() + at);
     bytes += utf8_size(escape.code_point);
     at += escape.characters;
   }
   return bytes;
 }
 
-std::string_view decode(const JsonString& string, Scratch& scratch) {
-  if (!string.escaped) return string.raw;
-  char* start = scratch.reserve(string.raw.size());
+std::string_view decode_escaped(std::string_view raw, Scratch& scratch) {
+  char* start = scratch.reserve(raw.size());
   char* to = start;
-  for (std::size_t at = 0; at < string.raw.size();) {
-    if (string.raw[at] != '\\') {
-      *to++ = string.raw[at++];
+  for (std::size_t at = 0; at < raw.size();) {
+    if (raw[at] != '\\') {
+      *to++ = raw[at++];
       continue;
     }
-    Escape escape = read_escape(string.raw.data() + at);
+    Escape escape = read_escape(raw.data() + at);
     to = write_utf8(escape.code_point, to);
     at += escape.characters;
   }
   auto bytes = static_cast<std::size_t>(to - start);
-  TW_CHECK(bytes <= string.raw.size());
+  TW_CHECK(bytes <= raw.size());
   scratch.commit(bytes);
   return {start, bytes};
 }
@@ -105,7 +110,7 @@ struct Decimal {
 /// Trailing zeros are held back in `exponent`, so that 70e-1 has the one digit 7.
 Decimal read_decimal(std::string_view number) noexcept {
   Decimal result;
-  std::int64_t zeros = 0;    // read but not yet known to be significant
+  std::int64_t zeros = 0;  // read but not yet known to be significant
   int significant = 0;
   bool after_point = false;
   std::size_t at = 0;
@@ -148,7 +153,7 @@ Decimal read_decimal(std::string_view number) noexcept {
 
 }  // namespace
 
-IntegerForm parse_integer(std::string_view number, std::int64_t& out) noexcept {
+IntegerForm parse_long_integer(std::string_view number, std::int64_t& out) noexcept {
   Decimal decimal = read_decimal(number);
   out = 0;
   if (decimal.digits == 0) return IntegerForm::integer;

@@ -12,17 +12,28 @@
 namespace trialwire::ingest {
 
 /// Bytes of UTF-8 that the string decodes to.
-std::size_t decoded_bytes(const JsonString& string) noexcept;
+std::size_t decoded_bytes_of_escaped(std::string_view raw) noexcept;
+inline std::size_t decoded_bytes(const JsonString& string) noexcept {
+  return string.escaped ? decoded_bytes_of_escaped(string.raw) : string.raw.size();
+}
 
 /// The string's value: a view of the original when it has no escapes, else decoded into `scratch`.
-std::string_view decode(const JsonString& string, Scratch& scratch);
+std::string_view decode_escaped(std::string_view raw, Scratch& scratch);
+inline std::string_view decode(const JsonString& string, Scratch& scratch) {
+  return string.escaped ? decode_escaped(string.raw, scratch) : string.raw;
+}
 
 /// What an integer written as JSON number is. The value decides, not the spelling: 7, 7.0, 7e0,
 /// 70e-1 and -0 are integers.
 enum class IntegerForm : std::uint8_t { integer, fraction, out_of_range };
 
 /// Exact for any exponent and any number of digits; out_of_range beyond 64 bits with sign.
-IntegerForm parse_integer(std::string_view number, std::int64_t& out) noexcept;
+IntegerForm parse_long_integer(std::string_view number, std::int64_t& out) noexcept;
+inline IntegerForm parse_integer(std::string_view number, std::int64_t& out) noexcept {
+  if (number.size() != 1) return parse_long_integer(number, out);
+  out = number[0] - '0';
+  return IntegerForm::integer;
+}
 
 /// Has a control character (Unicode category Cc: U+0000–U+001F, U+007F–U+009F)? `text` is UTF-8.
 bool has_control_character(std::string_view text) noexcept;

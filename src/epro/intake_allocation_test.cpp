@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Warm, taking in a report allocates nothing: counted by replacing operator new in this program.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <string>
+
+#include "epro/report_intake.hpp"
+#include "support/fake_appender.hpp"
+#include "support/fake_exchange.hpp"
+
+namespace {
+std::atomic<std::size_t> allocations{0};
+}
+
+void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* place = std::malloc(size == 0 ? 1 : size)) return place;
+  throw std::bad_alloc();
+}
+void operator delete(void* place) noexcept {
+  std::free(place);
+}
+void operator delete(void* place, std::size_t) noexcept {
+  std::free(place);
+}
+
+namespace trialwire::epro {
+namespace {
+
+constexpr std::int64_t now_ns = 1'772'352'930'000'000'000;
+
+std::string report(int number) {
+  return fmt::format(R"({{"patientId":"P-{}","trialId":"T-1","timestamp":"2026-03-01T08:15:30Z",)"
+                     R"("qolScore":7,"comments":"caf\u00e9","reportId":"R-{}",)"
+                     R"("answers":{{"Q1":3,"Q2":"often"}},"unknown":{{"a":[1,2]}}}})",
+                     number, number);
+}
+
+/// Allocations of the last of a few equal requests.
+std::size_t allocations_when_warm(const testing::FakeRequest& request) {
+  testing::FakeAppender appender;
+  appender.keep_records = false;
+  journal::Appender* appenders[] = {&appender};
+  telemetry::Registry registry;
+  ReportIntake intake({}, appenders, registry);
+  testing::FakeExchange exchange;
+  std::size_t during = 0;
+  for (int i = 0; i < 5; ++i) {
+    exchange.begin(request);
+    std::size_t before = allocations.load();
+    exchange.run([&](net::Exchange& one) { intake.intake(0, 0).handle(one, now_ns); });
+    appender.commit();
+    int status = exchange.response().status;
+    during = allocations.load() - before;
+    EXPECT_EQ(status, 200) << exchange.response().body;
+  }
+  return during;
+}
+
+TEST(IntakeAllocation, is_none_for_one_report) {
+  EXPECT_EQ(allocations_when_warm({"", {{"Content-Type", "application/json"}}, report(1)}), 0u);
+}
+
+TEST(IntakeAllocation, is_none_for_many_lines) {
+  std::string body;
+  for (int i = 0; i < 500; ++i) body += report(i) + "\n";
+  EXPECT_EQ(allocations_when_warm({"", {{"Content-Type", "application/x-ndjson"}}, body}), 0u);
+}
+
+TEST(IntakeAllocation, is_none_for_an_array) {
+  std::string body = "[" + report(0);
+  for (int i = 1; i < 100; ++i) body += "," + report(i);
+  EXPECT_EQ(allocations_when_warm({"", {}, body + "]"}), 0u);
+}
+
+TEST(IntakeAllocation, would_be_seen) {
+  std::size_t before = allocations.load();
+  ::operator delete(::operator new(1));  // a new-expression could be left out by the compiler
+  EXPECT_EQ(allocations.load() - before, 1u);
+}
+
+}  // namespace
+}  // namespace trialwire::epro

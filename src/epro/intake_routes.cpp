@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "epro/intake_routes.hpp"
+
+#include "runtime/shard.hpp"
+
+namespace trialwire::epro {
+
+Result<std::unique_ptr<ReportIntake>> add_intake_routes(
+    net::Router& router, const ReportIntakeOptions& options,
+    std::span<journal::Appender* const> appenders, telemetry::Registry& registry) {
+  auto intake = std::make_unique<ReportIntake>(options, appenders, registry);
+  for (std::size_t path = 0; path < ReportIntake::path_count; ++path) {
+    auto handler = [target = intake.get(), path](net::Exchange& exchange) {
+      runtime::Shard& shard = exchange.shard();
+      target->intake(shard.index(), path).handle(exchange, shard.unix_now_ns());
+    };
+    auto added = router.add(net::Method::post, ReportIntake::paths()[path], handler);
+    if (!added) return std::unexpected(added.error());
+  }
+  return intake;
+}
+
+}  // namespace trialwire::epro

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Puts the intake of reports on a router. At start, before the server runs.
+#pragma once
+#include <memory>
+#include <span>
+
+#include "base/error.hpp"
+#include "epro/report_intake.hpp"
+#include "net/router.hpp"
+
+namespace trialwire::epro {
+
+/// Makes the intake and adds its routes; the caller keeps it for as long as the router is used.
+/// `appenders[i]` is the one of the shard whose index is i. Errors: those of Router::add.
+Result<std::unique_ptr<ReportIntake>> add_intake_routes(
+    net::Router& router, const ReportIntakeOptions& options,
+    std::span<journal::Appender* const> appenders, telemetry::Registry& registry);
+
+}  // namespace trialwire::epro

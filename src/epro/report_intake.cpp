@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "epro/report_intake.hpp"
+
+#include "base/check.hpp"
+#include "epro/report_decoder.hpp"
+
+namespace trialwire::epro {
+namespace {
+
+constexpr std::array<std::string_view, ReportIntake::path_count> route_paths{
+    "/v1/epro/reports", "/v1/patient/report", "/epro/submit", "/submit"};
+constexpr std::size_t legacy_path = 3;
+
+constexpr ingest::AnswerForm current_form{R"("status":"success","message":"Report for patient )",
+                                          R"( received.",)"};
+constexpr std::array<ingest::AnswerForm, ReportIntake::path_count> forms{{
+    current_form,
+    current_form,
+    {R"("status":"received",)", ""},
+    {R"("message":"Report received and queued for processing.",)", ""},
+}};
+
+}  // namespace
+
+struct ReportIntake::PerShard {
+  PerShard(const ReportIntakeOptions& options, journal::Appender& appender,
+           telemetry::Registry& registry, const ingest::KindDecoder& report,
+           const ingest::KindDecoder& legacy)
+      : shard(options.intake, appender),
+        metrics(registry, report.label()),
+        intakes{{{shard, report, forms[0], metrics},
+                 {shard, report, forms[1], metrics},
+                 {shard, report, forms[2], metrics},
+                 {shard, legacy, forms[legacy_path], metrics}}} {}
+
+  ingest::IntakeShard shard;
+  ingest::IntakeMetrics metrics;
+  std::array<ingest::Intake, path_count> intakes;
+};
+
+std::span<const std::string_view, ReportIntake::path_count> ReportIntake::paths() noexcept {
+  return route_paths;
+}
+
+ReportIntake::ReportIntake(const ReportIntakeOptions& options,
+                           std::span<journal::Appender* const> appenders,
+                           telemetry::Registry& registry)
+    : report_decoder_(std::make_unique<ReportDecoder>(options.report)),
+      legacy_decoder_(std::make_unique<LegacyReportDecoder>(options.report)) {
+  ingest::publish_limits(registry, options.intake);
+  for (journal::Appender* appender : appenders) {
+    TW_CHECK(appender != nullptr);
+    shards_.push_back(std::make_unique<PerShard>(options, *appender, registry, *report_decoder_,
+                                                 *legacy_decoder_));
+  }
+}
+
+ReportIntake::~ReportIntake() = default;
+
+ingest::Intake& ReportIntake::intake(std::size_t shard, std::size_t path) noexcept {
+  TW_CHECK(shard < shards_.size() && path < path_count);
+  return shards_[shard]->intakes[path];
+}
+
+}  // namespace trialwire::epro

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ingest/request_head.hpp"
+
+#include <algorithm>
+
+namespace trialwire::ingest {
+namespace {
+
+constexpr std::size_t idempotency_key_bytes_max = 255;  // what the journal's attributes can hold
+
+char lower(char c) noexcept {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
+
+bool same(std::string_view text, std::string_view lower_case) noexcept {
+  return text.size() == lower_case.size() &&
+         std::equal(text.begin(), text.end(), lower_case.begin(),
+                    [](char a, char b) { return lower(a) == b; });
+}
+
+std::string_view trim(std::string_view text) noexcept {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+/// The part before the first ';', which is removed from `rest` with it.
+std::string_view next_part(std::string_view& rest) noexcept {
+  std::size_t end = std::min(rest.find(';'), rest.size());
+  std::string_view part = trim(rest.substr(0, end));
+  rest.remove_prefix(std::min(end + 1, rest.size()));
+  return part;
+}
+
+bool read_content_type(std::string_view value, MediaType& out) noexcept {
+  std::string_view type = next_part(value);
+  if (same(type, "application/json")) {
+    out = MediaType::json;
+  } else if (same(type, "application/x-ndjson")) {
+    out = MediaType::ndjson;
+  } else {
+    return false;
+  }
+  while (!value.empty()) {
+    std::string_view parameter = next_part(value);
+    std::size_t equals = parameter.find('=');
+    if (equals == std::string_view::npos || !same(parameter.substr(0, equals), "charset")) continue;
+    std::string_view charset = parameter.substr(equals + 1);
+    if (charset.size() >= 2 && charset.front() == '"' && charset.back() == '"') {
+      charset = charset.substr(1, charset.size() - 2);
+    }
+    if (!same(charset, "utf-8")) return false;
+  }
+  return true;
+}
+
+bool valid_key(std::string_view key) noexcept {
+  return key.size() <= idempotency_key_bytes_max &&
+         std::ranges::all_of(key, [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
+bool is_hex(std::string_view text) noexcept {
+  return std::ranges::all_of(
+      text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+bool all_zero(std::string_view text) noexcept {
+  return text.find_first_not_of('0') == std::string_view::npos;
+}
+
+constexpr Refusal wrong_type{ErrorCode::unsupported_media_type, "Content-Type", Rule::format,
+                             "must be application/json or application/x-ndjson, in UTF-8"};
+constexpr Refusal wrong_encoding{ErrorCode::unsupported_media_type, "Content-Encoding",
+                                 Rule::format, "must be gzip, or absent"};
+constexpr Refusal wrong_key{ErrorCode::invalid_argument, "Idempotency-Key", Rule::format,
+                            "must be at most 255 printable ASCII characters"};
+
+}  // namespace
+
+bool valid_traceparent(std::string_view text) noexcept {
+  if (text.size() < 55 || text.size() > 255) return false;
+  if (text[2] != '-' || text[35] != '-' || text[52] != '-') return false;
+  std::string_view version = text.substr(0, 2), trace = text.substr(3, 32);
+  std::string_view parent = text.substr(36, 16), flags = text.substr(53, 2);
+  if (!is_hex(version) || !is_hex(trace) || !is_hex(parent) || !is_hex(flags)) return false;
+  if (version == "ff" || all_zero(trace) || all_zero(parent)) return false;
+  // A later version may add fields after a hyphen; version 00 may not.
+  return text.size() == 55 || (version != "00" && text[55] == '-' && valid_key(text));
+}
+
+std::expected<RequestHead, Refusal> read_request_head(const net::Request& request) noexcept {
+  RequestHead head;
+  bool encoded = false;
+  for (const net::HeaderField& header : request.headers) {
+    // Lengths first: most headers are none of these four.
+    switch (header.name.size()) {
+      case 11:
+        if (same(header.name, "traceparent") && valid_traceparent(header.value)) {
+          head.traceparent = header.value;
+        }
+        break;
+      case 12:
+        if (same(header.name, "content-type") && !header.value.empty() &&
+            !read_content_type(header.value, head.media_type)) {
+          return std::unexpected(wrong_type);
+        }
+        break;
+      case 15:
+        if (!same(header.name, "idempotency-key")) break;
+        if (!valid_key(header.value)) return std::unexpected(wrong_key);
+        head.idempotency_key = header.value;
+        break;
+      case 16:
+        if (!same(header.name, "content-encoding") || same(header.value, "identity")) break;
+        head.gzip = same(header.value, "gzip") || same(header.value, "x-gzip");
+        // Two encodings, one over the other, are as unknown as one that is.
+        if (!head.gzip || encoded) return std::unexpected(wrong_encoding);
+        encoded = true;
+        break;
+      default:
+        break;
+    }
+  }
+  return head;
+}
+
+}  // namespace trialwire::ingest
