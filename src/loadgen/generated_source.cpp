@@ -97,6 +97,7 @@ class GeneratedSource final : public RequestSource {
 
   std::vector<std::string> report_ids(std::uint64_t number) const override {
     std::vector<std::string> ids;
+    ids.reserve(reports_);
     for (std::uint64_t i = 0; i < reports_; ++i) {
       ids.push_back(fmt::format("{}-{:0{}}", options_.run, options_.first + number * reports_ + i,
                                 id_digits));

@@ -146,6 +146,7 @@ class Run {
     std::mutex mutex;
     std::condition_variable ended;
     std::vector<std::jthread> threads;
+    threads.reserve(workers_.size());
     for (auto& worker : workers_) {
       threads.emplace_back([&worker = *worker, &window, &running, &mutex, &ended, this] {
         worker.run(window, hooks_.stop);

@@ -12,7 +12,8 @@ constexpr std::string_view ok =
     "HTTP/1.1 200 OK\r\nDate: Sat, 01 Mar 2025 08:15:30 GMT\r\nContent-Length: 5\r\n\r\nhello";
 
 TEST(ResponseParser, takes_one_response_and_leaves_the_next) {
-  const auto parsed = parse_response(std::string(ok) + "HTTP/1.1 400 ");
+  const std::string bytes = std::string(ok) + "HTTP/1.1 400 ";
+  const auto parsed = parse_response(bytes);
   ASSERT_EQ(parsed.state, State::complete);
   EXPECT_EQ(parsed.status, 200);
   EXPECT_EQ(parsed.body, "hello");
