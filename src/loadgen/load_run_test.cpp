@@ -186,7 +186,7 @@ TEST(LoadRun, reconnects_when_told_to) {
   ASSERT_TRUE(result) << result.error().text;
   EXPECT_EQ(result->totals.sent, 100U);
   EXPECT_EQ(result->totals.unanswered, 10U);
-  EXPECT_GE(result->totals.reconnected, 9U);
+  EXPECT_GE(result->totals.reconnected, 7U);  // three connections were lost ten times
 }
 
 TEST(LoadRun, an_orderly_close_after_an_answer_is_no_error) {
