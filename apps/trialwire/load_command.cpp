@@ -49,7 +49,7 @@ measured from then, so that a stalled server is charged for all that waited.
 Generated reports have all mandatory fields, comments and two answers, about 220 bytes; each has a
 reportId of its own, also across runs.
 
-EXAMPLES
+Examples:
   trialwire load --connections 256 --pipeline 16 --duration 30s
       how many reports a second can it take?
   trialwire load --connections 256 --rate 50000 --duration 1m --warmup 5s
@@ -65,7 +65,7 @@ EXAMPLES
       rows of a CSV file: FIELD=COLUMN, FIELD=:CONSTANT, or text with {COLUMN}, {#} (row number)
       and {run} (random for each run) in it
 
-EXIT STATUS
+Exit codes:
   0  every request was answered with 2xx
   1  a request was refused or not answered, or a connection was lost
   2  the run could not start: no connection, an unreadable file, options that make no sense)";

@@ -26,6 +26,7 @@ int run(int argc, char** argv) {
       "  trialwire journal verify\n\n"
       "Exit codes: 0 done, 1 failed or something is wrong, 2 wrong command line or settings,\n"
       "70 the disk failed while serving.");
+  add_serve_command(app, exit_code);
   add_load_command(app, exit_code);
   add_journal_command(app, exit_code);
   add_config_command(app, exit_code);

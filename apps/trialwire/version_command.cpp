@@ -41,6 +41,8 @@ void add_version_command(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("version", "Say what this is and what it was built with");
   command->footer(
       "Settings that are given are checked and otherwise not used.\n\n"
+      "Example:\n"
+      "  trialwire version\n\n"
       "Exit codes: 0 done, 2 wrong command line or settings.");
   auto options = add_settings_options(*command);
   command->callback([options, &exit_code] {

@@ -2,9 +2,11 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -199,6 +201,13 @@ bool alignment_fits(int descriptor) {
   return offset != 0 && offset <= block_bytes && memory <= block_bytes;
 }
 
+/// tmpfs takes direct writes since Linux 6.6, and has nothing but its cache to write them to.
+bool lives_in_memory(int descriptor) {
+  struct statfs status{};
+  return ::fstatfs(descriptor, &status) == 0 &&
+         (status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC);
+}
+
 Result<bool> PosixFiles::supports_direct(const path& directory) {
   const path probe = directory / fmt::format("direct-probe-{}.tmp", ::getpid());
   const int descriptor =
@@ -209,7 +218,7 @@ Result<bool> PosixFiles::supports_direct(const path& directory) {
     if (number == EINVAL) return false;
     return failed("create", probe, number);
   }
-  bool works = alignment_fits(descriptor);
+  bool works = alignment_fits(descriptor) && !lives_in_memory(descriptor);
   if (works) {
     void* block = std::aligned_alloc(block_bytes, block_bytes);
     std::fill_n(static_cast<std::byte*>(block), block_bytes, std::byte{0});

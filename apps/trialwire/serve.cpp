@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "serve.hpp"
+
+#include <chrono>
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "base/rfc3339.hpp"
+#include "exit_code.hpp"
+#include "process_metrics.hpp"
+#include "serve_options.hpp"
+#include "serving.hpp"
+#include "stop_signal.hpp"
+#include "telemetry/log.hpp"
+#include "version.hpp"
+
+namespace trialwire {
+namespace {
+
+using telemetry::log;
+using telemetry::LogLevel;
+
+/// One line: in the log when that is what is read there, else on stderr.
+int refuse(const config::Settings& settings, std::string_view why) {
+  if (settings.log.format == config::LogFormat::json || !settings.log.file.empty()) {
+    log(LogLevel::error, "serve", "cannot start", {{"reason", why}});
+  }
+  if (settings.log.format == config::LogFormat::plain || !settings.log.file.empty()) {
+    fmt::print(stderr, "trialwire: {}\n", why);
+  }
+  return exit_failed;
+}
+
+/// An address to connect to: of "any" that is this machine.
+std::string reachable(const std::string& address) {
+  if (address.starts_with("0.0.0.0:")) return "127.0.0.1" + address.substr(7);
+  if (address.starts_with("[::]:")) return "[::1]" + address.substr(4);
+  return address;
+}
+
+void print_welcome(const Serving& serving) {
+  auto addresses = serving.addresses();
+  if (!addresses.admin.empty()) {
+    fmt::print("operators: curl -s http://{}/readyz\n", reachable(addresses.admin));
+  }
+  if (addresses.http.empty()) return;
+  auto now = std::chrono::system_clock::now().time_since_epoch();
+  fmt::print(
+      "reports:   curl -s http://{}/v1/epro/reports -H 'Content-Type: application/json' -d "
+      "'{{\"patientId\":\"P-1\",\"trialId\":\"T-1\",\"timestamp\":\"{}\",\"qolScore\":7}}'\n",
+      reachable(addresses.http),
+      format_rfc3339_ms(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count()));
+  std::fflush(stdout);
+}
+
+void log_start(const config::Settings& settings) {
+  log(LogLevel::info, "serve", "starting",
+      {{"version", product_version()},
+       {"compiler", compiler_version()},
+       {"simdjson", simdjson_implementation()},
+       {"data_dir", settings.data_dir}});
+  std::uint64_t files = raise_open_files(settings.limits.connections);
+  if (files < settings.limits.connections) {
+    log(LogLevel::warn, "serve", "fewer files may be open than limits.connections",
+        {{"open_files", files}, {"connections", settings.limits.connections}});
+  }
+  if (settings.journal.sync == config::JournalSync::none) {
+    log(LogLevel::warn, "serve", "journal.sync is none: a power cut loses acknowledged reports");
+  }
+}
+
+void log_ready(const Serving& serving) {
+  auto addresses = serving.addresses();
+  auto journal = serving.journal_status();
+  log(LogLevel::info, "serve", "ready",
+      {{"http", addresses.http},
+       {"admin", addresses.admin},
+       {"shards", serving.shards()},
+       {"journal", journal.id.text()},
+       {"epoch", journal.epoch},
+       {"next_sequence", journal.next_sequence},
+       {"io", journal.direct_io ? "direct" : "buffered"}});
+}
+
+}  // namespace
+
+int serve(const config::Settings& settings) {
+  StopSignal signal;
+  try {
+    telemetry::configure_log(log_options(settings));
+  } catch (const std::exception& exception) {
+    fmt::print(stderr, "trialwire: log.file: {}\n", exception.what());
+    return exit_failed;
+  }
+  if (simdjson_implementation() == "fallback") {
+    return refuse(settings, "this processor has none of the instructions that JSON is read with");
+  }
+  Serving serving(settings);
+  if (auto claimed = serving.claim(); !claimed) return refuse(settings, claimed.error().text);
+  log_start(settings);
+  if (auto prepared = serving.prepare(); !prepared) return refuse(settings, prepared.error().text);
+  signal.arm();
+  if (auto started = serving.start(); !started) return refuse(settings, started.error().text);
+  log_ready(serving);
+  if (settings.log.format == config::LogFormat::plain) print_welcome(serving);
+
+  int number = signal.wait();
+  constexpr std::chrono::seconds grace{3};  // for a disk that is slow to take the last batch
+  signal.limit(settings.runtime.drain + grace);
+  log(LogLevel::info, "serve", "stopping", {{"signal", number}});
+  serving.stop();
+  log(LogLevel::info, "serve", "stopped",
+      {{"next_sequence", serving.journal_status().next_sequence}});
+  return exit_ok;
+}
+
+}  // namespace trialwire

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "serve_journal.hpp"
+
+#include <cstdlib>
+
+#include "exit_code.hpp"
+#include "telemetry/log.hpp"
+
+namespace trialwire {
+namespace {
+
+/// Recovery is the next start's: it trusts only what is proven durable.
+[[noreturn]] void end_process(const Error& error) noexcept {
+  telemetry::log(telemetry::LogLevel::error, "journal",
+                 "the disk failed; nothing more is acknowledged, the process ends",
+                 {{"code", traits(error.code).label}, {"reason", error.text}});
+  telemetry::flush_log();
+  std::_Exit(exit_disk_failed);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<JournalService>> JournalService::open(
+    const journal::Options& options, std::span<const std::unique_ptr<runtime::Shard>> shards,
+    telemetry::Registry& metrics) {
+  auto opened = journal::Journal::open(options, journal::posix_files(), metrics);
+  if (!opened) return std::unexpected(opened.error());
+  std::unique_ptr<JournalService> service(new JournalService(std::move(*opened)));
+  for (const auto& shard : shards) {
+    auto& port = service->ports_.emplace_back(std::make_unique<journal::Journal::ShardPort>());
+    *port = service->journal_->add_shard(
+        [&shard = *shard, &port = *port] { shard.post([&port] { port.deliver(); }); });
+    shard->at_turn_end([&port = *port] { port.appender->flush(); });
+  }
+  return service;
+}
+
+void JournalService::start() {
+  journal_->start(end_process);
+}
+
+void JournalService::stop() {
+  journal_->stop();
+}
+
+}  // namespace trialwire

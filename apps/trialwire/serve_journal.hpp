@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The journal and its appenders, one a shard, as the server runs them.
+#pragma once
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "journal/journal.hpp"
+#include "runtime/shard.hpp"
+
+namespace trialwire {
+
+class JournalService {
+ public:
+  /// Recovers or refuses, as Journal::open; then gives each shard its appender, flushed at the end
+  /// of each of its turns. Before the shards start.
+  static Result<std::unique_ptr<JournalService>> open(
+      const journal::Options& options, std::span<const std::unique_ptr<runtime::Shard>> shards,
+      telemetry::Registry& metrics);
+
+  journal::Journal& journal() noexcept { return *journal_; }
+  /// Of that shard; used on its thread only.
+  journal::Appender& appender(unsigned shard) noexcept { return *ports_[shard]->appender; }
+
+  /// When the disk fails, the process ends with exit code 70: nothing more is acknowledged.
+  void start();
+  void stop();
+
+ private:
+  explicit JournalService(std::unique_ptr<journal::Journal> journal)
+      : journal_(std::move(journal)) {}
+
+  std::unique_ptr<journal::Journal> journal_;
+  std::vector<std::unique_ptr<journal::Journal::ShardPort>> ports_;
+};
+
+}  // namespace trialwire

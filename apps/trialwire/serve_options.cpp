@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "serve_options.hpp"
+
+#include <algorithm>
+
+#include "runtime/processors.hpp"
+
+namespace trialwire {
+namespace {
+
+std::chrono::milliseconds in_ms(config::Duration time) {
+  return std::chrono::ceil<std::chrono::milliseconds>(time);
+}
+
+journal::IoMode io_mode(config::JournalIo io) {
+  switch (io) {
+    case config::JournalIo::direct:
+      return journal::IoMode::direct;
+    case config::JournalIo::buffered:
+      return journal::IoMode::buffered;
+    case config::JournalIo::automatic:
+      break;
+  }
+  return journal::IoMode::automatic;
+}
+
+telemetry::LogLevel log_level(config::LogLevel level) {
+  switch (level) {
+    case config::LogLevel::trace:
+      return telemetry::LogLevel::trace;
+    case config::LogLevel::debug:
+      return telemetry::LogLevel::debug;
+    case config::LogLevel::info:
+      return telemetry::LogLevel::info;
+    case config::LogLevel::warn:
+      return telemetry::LogLevel::warn;
+    case config::LogLevel::error:
+      return telemetry::LogLevel::error;
+    case config::LogLevel::off:
+      break;
+  }
+  return telemetry::LogLevel::off;
+}
+
+}  // namespace
+
+telemetry::LogOptions log_options(const config::Settings& settings) {
+  return {.level = log_level(settings.log.level),
+          .json = settings.log.format == config::LogFormat::json,
+          .file = settings.log.file};
+}
+
+journal::Options journal_options(const config::Settings& settings,
+                                 const std::filesystem::path& directory) {
+  const auto& from = settings.journal;
+  journal::Options options;
+  options.directory = directory;
+  options.sync =
+      from.sync == config::JournalSync::none ? journal::SyncMode::none : journal::SyncMode::always;
+  options.io = io_mode(from.io);
+  options.batch_bytes_max = from.batch_bytes;
+  options.segment_bytes = from.segment_bytes;
+  options.bytes_max = from.max_bytes;
+  options.retention = from.retention;
+  options.recent_bytes = from.recent_bytes;
+  options.commit_bytes = from.commit_bytes;
+  options.commit_interval = std::chrono::ceil<std::chrono::microseconds>(from.commit_interval);
+  options.silence = in_ms(from.silence);
+  options.unacknowledged_bytes_max = settings.limits.unacknowledged_total;
+  options.dedupe_window = settings.dedupe.window;
+  options.dedupe_bytes = settings.dedupe.memory;
+  options.scrub_bytes_per_second = from.scrub_bytes_per_second;
+  return options;
+}
+
+net::ServerOptions http_options(const config::Settings& settings) {
+  const auto& limits = settings.limits;
+  net::ServerOptions options;
+  options.name = "http";
+  options.listen = settings.http.listen;
+  options.connections_max = limits.connections;
+  options.head_bytes_max = limits.request_head;
+  options.body_bytes_max = limits.body;
+  options.request_line_bytes_max = limits.request_line;
+  options.header_timeout = in_ms(limits.header_timeout);
+  options.body_timeout = in_ms(limits.body_timeout);
+  options.idle_timeout = in_ms(limits.idle_timeout);
+  options.request_deadline = in_ms(limits.request_deadline);
+  options.write_timeout = in_ms(limits.write_timeout);
+  options.linger_timeout = in_ms(limits.linger_timeout);
+  options.linger_bytes_max = limits.linger_bytes;
+  options.body_progress_bytes = limits.body_progress;
+  options.connection_unacknowledged_bytes_max = limits.unacknowledged_connection;
+  options.pipelined_max = limits.pipelined;
+  options.shard_partial_bytes_max = limits.incomplete_bytes;
+  options.overload_wait = in_ms(limits.overload_wait);
+  return options;
+}
+
+net::ServerOptions admin_options(const config::Settings& settings) {
+  net::ServerOptions options;
+  options.name = "admin";
+  options.listen = settings.admin.listen;
+  options.connections_max = 256;  // operators and scrapers, not clients
+  options.body_bytes_max = 4 << 10;
+  return options;
+}
+
+ingest::IntakeOptions intake_options(const config::Settings& settings) {
+  ingest::IntakeOptions options;
+  options.inflated_bytes_max = settings.limits.inflated_body;
+  options.unknown_fields = settings.ingest.unknown_fields == config::UnknownFields::refuse
+                               ? ingest::UnknownFields::refuse
+                               : ingest::UnknownFields::keep;
+  options.records_max = settings.ingest.request_records;
+  options.errors_max = settings.ingest.errors_listed;
+  options.json_depth_max = settings.ingest.json_depth;
+  options.object_fields_max = settings.ingest.object_fields;
+  return options;
+}
+
+pipeline::LaneOptions lane_options(const config::Settings& settings) {
+  pipeline::LaneOptions options;
+  options.batch_records = settings.pipeline.batch_records;
+  options.batch_records_max = settings.pipeline.batch_records_lagging;
+  options.batch_delay = in_ms(settings.pipeline.batch_delay);
+  options.batch_bytes_max = settings.pipeline.batch_bytes;
+  options.delivery_interval = in_ms(settings.pipeline.delivery_interval);
+  options.backoff.first = in_ms(settings.pipeline.retry_first);
+  options.backoff.cap = in_ms(settings.pipeline.retry_max);
+  return options;
+}
+
+runtime::WorkerPoolOptions worker_options(const config::Settings& settings) {
+  return {.name = "worker",
+          .threads = settings.runtime.workers,
+          .queue_max = settings.runtime.worker_queue};
+}
+
+unsigned shard_count(const config::Settings& settings) {
+  return settings.runtime.shards > 0 ? settings.runtime.shards : runtime::usable_processors();
+}
+
+bool has_role(const config::Settings& settings, config::Role role) {
+  return std::ranges::find(settings.roles, role) != settings.roles.end();
+}
+
+}  // namespace trialwire

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Settings as the options of each module: the only place where the two meet.
+#pragma once
+#include <filesystem>
+
+#include "config/settings.hpp"
+#include "ingest/options.hpp"
+#include "journal/journal.hpp"
+#include "net/server.hpp"
+#include "pipeline/lane.hpp"
+#include "runtime/worker_pool.hpp"
+#include "telemetry/log.hpp"
+
+namespace trialwire {
+
+telemetry::LogOptions log_options(const config::Settings& settings);
+journal::Options journal_options(const config::Settings& settings,
+                                 const std::filesystem::path& directory);
+net::ServerOptions http_options(const config::Settings& settings);
+net::ServerOptions admin_options(const config::Settings& settings);
+ingest::IntakeOptions intake_options(const config::Settings& settings);
+pipeline::LaneOptions lane_options(const config::Settings& settings);
+runtime::WorkerPoolOptions worker_options(const config::Settings& settings);
+unsigned shard_count(const config::Settings& settings);
+bool has_role(const config::Settings& settings, config::Role role);
+
+}  // namespace trialwire

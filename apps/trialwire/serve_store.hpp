@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where reports go from the journal, and where queries read them: the sink's lane, the workers,
+// the query routes.
+#pragma once
+#include <chrono>
+#include <filesystem>
+#include <memory>
+
+#include "admin.hpp"
+#include "config/settings.hpp"
+#include "epro/report_list.hpp"
+#include "journal/journal.hpp"
+#include "net/router.hpp"
+#include "pipeline/lane.hpp"
+#include "runtime/worker_pool.hpp"
+#include "storage/report_query.hpp"
+
+namespace trialwire {
+
+class StoreService {
+ public:
+  StoreService(const config::Settings& settings, const std::filesystem::path& data_dir,
+               journal::Journal& journal, telemetry::Registry& metrics);
+
+  Result<void> add_routes(net::Router& router);
+  /// Fails when the database's cursor does not belong to this journal.
+  Result<void> start();
+  void stop();
+
+  /// On the control shard. A lag that does not shrink is shown; intake goes on.
+  ReadinessCheck readiness();
+
+ private:
+  journal::Journal& journal_;
+  runtime::WorkerPool workers_;
+  std::unique_ptr<storage::ReportQuery> query_;
+  epro::ReportList list_;
+  pipeline::Lane lane_;
+  std::uint64_t seen_sequence_ = 0;
+  std::chrono::steady_clock::time_point moved_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace trialwire

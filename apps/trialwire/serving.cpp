@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "serving.hpp"
+
+#include <chrono>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "process_metrics.hpp"
+#include "serve_options.hpp"
+#include "telemetry/log.hpp"
+
+namespace trialwire {
+
+using Clock = std::chrono::steady_clock;
+
+Serving::Serving(const config::Settings& settings) : settings_(settings) {}
+
+Serving::~Serving() {
+  stop();
+}
+
+Result<void> Serving::claim() {
+  for (const auto& [name, address] : {std::pair("http.listen", settings_.http.listen),
+                                      std::pair("admin.listen", settings_.admin.listen)}) {
+    auto held = HeldAddress::hold(name, address);
+    if (!held) return std::unexpected(held.error());
+    held_.push_back(std::move(*held));
+  }
+  auto directory = DataDirectory::open(settings_.data_dir);
+  if (!directory) return std::unexpected(directory.error());
+  directory_ = std::make_unique<DataDirectory>(std::move(*directory));
+  return {};
+}
+
+Result<void> Serving::prepare() {
+  if (directory_->open_to_others()) {
+    telemetry::log(telemetry::LogLevel::warn, "serve", "data_dir is open to other users");
+  }
+  add_process_metrics(metrics_);
+  unsigned count = shard_count(settings_);
+  for (unsigned index = 0; index < count; ++index) {
+    shards_.push_back(std::make_unique<runtime::Shard>(index));
+  }
+  control_ = std::make_unique<runtime::Shard>(count);
+  if (auto made = make_stores(); !made) return made;
+  if (auto made = make_servers(); !made) return made;
+  if (auto listening = listen(); !listening) return listening;
+  add_services();
+  return {};
+}
+
+Result<void> Serving::make_stores() {
+  auto journal =
+      JournalService::open(journal_options(settings_, directory_->journal()), shards_, metrics_);
+  if (!journal) return std::unexpected(journal.error());
+  journal_ = std::move(*journal);
+  store_ =
+      std::make_unique<StoreService>(settings_, directory_->path(), journal_->journal(), metrics_);
+  return {};
+}
+
+Result<void> Serving::make_servers() {
+  auto intake = IntakeService::make(settings_, *journal_, shards_.size(), http_router_, metrics_);
+  if (!intake) return std::unexpected(intake.error());
+  intake_ = std::move(*intake);
+  if (has_role(settings_, config::Role::api)) {
+    if (auto added = store_->add_routes(http_router_); !added) return added;
+  }
+  admin_sources_.metrics = &metrics_;
+  admin_sources_.checks = [this] { return readiness(); };
+  if (auto added = add_admin_routes(admin_router_, admin_sources_); !added) return added;
+  if (!settings_.http.listen.empty()) {
+    auto options = http_options(settings_);
+    options.may_read = [&journal = journal_->journal(),
+                        most = settings_.limits.unacknowledged_total] {
+      return journal.pending_bytes() < most;
+    };
+    http_ = std::make_unique<net::Server>(std::move(options), http_router_, metrics_);
+  }
+  if (!settings_.admin.listen.empty()) {
+    admin_ = std::make_unique<net::Server>(admin_options(settings_), admin_router_, metrics_);
+  }
+  return {};
+}
+
+Result<void> Serving::listen() {
+  held_.clear();
+  if (http_) {
+    std::vector<runtime::Shard*> shards;
+    for (const auto& shard : shards_) shards.push_back(shard.get());
+    if (auto listening = http_->listen(shards); !listening) return listening;
+  }
+  if (admin_) {
+    std::array<runtime::Shard*, 1> shards{control_.get()};
+    if (auto listening = admin_->listen(shards); !listening) return listening;
+  }
+  return {};
+}
+
+void Serving::add_services() {
+  services_.add({"control",
+                 [this]() -> Result<void> {
+                   control_->start();
+                   return {};
+                 },
+                 [this] {
+                   if (admin_) admin_->close();
+                   control_->stop();
+                 }});
+  services_.add({"journal",
+                 [this]() -> Result<void> {
+                   journal_->start();
+                   return {};
+                 },
+                 [this] { journal_->stop(); }});
+  services_.add({"store", [this] { return store_->start(); }, [this] { store_->stop(); }});
+  services_.add({"clients",
+                 [this]() -> Result<void> {
+                   for (const auto& shard : shards_) shard->start();
+                   phase_.store(Phase::serving);
+                   return {};
+                 },
+                 [this] {
+                   drain_clients();
+                   // Receipts still need the shards: the journal stops before them.
+                   journal_->stop();
+                   for (const auto& shard : shards_) shard->stop();
+                 }});
+}
+
+Result<void> Serving::start() {
+  if (auto started = services_.start(); !started) return started;
+  return directory_->publish(addresses());
+}
+
+void Serving::stop() noexcept {
+  phase_.store(Phase::draining);
+  services_.stop();
+}
+
+/// Clients get their answers, or are closed when the time is over.
+void Serving::drain_clients() {
+  if (!http_) return;
+  http_->drain();
+  auto deadline = Clock::now() + settings_.runtime.drain;
+  while (http_->connections() > 0 && Clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  if (std::size_t left = http_->connections(); left > 0) {
+    telemetry::log(telemetry::LogLevel::warn, "serve", "connections closed unfinished",
+                   {{"connections", left}});
+  }
+  http_->close();
+}
+
+ServingAddresses Serving::addresses() const {
+  return {http_ ? http_->address() : "", admin_ ? admin_->address() : ""};
+}
+
+std::vector<ReadinessCheck> Serving::readiness() {
+  Phase phase = phase_.load();
+  std::string_view names[] = {"starting", "serving", "draining"};
+  auto room = disk_room(directory_->path());
+  double least = settings_.admin.disk_room_min;
+  std::vector<ReadinessCheck> checks;
+  checks.push_back({"process", phase == Phase::serving, true,
+                    std::string(names[static_cast<std::size_t>(phase)])});
+  checks.push_back({"journal", !journal_status().failed, true, ""});
+  checks.push_back(store_->readiness());
+  checks.push_back({"disk", room.free_percent() >= least, true,
+                    fmt::format("{:.1f}% free, at least {:g}%", room.free_percent(), least)});
+  return checks;
+}
+
+}  // namespace trialwire

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// All parts of the server and how they hang together. Built, started and stopped by the main
+// thread; what is declared later uses what is declared earlier, and goes first.
+#pragma once
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "admin.hpp"
+#include "config/settings.hpp"
+#include "data_directory.hpp"
+#include "held_address.hpp"
+#include "net/router.hpp"
+#include "net/server.hpp"
+#include "runtime/service_group.hpp"
+#include "runtime/shard.hpp"
+#include "serve_intake.hpp"
+#include "serve_journal.hpp"
+#include "serve_store.hpp"
+#include "telemetry/metrics.hpp"
+
+namespace trialwire {
+
+class Serving {
+ public:
+  explicit Serving(const config::Settings& settings);
+  ~Serving();
+  Serving(const Serving&) = delete;
+  Serving& operator=(const Serving&) = delete;
+
+  /// Takes what only one process can have: the addresses, then the data directory. An error leaves
+  /// everything as it was.
+  Result<void> claim();
+  /// Recovers the journal, makes every part, listens.
+  Result<void> prepare();
+  /// Starts the parts in order; from here on clients are served.
+  Result<void> start();
+  /// Stops in reverse: no new connections, what was accepted is finished within runtime.drain, what
+  /// is appended is committed, then the rest. Idempotent.
+  void stop() noexcept;
+
+  ServingAddresses addresses() const;
+  const DataDirectory& directory() const { return *directory_; }
+  journal::Status journal_status() const { return journal_->journal().status(); }
+  std::size_t shards() const noexcept { return shards_.size(); }
+
+ private:
+  Result<void> make_stores();
+  Result<void> make_servers();
+  Result<void> listen();
+  void add_services();
+  void drain_clients();
+  std::vector<ReadinessCheck> readiness();
+
+  const config::Settings& settings_;
+  telemetry::Registry metrics_;
+  std::atomic<Phase> phase_{Phase::starting};
+  std::vector<HeldAddress> held_;
+  std::unique_ptr<DataDirectory> directory_;
+  std::vector<std::unique_ptr<runtime::Shard>> shards_;
+  std::unique_ptr<runtime::Shard> control_;
+  std::unique_ptr<JournalService> journal_;
+  std::unique_ptr<StoreService> store_;
+  std::unique_ptr<IntakeService> intake_;
+  AdminSources admin_sources_;
+  net::Router http_router_;
+  net::Router admin_router_;
+  std::unique_ptr<net::Server> http_;
+  std::unique_ptr<net::Server> admin_;
+  runtime::ServiceGroup services_;
+};
+
+}  // namespace trialwire

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`trialwire journal` on what a real server left behind, whole and damaged."""
+import json
+import os
+
+from harness import ServerTest, report
+
+BLOCK = 4096
+
+
+class Journal(ServerTest):
+    def filled(self, count):
+        """A stopped server whose journal holds so many reports, each in a batch of its own."""
+        server = self.server().start()
+        self.receipts = [server.post("/v1/epro/reports", report(n)).json()["receipt"]
+                         for n in range(count)]
+        server.wait_stored(count)
+        self.assertEqual(server.stop(), 0)
+        return server
+
+    def segment(self, server):
+        return sorted((server.data / "journal").glob("segment-*.twj"))[0]
+
+    def flip(self, path, offset):
+        with open(path, "r+b") as file:
+            file.seek(offset)
+            byte = file.read(1)[0]
+            file.seek(offset)
+            file.write(bytes([byte ^ 1]))
+
+    def test_info_tells_people_and_programs_what_is_there(self):
+        server = self.filled(5)
+        text = server.run("journal", "info")
+        self.assertEqual(text.returncode, 0, text.stderr)
+        self.assertIn("sequences  1 to 5, next 6", text.stdout)
+        page = json.loads(server.run("journal", "info", "--json").stdout)
+        self.assertEqual(page["records"], 5)
+        self.assertEqual(page["nextSequence"], 6)
+        self.assertTrue(page["startable"])
+
+    def test_verify_is_content_with_what_was_written(self):
+        server = self.filled(5)
+        run = server.run("journal", "verify")
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        self.assertIn("5 records", run.stdout)
+        self.assertTrue(json.loads(server.run("journal", "verify", "--json").stdout)["ok"])
+
+    def test_cat_prints_metadata_and_bodies_only_when_asked(self):
+        server = self.filled(5)
+        lines = [json.loads(line) for line in server.run("journal", "cat").stdout.splitlines()]
+        self.assertEqual([line["recordId"] for line in lines],
+                         [receipt["recordId"] for receipt in self.receipts])
+        self.assertEqual([line["sequence"] for line in lines], [1, 2, 3, 4, 5])
+        self.assertNotIn("patientId", server.run("journal", "cat").stdout)
+        bodies = server.run("journal", "cat", "--bodies", "--from", "2", "--to", "3").stdout
+        self.assertEqual([json.loads(json.loads(line)["body"]) for line in bodies.splitlines()],
+                         [report(1), report(2)])
+
+    def test_a_running_server_keeps_the_commands_out(self):
+        server = self.server().start()
+        for action in ("info", "verify", "cat", "repair"):
+            run = server.run("journal", action)
+            self.assertEqual(run.returncode, 1, action)
+            self.assertEqual(len(run.stderr.strip().splitlines()), 1, run.stderr)
+
+    def test_a_journal_that_is_not_there_is_said(self):
+        server = self.server()
+        for action in ("info", "verify", "cat", "repair"):
+            run = server.run("journal", action)
+            self.assertEqual(run.returncode, 1, action)
+            self.assertIn(str(server.data / "journal"), run.stderr)
+
+    def test_a_flipped_bit_is_named_refused_and_repaired(self):
+        server = self.filled(20)
+        segment = self.segment(server)
+        offset = BLOCK * 8 + 700
+        self.flip(segment, offset)
+        verify = server.run("journal", "verify")
+        self.assertEqual(verify.returncode, 1)
+        self.assertIn(segment.name, verify.stdout)
+        self.assertIn("problem", verify.stdout)
+        before = segment.read_bytes()
+        start = server.run("serve")
+        self.assertEqual(start.returncode, 1, start.stderr)
+        self.assertIn(segment.name, start.stderr.splitlines()[-1])
+        self.assertEqual(segment.read_bytes(), before)
+        self.assertEqual(server.run("journal", "repair").returncode, 1)
+        self.assertEqual(segment.read_bytes(), before)
+        repair = server.run("journal", "repair", "--apply")
+        self.assertEqual(repair.returncode, 0, repair.stdout + repair.stderr)
+        self.assertIn("lost", repair.stdout)
+        server.start()
+        answer = server.post("/v1/epro/reports", report(100))
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(len(server.wait_stored(21)), 21)  # the lost one was stored before
+
+    def test_a_deleted_middle_segment_is_never_silent(self):
+        server = self.server(**{"limits.body": "64KiB", "limits.inflated_body": "256KiB",
+                                "journal.batch_bytes": "64KiB", "journal.segment_bytes": "1MiB",
+                                "journal.max_bytes": "64MiB"}).start()
+        filler = "x" * 4000
+        for request in range(60):
+            lines = [json.dumps(report(request * 14 + n, comments=filler)) for n in range(14)]
+            answer = server.post("/v1/epro/reports", "\n".join(lines), "application/x-ndjson")
+            self.assertEqual(answer.json()["accepted"], 14)
+        self.assertEqual(server.stop(), 0)
+        segments = sorted((server.data / "journal").glob("segment-*.twj"))
+        self.assertGreater(len(segments), 3)
+        os.unlink(segments[1])
+        run = server.run("serve")
+        self.assertEqual(run.returncode, 1)
+        self.assertIn(segments[1].name, run.stderr.splitlines()[-1])
+        self.assertEqual(server.run("journal", "verify").returncode, 1)
+
+    def test_a_foreign_file_is_named(self):
+        server = self.filled(2)
+        segments = sorted((server.data / "journal").glob("segment-*.twj"))
+        stranger = server.data / "journal" / f"segment-{len(segments) + 1:016x}.twj"
+        stranger.write_bytes(os.urandom(16 << 20))
+        run = server.run("serve")
+        self.assertEqual(run.returncode, 1)
+        self.assertIn(stranger.name, run.stderr.splitlines()[-1])

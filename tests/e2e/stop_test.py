@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the server ends: what was accepted is finished, the rest is closed, nothing is lost."""
+import http.client
+import json
+import signal
+import socket
+import threading
+import time
+
+from harness import ServerTest, eventually, report
+
+
+class Stopping(ServerTest):
+    def test_both_signals_end_it_with_exit_code_0(self):
+        server = self.server()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            server.start()
+            self.assertEqual(server.stop(number), 0)
+            self.assertFalse((server.data / "run/ports.json").exists())
+
+    def test_an_idle_connection_does_not_hold_it_up(self):
+        server = self.server().start()
+        connection = server.connect()
+        connection.request("POST", "/v1/epro/reports", json.dumps(report(1)),
+                           {"Content-Type": "application/json"})
+        connection.getresponse().read()
+        begun = time.monotonic()
+        self.assertEqual(server.stop(), 0)
+        self.assertLess(time.monotonic() - begun, 4)
+        connection.close()
+
+    def test_requests_in_flight_are_answered_and_what_was_acknowledged_stays(self):
+        server = self.server().start()
+        acknowledged, lock = set(), threading.Lock()
+
+        def send(client):
+            connection = server.connect()
+            for number in range(client * 100_000, client * 100_000 + 100_000):
+                try:
+                    connection.request("POST", "/v1/epro/reports", json.dumps(report(number)),
+                                       {"Content-Type": "application/json"})
+                    answer = connection.getresponse()
+                    body = answer.read()
+                except (http.client.HTTPException, OSError):
+                    break
+                if answer.status == 200:
+                    with lock:
+                        acknowledged.add(json.loads(body)["receipt"]["recordId"])
+            connection.close()
+
+        clients = [threading.Thread(target=send, args=(number,)) for number in range(8)]
+        for client in clients:
+            client.start()
+        eventually("some reports", lambda: len(acknowledged) > 200)
+        self.assertEqual(server.stop(), 0)
+        for client in clients:
+            client.join()
+        server.start()
+        stored = [item["recordId"] for item in server.wait_stored(len(acknowledged))]
+        self.assertEqual(len(stored), len(set(stored)))
+        self.assertLessEqual(acknowledged, set(stored))
+
+    def test_a_request_that_never_ends_is_closed_when_the_time_is_over(self):
+        server = self.server(**{"runtime.drain": "300ms"}).start()
+        host, port = server.http.split(":")
+        with socket.create_connection((host, int(port))) as slow:
+            slow.sendall(b"POST /v1/epro/reports HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{")
+            eventually("the connection", lambda: server.metric("trialwire_http_connections") >= 1)
+            begun = time.monotonic()
+            self.assertEqual(server.stop(), 0)
+            self.assertLess(time.monotonic() - begun, 3)
+
+    def test_a_second_signal_ends_it_at_once(self):
+        server = self.server(**{"runtime.drain": "1h"}).start()
+        host, port = server.http.split(":")
+        with socket.create_connection((host, int(port))) as slow:
+            slow.sendall(b"POST /v1/epro/reports HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{")
+            eventually("the connection", lambda: server.metric("trialwire_http_connections") >= 1)
+            server.process.send_signal(signal.SIGTERM)
+            eventually("draining", lambda: "message=stopping" in server.log() or "serve: stopping" in server.log())
+            answer = server.ask_admin("/readyz")
+            self.assertEqual(answer.status, 503)
+            self.assertIn("process failed: draining", answer.body.decode())
+            self.assertEqual(server.stop(signal.SIGINT), 128 + signal.SIGINT)
+        server.start()
+        self.assertEqual(server.post("/v1/epro/reports", report(1)).status, 200)
