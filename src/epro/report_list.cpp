@@ -1,6 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "epro/report_list.hpp"
 
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
 #include "base/rfc3339.hpp"
 #include "net/response.hpp"
 #include "runtime/shard.hpp"

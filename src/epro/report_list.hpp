@@ -10,8 +10,11 @@
 // object outlive the router's server.
 #pragma once
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <string_view>
 
 #include "base/error.hpp"
 #include "ingest/field_errors.hpp"

@@ -4,7 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
+#include <condition_variable>
 #include <future>
+#include <mutex>
+#include <string>
+
+#include <fmt/format.h>
 
 #include "net/http_exchange.hpp"
 #include "runtime/shard.hpp"

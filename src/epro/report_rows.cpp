@@ -2,6 +2,11 @@
 #include "epro/report_rows.hpp"
 
 #include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
 
 #include "base/rfc3339.hpp"
 #include "epro/report.hpp"

@@ -3,8 +3,20 @@
 
 #include <pthread.h>
 
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <mutex>
 #include <random>
 #include <stop_token>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
 
 #include "pipeline/background.hpp"
 #include "pipeline/lane_metrics.hpp"

@@ -12,6 +12,7 @@
 // Durable when: the journal's cursor moves only after Sink::deliver returned without error.
 #pragma once
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>

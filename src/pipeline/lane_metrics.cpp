@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/lane_metrics.hpp"
 
+#include <cstddef>
+#include <utility>
+
 namespace trialwire::pipeline {
 namespace {
 

@@ -3,6 +3,7 @@
 // lane's thread only.
 #pragma once
 #include <array>
+#include <cstddef>
 #include <string>
 #include <string_view>
 

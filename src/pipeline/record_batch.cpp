@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/record_batch.hpp"
 
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
 namespace trialwire::pipeline {
 namespace {
 

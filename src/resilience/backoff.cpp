@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "resilience/backoff.hpp"
 
+#include <algorithm>
+#include <cstdint>
+
 namespace trialwire::resilience {
 
 std::chrono::milliseconds backoff(const BackoffOptions& options, unsigned failures,

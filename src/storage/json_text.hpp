@@ -2,6 +2,7 @@
 // JSON strings appended to an answer that is being written. Text is UTF-8 already (intake checks).
 #pragma once
 #include <array>
+#include <cstddef>
 #include <string>
 #include <string_view>
 

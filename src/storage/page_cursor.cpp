@@ -2,6 +2,8 @@
 #include "storage/page_cursor.hpp"
 
 #include <array>
+#include <cstddef>
+#include <span>
 
 namespace trialwire::storage {
 namespace {

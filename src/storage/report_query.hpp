@@ -3,6 +3,7 @@
 // counted and not hinted at.
 #pragma once
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <stop_token>

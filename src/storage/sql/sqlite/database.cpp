@@ -5,6 +5,14 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <mutex>
+#include <string>
+#include <variant>
+
+#include <fmt/format.h>
+
 #include "base/check.hpp"
 
 namespace trialwire::storage::sqlite {

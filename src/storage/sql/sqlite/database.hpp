@@ -4,9 +4,11 @@
 // for it. A commit of the writer is durable when it returns (synchronous=FULL).
 #pragma once
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "base/bytes.hpp"

@@ -2,7 +2,18 @@
 // The real journal, the lane and the SQLite file together.
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
 #include <semaphore>
+#include <span>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
 
 #include "journal/journal.hpp"
 #include "pipeline/lane.hpp"

@@ -3,6 +3,13 @@
 
 #include <sqlite3.h>
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include <fmt/format.h>
+
 namespace trialwire::storage::sqlite {
 namespace {
 
@@ -10,7 +17,7 @@ namespace {
 // index and is slower by a quarter than a row id and a unique record_id, which arrives in order.
 // Identities are random by nature. In an index of the table they would be inserted in the order of
 // the rows; in a table of their own the sink inserts each delivery's sorted: each page of it is
-// touched once a delivery, which is twice as fast.
+// touched once a delivery.
 //
 //   identity     16 bytes: low and high word of RecordAttributes::identity, little-endian
 //   received_at  RFC 3339, UTC, milliseconds
@@ -139,7 +146,8 @@ Result<void> migrate(Database& database) {
   if (auto begun = database.execute("BEGIN IMMEDIATE"); !begun) return begun;
   auto done = apply(database);
   if (!done && sqlite3_get_autocommit(database.handle()) == 0) {
-    static_cast<void>(database.execute("ROLLBACK"));  // the error that counts is the first one
+    // The error that counts is the first one.
+    sqlite3_exec(database.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
   }
   return done;
 }

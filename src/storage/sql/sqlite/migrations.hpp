@@ -3,6 +3,8 @@
 // in one transaction, so that a crash leaves the old schema or the new one. A step that was
 // released is never changed.
 #pragma once
+#include <cstdint>
+
 #include "base/error.hpp"
 #include "storage/sql/sqlite/database.hpp"
 

@@ -3,6 +3,19 @@
 
 #include <sqlite3.h>
 
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
 #include "storage/json_text.hpp"
 #include "storage/page_cursor.hpp"
 #include "storage/sql/sqlite/report_select.hpp"

@@ -4,6 +4,9 @@
 // error, so a file that is not there yet makes queries `unavailable`, nothing more.
 #pragma once
 #include <array>
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
 #include <memory>
 #include <string>
 

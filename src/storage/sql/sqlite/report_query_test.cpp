@@ -3,8 +3,18 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
+#include <cstdint>
+#include <optional>
 #include <set>
+#include <stop_token>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <fmt/format.h>
 
 #include "storage/sql/sqlite/report_select.hpp"
 #include "storage/sql/sqlite/test_reports.hpp"

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/sql/sqlite/report_select.hpp"
 
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include <fmt/format.h>
+
 #include "storage/json_text.hpp"
 
 namespace trialwire::storage::sqlite {

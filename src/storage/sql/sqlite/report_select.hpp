@@ -3,8 +3,12 @@
 // conditions of the statement like any filter; what a client sends is bound, never part of the
 // text.
 #pragma once
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <variant>
 #include <vector>
 
 #include "storage/page_cursor.hpp"

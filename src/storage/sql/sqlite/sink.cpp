@@ -3,6 +3,19 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
 #include "base/check.hpp"
 #include "base/rfc3339.hpp"
 #include "storage/sql/sqlite/migrations.hpp"

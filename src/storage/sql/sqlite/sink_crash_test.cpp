@@ -6,7 +6,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdint>
+#include <filesystem>
+#include <memory>
 #include <random>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
 
 #include "storage/sql/sqlite/test_reports.hpp"
 

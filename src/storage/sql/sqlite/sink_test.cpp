@@ -6,7 +6,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
 #include <fstream>
+#include <string>
 
 #include "storage/sql/sqlite/migrations.hpp"
 #include "storage/sql/sqlite/test_reports.hpp"

@@ -5,10 +5,16 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 
+#include <array>
+#include <cstdint>
 #include <deque>
 #include <filesystem>
+#include <memory>
+#include <span>
 #include <sstream>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/rfc3339.hpp"
