@@ -24,16 +24,13 @@ PrefetchAhead::PrefetchAhead(const ShardBatches& batches, const DedupeIndex& ind
 
 void PrefetchAhead::step() noexcept {
   while (batch_ < batches_.size()) {
-    const EncodeBuffer& bytes = batches_[batch_]->bytes;
-    if (offset_ < bytes.size()) {
-      const EncodedRecord record(bytes.data() + offset_);
-      offset_ += record.stride();
-      index_.prefetch(record.identity());
-      if (offset_ < bytes.size()) __builtin_prefetch(bytes.data() + offset_);
+    const auto& keys = batches_[batch_]->keys;
+    if (key_ < keys.size()) {
+      index_.prefetch(keys[key_++].identity);
       return;
     }
     ++batch_;
-    offset_ = 0;
+    key_ = 0;
   }
 }
 
@@ -67,19 +64,19 @@ void BatchPlan::known(Receipt& receipt, std::uint64_t sequence, std::uint32_t ep
 }
 
 bool BatchPlan::decide(ShardBatch& batch, Group& group, std::uint32_t index_in_group,
-                       EncodedRecord record, DedupeIndex& index) {
+                       const std::byte* bytes, DedupeIndex& index) {
   using Verdict = DedupeIndex::Verdict;
   Receipt& receipt = group.receipt;
   const std::uint64_t sequence = origin_.next_sequence + records_ + receipt.stored;
-  const std::int64_t received_ns = record.received_ns();
-  auto answer = index.admit({record.identity(), record.content_hash(), sequence,
-                             DedupeEntry::pack(received_ns, origin_.epoch)});
+  const RecordKey& key = batch.keys[group.first_key + index_in_group];
+  auto answer = index.admit({key.identity, key.content_hash, sequence,
+                             DedupeEntry::pack(key.received_ns, origin_.epoch)});
   if (!answer) [[unlikely]]
     return false;
   const bool first = receipt.stored + receipt.duplicates == 0;
   if (answer->verdict == Verdict::fresh) [[likely]] {
-    if (first) known(receipt, sequence, origin_.epoch, received_ns);
-    add_run(record.data(), record.stride());
+    if (first) known(receipt, sequence, origin_.epoch, key.received_ns);
+    add_run(bytes, key.stride);
     ++receipt.stored;
   } else if (answer->verdict == Verdict::duplicate) {
     const DedupeEntry& entry = answer->known;
@@ -102,9 +99,9 @@ void BatchPlan::add(ShardBatch& batch, Group& group, DedupeIndex& index) {
   group.conflict_at = static_cast<std::uint32_t>(batch.conflicts.size());
   const std::byte* at = batch.bytes.data() + group.offset;
   for (std::uint32_t i = 0; i < group.records; ++i) {
-    const EncodedRecord record(at);
-    at += record.stride();
-    if (!decide(batch, group, i, record, index)) {
+    const std::byte* bytes = at;
+    at += batch.keys[group.first_key + i].stride;
+    if (!decide(batch, group, i, bytes, index)) {
       batch.conflicts.resize(group.conflict_at);
       refuse_group(group, ErrorCode::unavailable);
       break;

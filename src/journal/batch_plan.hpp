@@ -27,7 +27,7 @@ class PrefetchAhead {
   const ShardBatches& batches_;
   const DedupeIndex& index_;
   std::size_t batch_ = 0;
-  std::size_t offset_ = 0;
+  std::size_t key_ = 0;
 };
 
 class BatchPlan {
@@ -61,7 +61,7 @@ class BatchPlan {
   void known(Receipt& receipt, std::uint64_t sequence, std::uint32_t epoch,
              std::int64_t received_ns) const;
   /// False: the index could not be read.
-  bool decide(ShardBatch& batch, Group& group, std::uint32_t index_in_group, EncodedRecord record,
+  bool decide(ShardBatch& batch, Group& group, std::uint32_t index_in_group, const std::byte* bytes,
               DedupeIndex& index);
 
   Origin origin_;

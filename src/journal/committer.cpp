@@ -35,8 +35,6 @@ Committer::Metrics::Metrics(telemetry::Registry& registry)
       records(registry.counter("trialwire_journal_records_total", "Records made durable.")),
       payload_bytes(registry.counter("trialwire_journal_payload_bytes_total",
                                      "Bytes of records made durable.")),
-      device_bytes(registry.counter("trialwire_journal_written_bytes_total",
-                                    "Bytes of batches written, padding included.")),
       duplicates(registry.counter("trialwire_journal_duplicates_total",
                                   "Records answered with an earlier receipt.")),
       conflicts(registry.counter("trialwire_journal_conflicts_total",
@@ -51,7 +49,7 @@ Committer::Metrics::Metrics(telemetry::Registry& registry)
                                    "Sequence of the newest durable record.")) {}
 
 Committer::Committer(Parts parts, Limits limits, telemetry::Registry& metrics)
-    : parts_(parts), limits_(limits), metrics_(metrics), needed_from_(parts.dedupe.needed_from()) {
+    : parts_(parts), limits_(limits), metrics_(metrics) {
   metrics_.last_sequence.set(static_cast<double>(parts.store.chain().next_sequence - 1));
 }
 
@@ -171,7 +169,6 @@ bool Committer::write_records() {
   parts_.queue.rule().appended(after);
   const std::uint64_t next = parts_.store.chain().next_sequence;
   parts_.dedupe.durable(next, appended->bytes);
-  needed_from_.store(parts_.dedupe.needed_from(), std::memory_order_release);
   parts_.recent.publish(std::move(batch));
 
   metrics_.commit_seconds.observe(std::chrono::duration<double>(after - before).count());
@@ -179,7 +176,6 @@ bool Committer::write_records() {
   metrics_.batch_records.observe(static_cast<double>(plan_.records()));
   metrics_.records.add(plan_.records());
   metrics_.payload_bytes.add(plan_.payload_bytes());
-  metrics_.device_bytes.add(appended->bytes);
   payload_written_ += plan_.payload_bytes();
   device_written_ += appended->bytes;
   metrics_.amplification.set(static_cast<double>(device_written_) /
@@ -193,7 +189,6 @@ bool Committer::seal() {
   auto appended = parts_.store.append(seal_buffer_, unix_now_ns());
   if (appended) {
     parts_.queue.rule().sealed();
-    metrics_.device_bytes.add(appended->bytes);
     device_written_ += appended->bytes;
     return true;
   }

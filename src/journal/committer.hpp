@@ -44,10 +44,6 @@ class Committer {
   /// Commits what was handed over, seals, joins. Idempotent.
   void stop();
   bool failed() const noexcept { return failed_.load(std::memory_order_acquire); }
-  /// Identities of records from here on are in memory alone.
-  std::uint64_t identities_needed_from() const noexcept {
-    return needed_from_.load(std::memory_order_acquire);
-  }
 
  private:
   struct Metrics {
@@ -57,7 +53,6 @@ class Committer {
     telemetry::Histogram& batch_records;
     telemetry::Counter& records;
     telemetry::Counter& payload_bytes;
-    telemetry::Counter& device_bytes;
     telemetry::Counter& duplicates;
     telemetry::Counter& conflicts;
     telemetry::Counter& refused;
@@ -84,7 +79,6 @@ class Committer {
   std::uint64_t device_written_ = 0;
   std::function<void(const Error&)> on_fatal_;
   std::atomic<bool> failed_{false};
-  std::atomic<std::uint64_t> needed_from_;
   std::thread thread_;
 };
 

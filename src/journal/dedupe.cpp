@@ -27,7 +27,7 @@ DedupeIndex::Sizes DedupeIndex::sizes_for(const DedupeOptions& options) {
   // One and a half generations of entries, two hash indexes, a merge's buffers and, for each
   // identity of the rest, 12 bits of tag and 4 bytes a block of 102 in a run.
   const std::size_t hot = sizes.generation * (sizeof(DedupeEntry) * 3 / 2 + 2 * 8);
-  const std::size_t buffers = std::min<std::size_t>(options.bytes / 16, 3 << 20);
+  const std::size_t buffers = std::min<std::size_t>(options.bytes / 16, 5 << 20);
   const std::size_t fixed = std::min(hot + buffers, options.bytes * 3 / 4);
   sizes.tag_bytes = (options.bytes - fixed) / 100 * 97;
   return sizes;
@@ -52,7 +52,6 @@ DedupeIndex::DedupeIndex(const DedupeOptions& options, Sizes sizes, FileLayer& f
       keeper_(files,
               RunKeeperOptions{.directory = options.directory,
                                .journal = options.journal,
-                               .direct = options.direct,
                                .generation = sizes.generation,
                                .fan_in = options.fan_in,
                                .capacity = tags_.capacity(),
@@ -75,15 +74,13 @@ Result<std::unique_ptr<DedupeIndex>> DedupeIndex::open(const DedupeOptions& opti
     if (auto loaded = index->load(extent, replay); !loaded) {
       return std::unexpected(loaded.error());
     }
-  } else {
-    index->needed_from_ = extent.next_sequence;
   }
   index->refresh();
   return index;
 }
 
 void DedupeIndex::start() {
-  if (window_ms_ > 0) keeper_.start();
+  if (enabled()) keeper_.start();
 }
 void DedupeIndex::stop() {
   keeper_.stop();
@@ -99,7 +96,6 @@ void DedupeIndex::refresh() {
     // In the same view as the run that has taken its place: an identity is never in neither.
     sealed_->clear();
     spilling_ = false;
-    needed_from_ = active_first_;
   }
 }
 
@@ -114,12 +110,19 @@ Result<void> DedupeIndex::begin_batch() {
 }
 
 Result<const DedupeEntry*> DedupeIndex::find(const Hash128& identity) {
-  if (!tags_.maybe_contains(identity)) return nullptr;
-  if (const DedupeEntry* entry = active_->find(identity)) return entry;
-  if (spilling_) {
+  const std::uint64_t eras = tags_.find(identity, era_);
+  if (eras == 0) [[likely]]
+    return nullptr;
+  auto may_be_in = [&](std::uint64_t era) { return (eras >> (era_ - era) & 1) != 0; };
+  if (may_be_in(era_)) {
+    if (const DedupeEntry* entry = active_->find(identity)) return entry;
+  }
+  if (spilling_ && may_be_in(sealed_era_)) {
     if (const DedupeEntry* entry = sealed_->find(identity)) return entry;
   }
   for (const auto& run : *runs_) {
+    if (era_ - run->era() >= 64) break;
+    if (!may_be_in(run->era())) continue;
     disk_lookups_.add();
     auto entry = run->find(identity);
     if (!entry) return std::unexpected(entry.error());
@@ -131,8 +134,15 @@ Result<const DedupeEntry*> DedupeIndex::find(const Hash128& identity) {
   return nullptr;
 }
 
+void DedupeIndex::count_run(std::uint64_t entries) {
+  era_entries_ += entries;
+  if (era_entries_ < tags_.era_entries()) return;
+  era_entries_ = 0;
+  ++era_;
+}
+
 Result<DedupeIndex::Answer> DedupeIndex::admit(const DedupeEntry& candidate) {
-  if (window_ms_ <= 0 || !has_identity(candidate.identity)) return Answer{};
+  if (!enabled() || !has_identity(candidate.identity)) return Answer{};
   auto known = find(candidate.identity);
   if (!known) return std::unexpected(known.error());
   if (*known != nullptr && candidate.received_ms() - (*known)->received_ms() <= window_ms_) {
@@ -144,7 +154,7 @@ Result<DedupeIndex::Answer> DedupeIndex::admit(const DedupeEntry& candidate) {
 }
 
 void DedupeIndex::join(const DedupeEntry& entry) {
-  tags_.insert(entry.identity);
+  tags_.insert(entry.identity, era_);
   active_->insert(entry);
   ++joined_;
 }
@@ -155,10 +165,7 @@ bool DedupeIndex::holds_enough() const noexcept {
 }
 
 void DedupeIndex::durable(std::uint64_t next_sequence, std::uint64_t bytes) {
-  if (window_ms_ <= 0) {
-    needed_from_ = next_sequence;
-    return;
-  }
+  if (!enabled()) return;
   indexed_.set(static_cast<double>(std::min(joined_, tags_.capacity())));
   held_bytes_ += bytes;
   if (!holds_enough()) return;
@@ -169,7 +176,9 @@ void DedupeIndex::durable(std::uint64_t next_sequence, std::uint64_t bytes) {
   const SequenceRange range{active_first_, next_sequence - 1};
   active_first_ = next_sequence;
   held_bytes_ = 0;
-  keeper_.spill(*sealed_, range);
+  sealed_era_ = era_;
+  keeper_.spill(*sealed_, range, sealed_era_);
+  count_run(sealed_->size());
 }
 
 }  // namespace trialwire::journal

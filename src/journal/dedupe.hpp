@@ -6,11 +6,11 @@
 // bytes: it tells a retry from a conflict. A zero identity is never a duplicate.
 //
 // Found again are the identities of the last `window` (by the records' times of receipt), as far as
-// memory can index them: about 35 million in 64 MiB. Looked up in this order:
+// memory can index them: about 30 million in 64 MiB. Looked up in this order:
 //
-//   tag table      one cache line: not in it is certainly new (all else happens once in a hundred)
+//   tag table      one cache line: not in it is certainly new; else it says of which era
 //   hot table      the batch being built and the newest identities, exact, in memory
-//   run files      the rest, sorted, on disk; newest first, one read of 4 KiB each
+//   run files      the rest, on disk; those of that era, newest first, a read of 4 KiB each
 //
 // Used by the committer's thread, which joins new identities before their batch is durable and
 // calls `durable` after it is: only then may they reach a run file. Crash: the run files plus the
@@ -34,14 +34,13 @@ namespace trialwire::journal {
 struct DedupeOptions {
   std::filesystem::path directory;
   Uuid journal;
-  bool direct = false;                                       // the directory takes direct writes
   std::size_t bytes = 64 << 20;                              // memory of all tables
   std::chrono::nanoseconds window = std::chrono::hours(24);  // 0: off
   std::size_t generation = 0;                                // identities a run; 0: by memory
   /// A generation is written out when its records take so much of the journal, too: until then it
   /// holds their segments back. 0: no limit.
   std::uint64_t held_bytes_max = 0;
-  std::size_t fan_in = 8;
+  std::size_t fan_in = 16;
   std::chrono::milliseconds retry{1000};
 };
 
@@ -93,8 +92,12 @@ class DedupeIndex {
   /// `next_sequence`.
   void durable(std::uint64_t next_sequence, std::uint64_t bytes = 0);
 
-  /// Records from here on are known in memory alone: their segments must stay.
-  std::uint64_t needed_from() const noexcept { return needed_from_; }
+  bool enabled() const noexcept { return window_ms_ > 0; }
+  /// Identities of sequences from here on are in memory alone: their segments must stay. Any
+  /// thread.
+  std::uint64_t needed_from() const noexcept { return keeper_.written_below(); }
+  /// Before `start`: called on the background thread when `needed_from` has moved.
+  void on_written(std::function<void()> told) { keeper_.on_written(std::move(told)); }
 
   std::uint64_t capacity() const noexcept { return tags_.capacity(); }
   /// For tests: waits until the background has nothing to do.
@@ -110,6 +113,8 @@ class DedupeIndex {
               telemetry::Registry& metrics);
 
   Result<const DedupeEntry*> find(const Hash128& identity);
+  /// So many entries more belong to a run: does the era end with them?
+  void count_run(std::uint64_t entries);
   void join(const DedupeEntry& entry);
   void refresh();
   bool holds_enough() const noexcept;
@@ -118,6 +123,7 @@ class DedupeIndex {
   Result<void> load(JournalExtent extent, const Replay& replay);
   Result<std::vector<RunReader>> open_runs(std::uint64_t next_sequence);
   Result<bool> load_run(RunReader& reader);
+  Result<void> spill_now(SequenceRange range);
   Result<void> rebuild(SequenceRange range, JournalExtent extent, const Replay& replay);
 
   const DedupeOptions options_;
@@ -129,8 +135,10 @@ class DedupeIndex {
   std::unique_ptr<HotTable> sealed_;  // being written out while `spilling_`
   bool spilling_ = false;
   std::uint64_t active_first_ = 1;  // sequence that the active generation begins with
-  std::uint64_t needed_from_ = 1;
-  std::uint64_t held_bytes_ = 0;  // of the journal, by the active generation
+  std::uint64_t era_ = 0;           // of the active generation
+  std::uint64_t sealed_era_ = 0;
+  std::uint64_t era_entries_ = 0;  // in runs of the current era
+  std::uint64_t held_bytes_ = 0;   // of the journal, by the active generation
   DedupeEntry found_;
   std::shared_ptr<const RunSet> runs_;
   std::uint64_t version_ = 0;

@@ -30,11 +30,6 @@ struct DedupeEntry {
 };
 static_assert(sizeof(DedupeEntry) == 40);
 
-/// Order of a run file: by identity, most significant word first.
-inline bool identity_less(const Hash128& a, const Hash128& b) noexcept {
-  return a.high != b.high ? a.high < b.high : a.low < b.low;
-}
-
 /// A record without identity (audit lines and the like) is never a duplicate.
 inline bool has_identity(const Hash128& identity) noexcept {
   return (identity.low | identity.high) != 0;

@@ -24,6 +24,10 @@ class HotTable {
     __builtin_prefetch(&slots_[first_slot(identity)], 1);
   }
 
+  void prefetch_at(std::size_t i) const noexcept {
+    __builtin_prefetch(&chunks_[i / chunk_entries][i % chunk_entries]);
+  }
+
   /// The newest entry with that identity, or null. Valid until the next `insert`.
   const DedupeEntry* find(const Hash128& identity) const noexcept;
   void insert(const DedupeEntry& entry);

@@ -1,45 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "journal/dedupe_keeper.hpp"
 
+#include <pthread.h>
+
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "journal/dedupe_merge.hpp"
 #include "telemetry/log.hpp"
 
 namespace trialwire::journal {
 namespace {
 
-constexpr std::size_t merge_inputs_max = 16;       // bounds the memory of a merge
-constexpr std::size_t merge_check_entries = 4096;  // between looks at what waits
+constexpr std::size_t merge_inputs_max = 24;   // bounds the memory of a merge
+constexpr unsigned merge_ranges_at_once = 16;  // of 4096, between looks at what waits
 
 void log_failure(std::string_view what, const Error& error) {
   telemetry::log(telemetry::LogLevel::error, "journal", what,
                  {{"code", traits(error.code).label}, {"detail", std::string_view(error.text)}});
 }
 
-bool run_less(const DedupeEntry& a, const DedupeEntry& b) noexcept {
-  return a.identity == b.identity ? a.sequence > b.sequence : identity_less(a.identity, b.identity);
-}
-
 }  // namespace
 
-std::vector<std::uint32_t> run_order(const HotTable& generation) {
+std::vector<std::uint32_t> run_order(const HotTable& generation, unsigned partition_bits) {
   const std::size_t n = generation.size();
-  std::vector<std::uint32_t> starts(n + 1, 0);
-  for (std::size_t i = 0; i < n; ++i) ++starts[scale_to(generation.at(i).identity.high, n) + 1];
-  for (std::size_t i = 1; i <= n; ++i) starts[i] += starts[i - 1];
+  std::vector<std::uint32_t> starts((std::size_t{1} << partition_bits) + 1, 0);
+  auto part = [&](std::size_t i) {
+    return partition_of(generation.at(i).identity, partition_bits);
+  };
+  for (std::size_t i = 0; i < n; ++i) ++starts[part(i) + 1];
+  for (std::size_t i = 1; i < starts.size(); ++i) starts[i] += starts[i - 1];
   std::vector<std::uint32_t> order(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    order[starts[scale_to(generation.at(i).identity.high, n)]++] = static_cast<std::uint32_t>(i);
-  }
-  for (std::size_t i = 1; i < n; ++i) {
-    const std::uint32_t moving = order[i];
-    std::size_t at = i;
-    for (; at > 0 && run_less(generation.at(moving), generation.at(order[at - 1])); --at) {
-      order[at] = order[at - 1];
-    }
-    order[at] = moving;
-  }
+  for (std::size_t i = 0; i < n; ++i) order[starts[part(i)]++] = static_cast<std::uint32_t>(i);
   return order;
 }
 
@@ -62,7 +54,10 @@ RunKeeper::~RunKeeper() {
 
 void RunKeeper::start() {
   TW_CHECK(!thread_.joinable());
-  thread_ = std::jthread([this](const std::stop_token& stop) { loop(stop); });
+  thread_ = std::jthread([this](const std::stop_token& stop) {
+    ::pthread_setname_np(::pthread_self(), "identity-index");
+    loop(stop);
+  });
 }
 
 void RunKeeper::stop() {
@@ -87,12 +82,16 @@ void RunKeeper::publish(RunSet runs) {
   for (const auto& run : runs) bytes += (run->head().blocks + 1) * block_bytes;
   run_count_.set(static_cast<double>(runs.size()));
   run_bytes_.set(static_cast<double>(bytes));
+  const std::uint64_t below = runs.empty() ? 1 : runs.front()->head().range.last + 1;
   auto shared = std::make_shared<const RunSet>(std::move(runs));
   {
     std::lock_guard lock(mutex_);
     runs_ = std::move(shared);
   }
   version_.fetch_add(1, std::memory_order_release);
+  if (written_below_.exchange(below, std::memory_order_acq_rel) != below && on_written_) {
+    on_written_();
+  }
 }
 
 void RunKeeper::adopt(std::shared_ptr<const Run> run) {
@@ -103,12 +102,13 @@ void RunKeeper::adopt(std::shared_ptr<const Run> run) {
 
 // ---- writing a generation -----------------------------------------------------------------------
 
-void RunKeeper::spill(const HotTable& generation, SequenceRange range) {
+void RunKeeper::spill(const HotTable& generation, SequenceRange range, std::uint64_t era) {
   {
     std::lock_guard lock(mutex_);
     TW_CHECK(waiting_ == nullptr);
     waiting_ = &generation;
     waiting_range_ = range;
+    waiting_era_ = era;
   }
   version_.fetch_add(1, std::memory_order_release);
   changed_.notify_all();
@@ -134,6 +134,7 @@ std::uint64_t RunKeeper::forget_below(const RunSet& runs, std::int64_t newest_ms
   std::uint64_t newer = 0;
   for (const auto& run : runs) {
     const RunHead& head = run->head();
+    if (head.entries == 0) continue;
     if (newer >= kept || newest_ms - head.newest_ms > options_.window_ms) {
       return std::max(forgotten_below_, head.range.last + 1);
     }
@@ -142,25 +143,26 @@ std::uint64_t RunKeeper::forget_below(const RunSet& runs, std::int64_t newest_ms
   return forgotten_below_;
 }
 
-Result<void> RunKeeper::write_generation(const HotTable& generation, SequenceRange range) {
+Result<void> RunKeeper::write_generation(const HotTable& generation, SequenceRange range,
+                                         std::uint64_t era) {
+  constexpr std::size_t ahead = 8;
   RunSet runs = current();
-  RunHead head{.journal = options_.journal, .range = range};
+  RunHead head{.journal = options_.journal,
+               .range = range,
+               .partition_bits = partition_bits_for(generation.size()),
+               .forgotten_below = forgotten_below_};
   if (generation.size() > 0) {
     const std::int64_t newest_ms = generation.at(generation.size() - 1).received_ms();
     head.forgotten_below = forget_below(runs, newest_ms);
-  } else {
-    head.forgotten_below = forgotten_below_;
   }
-  auto writer = RunWriter::create(files_, options_.directory, head, options_.direct);
+  auto writer = RunWriter::create({files_, options_.directory}, head);
   if (!writer) return std::unexpected(writer.error());
-  const Hash128* last = nullptr;
-  for (std::uint32_t i : run_order(generation)) {
-    const DedupeEntry& entry = generation.at(i);
-    if (last != nullptr && *last == entry.identity) continue;
-    if (auto added = writer->add(entry); !added) return added;
-    last = &entry.identity;
+  const auto order = run_order(generation, head.partition_bits);
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    if (i + ahead < order.size()) generation.prefetch_at(order[i + ahead]);
+    if (auto added = writer->add(generation.at(order[i])); !added) return added;
   }
-  auto run = writer->finish();
+  auto run = writer->finish(era);
   if (!run) return std::unexpected(run.error());
   written_bytes_.add(writer->bytes_written());
   forgotten_below_ = head.forgotten_below;
@@ -173,20 +175,23 @@ Result<void> RunKeeper::write_generation(const HotTable& generation, SequenceRan
   return {};
 }
 
-Result<void> RunKeeper::spill_now(const HotTable& generation, SequenceRange range) {
-  return write_generation(generation, range);
+Result<void> RunKeeper::spill_now(const HotTable& generation, SequenceRange range,
+                                  std::uint64_t era) {
+  return write_generation(generation, range, era);
 }
 
 void RunKeeper::spill_if_waiting() {
   const HotTable* generation = nullptr;
   SequenceRange range;
+  std::uint64_t era = 0;
   {
     std::lock_guard lock(mutex_);
     generation = waiting_;
     range = waiting_range_;
+    era = waiting_era_;
   }
   if (generation == nullptr) return;
-  auto written = write_generation(*generation, range);
+  auto written = write_generation(*generation, range, era);
   if (!written) {
     log_failure("writing the identity index failed; trying again", written.error());
     failures_.add();
@@ -224,98 +229,77 @@ unsigned RunKeeper::size_class(const Run& run) const {
 }
 
 RunSet RunKeeper::due_merge(const RunSet& runs) const {
+  if (runs.empty()) return {};
+  const auto at = [&](std::size_t i) { return runs.begin() + static_cast<std::ptrdiff_t>(i); };
+  const auto oldest_of = [&](std::size_t first, std::size_t end) {
+    return RunSet(at(std::max(first, end - std::min(end, merge_inputs_max))), at(end));
+  };
+  // An era that is over becomes one run: a tag says the era, and that is then one look-up.
+  const std::uint64_t newest_era = runs.front()->era();
+  for (std::size_t first = 0, end = 0; first < runs.size(); first = end) {
+    while (end < runs.size() && runs[end]->era() == runs[first]->era()) ++end;
+    if (end - first > 1 && runs[first]->era() != newest_era) return oldest_of(first, end);
+  }
+  // Of the newest era: the newest runs that are of one class or smaller, when enough are of it.
   for (unsigned size = 0; size < 8; ++size) {
-    // Among the newest runs that are of this class or smaller: enough of this class?
     std::size_t end = 0, equal = 0, first = 0;
-    for (; end < runs.size() && size_class(*runs[end]) <= size; ++end) {
-      if (size_class(*runs[end]) != size) continue;
-      if (equal++ == 0) first = end;
+    for (; end < runs.size() && runs[end]->era() == newest_era && size_class(*runs[end]) <= size;
+         ++end) {
+      if (size_class(*runs[end]) == size && equal++ == 0) first = end;
     }
-    if (equal < options_.fan_in) continue;
-    if (end - first > merge_inputs_max) first = end - merge_inputs_max;
-    return {runs.begin() + static_cast<std::ptrdiff_t>(first),
-            runs.begin() + static_cast<std::ptrdiff_t>(end)};
+    if (equal >= options_.fan_in) return oldest_of(first, end);
   }
   return {};
 }
 
-namespace {
-
-/// One input of a merge: its current entry.
-struct MergeInput {
-  RunReader reader;
-  std::span<const DedupeEntry> left;
-  Result<bool> advance() {
-    if (!left.empty()) left = left.subspan(1);
-    if (left.empty()) {
-      auto block = reader.next_block();
-      if (!block) return std::unexpected(block.error());
-      left = *block;
-    }
-    return !left.empty();
-  }
-};
-
-/// Index of the input with the smallest entry, the newest among equals; -1 at the end.
-int smallest(const std::vector<MergeInput>& inputs) {
-  int best = -1;
-  for (int i = 0; i < static_cast<int>(inputs.size()); ++i) {
-    if (inputs[i].left.empty()) continue;
-    if (best < 0 || run_less(inputs[i].left[0], inputs[best].left[0])) best = i;
-  }
-  return best;
-}
-
-}  // namespace
-
 Result<void> RunKeeper::merge(const RunSet& inputs, const std::stop_token& stop) {
-  std::vector<MergeInput> open;
+  std::vector<RunReader> readers;
   std::int64_t newest_ms = 0;
-  for (const auto& run : inputs) {
-    auto reader = RunReader::open(files_, run->path(), options_.journal);
+  std::uint64_t entries = 0;
+  for (auto run = inputs.rbegin(); run != inputs.rend(); ++run) {
+    auto reader = RunReader::open(files_, (*run)->path(), options_.journal);
     if (!reader) return std::unexpected(reader.error());
-    open.push_back({std::move(*reader), {}});
-    if (auto first = open.back().advance(); !first) return std::unexpected(first.error());
-    newest_ms = std::max(newest_ms, run->head().newest_ms);
+    readers.push_back(std::move(*reader));
+    newest_ms = std::max(newest_ms, (*run)->head().newest_ms);
+    entries += (*run)->head().entries;
   }
-  RunHead head{.journal = options_.journal,
-               .range = {inputs.back()->head().range.first, inputs.front()->head().range.last},
-               .forgotten_below = forgotten_below_};
-  auto writer = RunWriter::create(files_, options_.directory, head, options_.direct);
+  const RunHead head{
+      .journal = options_.journal,
+      .range = {inputs.back()->head().range.first, inputs.front()->head().range.last},
+      .partition_bits = partition_bits_for(entries),
+      .forgotten_below = forgotten_below_};
+  auto writer = RunWriter::create({files_, options_.directory}, head);
   if (!writer) return std::unexpected(writer.error());
-  Hash128 last;
-  std::size_t until_check = merge_check_entries;
-  for (int i = smallest(open); i >= 0; i = smallest(open)) {
-    const DedupeEntry& entry = open[i].left[0];
-    const bool expired = newest_ms - entry.received_ms() > options_.window_ms;
-    if (entry.identity != last && !expired) {
-      if (auto added = writer->add(entry); !added) return added;
-    }
-    last = entry.identity;
-    if (auto more = open[i].advance(); !more) return std::unexpected(more.error());
-    if (--until_check == 0) {
-      until_check = merge_check_entries;
-      if (stop.stop_requested()) return {};
-      spill_if_waiting();
-    }
+  RunMerge merging(std::move(readers), head.partition_bits, newest_ms - options_.window_ms);
+  for (unsigned step = 1;; ++step) {
+    auto more = merging.step(*writer);
+    if (!more) return std::unexpected(more.error());
+    if (!*more) break;
+    if (step % merge_ranges_at_once != 0) continue;
+    if (stop.stop_requested()) return {};
+    spill_if_waiting();
   }
-  auto merged = writer->finish();
+  auto merged = writer->finish(inputs.front()->era());
   if (!merged) return std::unexpected(merged.error());
   written_bytes_.add(writer->bytes_written());
   merges_.add();
+  replace(inputs, std::move(*merged));
+  return {};
+}
+
+void RunKeeper::replace(const RunSet& inputs, std::shared_ptr<const Run> merged) {
   RunSet runs = current();
   auto from = std::ranges::find(runs, inputs.front());
-  if (from != runs.end()) {  // else all of it was forgotten meanwhile
+  if (from != runs.end()) {
     auto to = from;
-    while (to != runs.end() && head.range.contains((*to)->head().range)) ++to;
+    while (to != runs.end() && merged->head().range.contains((*to)->head().range)) ++to;
     from = runs.erase(from, to);
-    runs.insert(from, *merged);
+    runs.insert(from, std::move(merged));
     publish(std::move(runs));
   } else {
-    remove({*merged});
+    remove({std::move(merged)});  // all of it was forgotten meanwhile
   }
   remove(inputs);
-  return {};
 }
 
 void RunKeeper::loop(const std::stop_token& stop) {

@@ -93,15 +93,8 @@ Result<std::vector<RunReader>> DedupeIndex::open_runs(std::uint64_t next_sequenc
 }
 
 Result<bool> DedupeIndex::load_run(RunReader& reader) {
-  // Entries come in the order of the tag table's lines; those of one line are put back in the order
-  // of their arrival, so that the oldest are forgotten first as if there had been no restart.
-  std::vector<DedupeEntry> line;
-  std::uint64_t line_number = 0;
-  auto flush = [&] {
-    std::ranges::sort(line, {}, &DedupeEntry::sequence);
-    for (const DedupeEntry& entry : line) tags_.insert(entry.identity);
-    line.clear();
-  };
+  // Entries come in the order of the tag table's lines and, within a partition, of their arrival:
+  // the oldest of a line are forgotten first, as if there had been no restart.
   while (true) {
     auto block = reader.next_block();
     if (!block) {
@@ -110,16 +103,18 @@ Result<bool> DedupeIndex::load_run(RunReader& reader) {
       return false;
     }
     if (block->empty()) break;
-    for (const DedupeEntry& entry : *block) {
-      const std::uint64_t number = tags_.line_of(entry.identity);
-      if (number != line_number) flush();
-      line_number = number;
-      line.push_back(entry);
-    }
+    for (const DedupeEntry& entry : *block) tags_.insert(entry.identity, era_);
   }
-  flush();
   joined_ += reader.head().entries;
   return true;
+}
+
+Result<void> DedupeIndex::spill_now(SequenceRange range) {
+  auto spilled = keeper_.spill_now(*active_, range, era_);
+  if (spilled) count_run(active_->size());
+  active_->clear();
+  held_bytes_ = 0;
+  return spilled;
 }
 
 Result<void> DedupeIndex::rebuild(SequenceRange range, JournalExtent extent, const Replay& replay) {
@@ -139,10 +134,8 @@ Result<void> DedupeIndex::rebuild(SequenceRange range, JournalExtent extent, con
     const RecordAttributes& a = record.attributes;
     if (!spilled || !has_identity(a.identity)) return;
     if (holds_enough()) {
-      spilled = keeper_.spill_now(*active_, {active_first_, record.sequence - 1});
+      spilled = spill_now({active_first_, record.sequence - 1});
       active_first_ = record.sequence;
-      active_->clear();
-      held_bytes_ = 0;
     }
     // At most: as if it had been alone in its batch.
     held_bytes_ += record.bytes.size() + 2 * block_bytes;
@@ -169,26 +162,24 @@ Result<void> DedupeIndex::load(JournalExtent extent, const Replay& replay) {
       if (auto removed = files_.remove(path); !removed) return removed;
       continue;
     }
+    if (range.first > expected) {
+      if (auto r = rebuild({expected, range.first - 1}, extent, replay); !r) return r;
+      if (auto r = spill_now({active_first_, range.first - 1}); !r) return r;
+      expected = range.first;
+    }
     auto loaded = load_run(reader);
     if (!loaded) return std::unexpected(loaded.error());
     if (!*loaded) {  // a gap now, like a missing one
       if (auto removed = files_.remove(path); !removed) return removed;
       continue;
     }
-    if (range.first > expected) {
-      // Later than the tags of the run that follows it: its identities are forgotten a bit later.
-      if (auto r = rebuild({expected, range.first - 1}, extent, replay); !r) return r;
-      if (auto r = keeper_.spill_now(*active_, {active_first_, range.first - 1}); !r) return r;
-      active_->clear();
-      held_bytes_ = 0;
-    }
-    keeper_.adopt(std::move(reader).finish(path));
+    const std::uint64_t era = era_;
+    count_run(reader.head().entries);
+    keeper_.adopt(std::move(reader).finish(era));
     expected = range.last + 1;
   }
   active_first_ = expected;
-  if (auto r = rebuild({expected, extent.next_sequence - 1}, extent, replay); !r) return r;
-  needed_from_ = active_first_;
-  return {};
+  return rebuild({expected, extent.next_sequence - 1}, extent, replay);
 }
 
 }  // namespace trialwire::journal

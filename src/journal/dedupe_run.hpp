@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// A run: the identities of a contiguous range of sequences, sorted, in one immutable file
+// A run: the identities of a contiguous range of sequences in one immutable file
 // "dedupe-FIRST-LAST.run" (both as 16 hexadecimal digits).
 //
 //   block 0        head: magic, version, journal, range, counts, CRC32C
-//   block 1 … n    {CRC32C of the rest, u32 entries, u64 block number}, 102 entries of 40 bytes
+//   block 1 … n    {CRC of the rest, u32 entries, u64 block number}, 102 entries of 40 bytes; the
+//   CRC
+//                  is the CRC32C of the CRC32Cs of the block's four quarters
 //
-// Sorted by identity as a number. In memory a run is its open file and four bytes a block (the top
-// of the block's first identity), so that a look-up reads one block. A run is written under a
-// temporary name, synced, read back and verified, and only then renamed: what has a run's name is
-// whole, or damaged and said so. Everything that it lists was durable in the journal before.
+// Entries are in the order of their partition (the top bits of the identity, 16 to 32 entries
+// each), and within it in order of arrival: to bring them there takes two passes and no comparison,
+// and the same goes for a merge. In memory a run is its open file and four bytes a block (the
+// partition that it begins with), so that a look-up reads one block, sometimes two. A run is
+// written under a temporary name, synced and then renamed: what has a run's name is whole, or
+// damaged and said so. Everything that it lists was durable in the journal before.
 //
 // Open runs are shared between the committer, which looks up, and the background thread, which
 // merges: hence shared_ptr. Look-ups from one thread at a time.
@@ -41,6 +45,7 @@ struct SequenceRange {
 struct RunHead {
   Uuid journal;
   SequenceRange range;
+  std::uint32_t partition_bits = 0;
   std::uint64_t entries = 0;
   std::uint64_t blocks = 0;           // after the head
   std::uint64_t forgotten_below = 1;  // sequences below were dropped on purpose when it was written
@@ -48,7 +53,15 @@ struct RunHead {
 };
 
 constexpr std::size_t run_block_entries = 102;
-constexpr std::size_t run_chunk_blocks = 64;  // read and written at once
+constexpr std::size_t run_chunk_blocks = 48;  // read and written at once
+/// No run has fewer partitions: a merge goes through that many ranges, each in memory.
+constexpr unsigned partition_bits_min = 12;
+
+/// Partitions of a run of so many entries.
+unsigned partition_bits_for(std::uint64_t entries) noexcept;
+inline std::uint32_t partition_of(const Hash128& identity, unsigned bits) noexcept {
+  return static_cast<std::uint32_t>(identity.high >> (64 - bits));
+}
 
 std::string run_name(const SequenceRange& range);
 /// The range that a file's name says; nothing for other files.
@@ -60,19 +73,22 @@ class Run {
  public:
   const RunHead& head() const noexcept { return head_; }
   const std::filesystem::path& path() const noexcept { return path_; }
-  std::size_t memory_bytes() const noexcept { return fences_.size() * sizeof(std::uint32_t); }
+  /// Which tags of the tag table speak of it; see dedupe_tags.hpp. Not stored.
+  std::uint64_t era() const noexcept { return era_; }
 
-  /// One or two reads of 4 KiB. Errors: io; corrupt, with file and offset.
+  /// The newest entry with that identity. Errors: io; corrupt, with file and offset.
   Result<std::optional<DedupeEntry>> find(const Hash128& identity) const;
 
  private:
   friend class RunReader;
+  friend class RunWriter;
   Result<std::span<const DedupeEntry>> read_block(std::uint64_t block) const;
 
   std::filesystem::path path_;
   std::unique_ptr<File> file_;
   RunHead head_;
-  std::vector<std::uint32_t> fences_;
+  std::uint64_t era_ = 0;
+  std::vector<std::uint32_t> fences_;  // partition of each block's first entry
   struct alignas(4096) Block {
     std::byte bytes[block_bytes];
   };
@@ -88,9 +104,9 @@ class RunReader {
   const RunHead& head() const noexcept { return run_->head_; }
   /// The entries of the next block, in order; empty at the end. Valid until the next call.
   Result<std::span<const DedupeEntry>> next_block();
-  /// After the end was reached. `path`: what the file is called by now.
-  std::shared_ptr<const Run> finish(std::filesystem::path path) && {
-    run_->path_ = std::move(path);
+  /// After the end was reached.
+  std::shared_ptr<const Run> finish(std::uint64_t era) && {
+    run_->era_ = era;
     return std::move(run_);
   }
 
@@ -108,36 +124,36 @@ class RunReader {
 /// Writes a run entry by entry.
 class RunWriter {
  public:
-  /// `direct`: the directory takes direct writes.
-  static Result<RunWriter> create(FileLayer& files, const std::filesystem::path& directory,
-                                  const RunHead& head, bool direct);
+  struct Target {
+    FileLayer& files;
+    std::filesystem::path directory;
+  };
+  /// `head` says the range, the partitions, and what is forgotten.
+  static Result<RunWriter> create(const Target& target, const RunHead& head);
   ~RunWriter();
   RunWriter(RunWriter&&) noexcept = default;
   RunWriter& operator=(RunWriter&&) = delete;
 
-  /// In order of identity, each identity once.
+  /// In order of partition and, within it, of arrival.
   Result<void> add(const DedupeEntry& entry);
-  /// Syncs, reads it all back, renames it and opens it for look-ups.
-  Result<std::shared_ptr<const Run>> finish();
+  /// Syncs, renames and opens it for look-ups.
+  Result<std::shared_ptr<const Run>> finish(std::uint64_t era);
   std::uint64_t bytes_written() const noexcept { return offset_; }
 
  private:
-  RunWriter() = default;
+  explicit RunWriter(Target target) : target_(std::move(target)) {}
   Result<void> close_block();
   Result<void> write_chunk();
+  Result<void> complete();
 
-  FileLayer* files_ = nullptr;
-  std::filesystem::path directory_;
+  Target target_;
   std::filesystem::path temporary_;
   std::unique_ptr<File> file_;
-  struct Free {
-    void operator()(std::byte* memory) const noexcept;
-  };
-  std::unique_ptr<std::byte, Free> chunk_;
+  std::shared_ptr<Run> run_;
+  std::unique_ptr<std::byte[]> chunk_;
   std::size_t chunk_at_ = 0;       // whole blocks in the chunk
   std::size_t block_entries_ = 0;  // in the block being filled
   std::uint64_t offset_ = 0;
-  RunHead head_;
 };
 
 }  // namespace trialwire::journal

@@ -9,6 +9,23 @@
 #include "base/check.hpp"
 
 namespace trialwire::journal {
+namespace {
+
+constexpr unsigned order_bits = 53, era_at = 53, next_at = 58;
+constexpr std::uint64_t order_mask = (1ULL << order_bits) - 1, era_mask = 31;
+
+unsigned next_of(std::uint64_t word) noexcept {
+  return static_cast<unsigned>(word >> next_at);
+}
+
+/// Eras from the line's newest tag back to its tag number `age` (0: the newest); -1: forgotten.
+int eras_back(std::uint64_t word, unsigned age) noexcept {
+  std::uint64_t order = word & order_mask;
+  for (unsigned i = 0; i < age; ++i) order &= order - 1;
+  return order == 0 ? -1 : __builtin_ctzll(order) - static_cast<int>(age);
+}
+
+}  // namespace
 
 TagTable::TagTable(std::size_t bytes) : lines_(std::max<std::size_t>(bytes / sizeof(Line), 64)) {
   void* memory = ::mmap(nullptr, lines_ * sizeof(Line), PROT_READ | PROT_WRITE,
@@ -23,32 +40,39 @@ TagTable::~TagTable() {
   ::munmap(table_, lines_ * sizeof(Line));
 }
 
-bool TagTable::maybe_contains(const Hash128& identity) const noexcept {
-  const Line& line = table_[line_of(identity)];
-  const auto* at = reinterpret_cast<const __m128i*>(&line);
+std::uint64_t TagTable::find(const Hash128& identity, std::uint64_t era) const noexcept {
+  const Line& at = line(identity);
+  const auto* words = reinterpret_cast<const __m128i*>(&at);
   const __m128i wanted = _mm_set1_epi8(static_cast<char>(identity.low & 0xff));
   auto part = [&](int i) {
-    auto equal = _mm_cmpeq_epi8(_mm_load_si128(at + i), wanted);
+    auto equal = _mm_cmpeq_epi8(_mm_load_si128(words + i), wanted);
     return std::uint64_t{static_cast<std::uint32_t>(_mm_movemask_epi8(equal))} << (16 * i);
   };
   std::uint64_t hits = (part(0) | part(1) | part(2)) & ((1ULL << tags_per_line) - 1);
   const unsigned high = (identity.low >> 8) & 15;
+  std::uint64_t found = 0;
   for (; hits != 0; hits &= hits - 1) {
     auto slot = static_cast<unsigned>(__builtin_ctzll(hits));
-    if (((line.high[slot / 2] >> (4 * (slot & 1))) & 15u) == high) return true;
+    if (((at.high[slot / 2] >> (4 * (slot & 1))) & 15u) != high) continue;
+    const unsigned age = (next_of(at.order) + 2 * tags_per_line - 1 - slot) % tags_per_line;
+    const int back = eras_back(at.order, age);
+    if (back >= 0) found |= 1ULL << (back + ((era - (at.order >> era_at)) & era_mask));
   }
-  return false;
+  return found;
 }
 
-void TagTable::insert(const Hash128& identity) noexcept {
-  Line& line = table_[line_of(identity)];
-  const unsigned slot = line.next;
-  line.low[slot] = static_cast<std::uint8_t>(identity.low);
+void TagTable::insert(const Hash128& identity, std::uint64_t era) noexcept {
+  Line& at = line(identity);
+  const unsigned slot = next_of(at.order);
+  at.low[slot] = static_cast<std::uint8_t>(identity.low);
   const unsigned shift = 4 * (slot & 1);
   const unsigned high = (identity.low >> 8) & 15;
-  auto& pair = line.high[slot / 2];
+  auto& pair = at.high[slot / 2];
   pair = static_cast<std::uint8_t>((pair & ~(15u << shift)) | high << shift);
-  line.next = static_cast<std::uint8_t>(slot + 1 == tags_per_line ? 0 : slot + 1);
+  const std::uint64_t steps = (era - (at.order >> era_at)) & era_mask;
+  const std::uint64_t order = ((at.order & order_mask) << (steps + 1) | 1) & order_mask;
+  const std::uint64_t next = slot + 1 == tags_per_line ? 0 : slot + 1;
+  at.order = order | (era & era_mask) << era_at | next << next_at;
 }
 
 }  // namespace trialwire::journal

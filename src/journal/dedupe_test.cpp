@@ -155,6 +155,23 @@ TEST_F(DedupeTest, IdentitiesAreFoundInRunsAndAfterMerges) {
   }
 }
 
+TEST_F(DedupeTest, AnEraThatIsOverBecomesOneRunAndTheOldestErasAreForgotten) {
+  options_.bytes = 24 << 10;  // holds some 8,000 identities: eras of 9 generations
+  open();
+  const std::uint64_t capacity = index_->capacity();
+  store_in_batches(1, capacity / 16 * 16);
+  EXPECT_LE(runs(), 24u);
+  for (std::uint64_t n = capacity / 2; n < capacity / 16 * 16; ++n) expect_known(n);
+  store_in_batches(capacity + 16, 3 * capacity / 16 * 16);
+  EXPECT_LE(runs(), 40u);
+  EXPECT_EQ(index_->admit(candidate(1))->verdict, Verdict::fresh);
+  const std::uint64_t last = capacity + 16 + 3 * capacity / 16 * 16;
+  for (std::uint64_t n = last - capacity / 2; n < last; ++n) expect_known(n);
+  open();
+  for (std::uint64_t n = last - capacity / 2; n < last; ++n) expect_known(n);
+  EXPECT_NE(registry_->text().find("trialwire_dedupe_lost_sequences_total 0"), std::string::npos);
+}
+
 TEST_F(DedupeTest, IdentitiesAreFoundWhileTheirGenerationIsBeingWritten) {
   open();
   for (std::uint64_t n = 1; n < 3000; n += 10) {
@@ -207,6 +224,31 @@ TEST_F(DedupeTest, LostIdentitiesAreCountedWhenTheJournalNoLongerHasThem) {
   open();
   EXPECT_NE(registry_->text().find("trialwire_dedupe_lost_sequences_total 32"), std::string::npos);
   expect_known(33);
+}
+
+TEST_F(DedupeTest, ARunWithoutEntriesForgetsNothing) {
+  open();
+  store_in_batches(1, 64);
+  index_.reset();
+  first_ = next_ = next_ + 1000;  // of the sequences since, the journal has none
+  open();
+  store_in_batches(next_, 64);
+  expect_known(5);
+  open();
+  expect_known(5);
+}
+
+TEST_F(DedupeTest, WhatIsWrittenOutNeedsTheJournalNoLonger) {
+  open();
+  std::atomic<std::uint64_t> told{0};
+  index_->stop();
+  index_->on_written([&] { told = index_->needed_from(); });
+  index_->start();
+  store_in_batches(1, 63);
+  EXPECT_EQ(index_->needed_from(), 1u);
+  store_in_batches(64, 1);
+  EXPECT_EQ(index_->needed_from(), 65u);
+  EXPECT_EQ(told, 65u);
 }
 
 TEST_F(DedupeTest, ARunAheadOfTheJournalIsDropped) {
@@ -308,18 +350,34 @@ TEST_F(DedupeTest, APowerCutAtAnyCallLosesNoIdentityOfADurableRecord) {
   }
 }
 
-TEST(TagTable, RemembersTheMostRecentIdentitiesAndForgetsTheOldest) {
+TEST(TagTable, RemembersTheMostRecentIdentitiesWithTheirErasAndForgetsTheOldest) {
   TagTable tags(1 << 16);
   const std::uint64_t n = tags.capacity() * 3;
   auto id = [](std::uint64_t i) { return siphash({3, 4}, std::as_bytes(std::span(&i, 1))); };
-  for (std::uint64_t i = 0; i < n; ++i) tags.insert(id(i));
+  auto era = [&](std::uint64_t i) { return i / tags.era_entries(); };
+  for (std::uint64_t i = 0; i < n; ++i) tags.insert(id(i), era(i));
   for (std::uint64_t i = n - tags.capacity() / 3; i < n; ++i) {
-    ASSERT_TRUE(tags.maybe_contains(id(i)));
+    ASSERT_NE(tags.find(id(i), era(n)) >> (era(n) - era(i)) & 1, 0u) << i;
   }
-  std::uint64_t wrong = 0;
-  for (std::uint64_t i = n; i < 2 * n; ++i) wrong += tags.maybe_contains(id(i));
-  EXPECT_LT(wrong, n * 15 / 1000);  // 42 tags of 12 bits: 1.03 %
-  EXPECT_GT(wrong, n * 6 / 1000);
+  std::uint64_t wrong = 0, wrong_eras = 0;
+  for (std::uint64_t i = n; i < 2 * n; ++i) {
+    const std::uint64_t eras = tags.find(id(i), era(n));
+    wrong += eras != 0;
+    wrong_eras += static_cast<std::uint64_t>(std::popcount(eras));
+  }
+  EXPECT_LT(wrong * 1000, n * 15);  // 37 tags of 12 bits: 0.9 %
+  EXPECT_GT(wrong * 1000, n * 5);
+  EXPECT_LT(wrong_eras * 100, wrong * 105);
+}
+
+TEST(TagTable, ALineThatSawNothingForManyErasStillKnowsTheirNumber) {
+  TagTable tags(1);
+  const Hash128 old{0xabc, 5}, newer{0xdef, 6};
+  tags.insert(old, 100);
+  EXPECT_EQ(tags.find(old, 120), 1ULL << 20);
+  tags.insert(newer, 110);
+  EXPECT_EQ(tags.find(old, 120), 1ULL << 20);
+  EXPECT_EQ(tags.find(newer, 120), 1ULL << 10);
 }
 
 TEST(HotTable, FindsTheNewestOfEqualIdentitiesAndTakesBackAcrossGrowth) {

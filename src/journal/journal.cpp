@@ -2,6 +2,7 @@
 #include "journal/journal.hpp"
 
 #include <algorithm>
+#include <atomic>
 
 #include "journal/committer.hpp"
 #include "journal/journal_reader.hpp"
@@ -64,6 +65,9 @@ class OpenJournal final : public Journal {
     // Segments whose identities are in memory alone stay. From the beginning: the store deletes by
     // the cursors that it knows, and must not know this one, further on, before a consumer's.
     store_->set_cursor(index_consumer, 0);
+    dedupe_->on_written([this] {
+      if (consumer_known_.load(std::memory_order_acquire)) release_identities();
+    });
     // Shared with the registry, which may be asked after the journal is gone.
     metrics.observe("trialwire_journal_pending_bytes", "Unacknowledged bytes.", {},
                     [queue = queue_] { return static_cast<double>(queue->pending_bytes()); });
@@ -116,7 +120,8 @@ class OpenJournal final : public Journal {
 
   void set_cursor(std::string_view consumer, const Cursor& durable) override {
     store_->set_cursor(consumer, durable.next_sequence);
-    store_->set_cursor(index_consumer, committer_.identities_needed_from());
+    consumer_known_.store(true, std::memory_order_release);
+    release_identities();
   }
 
   Status status() const override {
@@ -126,6 +131,13 @@ class OpenJournal final : public Journal {
   }
 
  private:
+  /// Whenever a consumer advances, and whenever identities were written out: with a full disk,
+  /// either may be the last that happens.
+  void release_identities() {
+    store_->set_cursor(index_consumer,
+                       dedupe_->enabled() ? dedupe_->needed_from() : recent_->next_sequence());
+  }
+
   const Options options_;
   const Uuid id_;
   // In the order that one uses the other; the committer's thread ends first.
@@ -134,6 +146,7 @@ class OpenJournal final : public Journal {
   std::shared_ptr<CommitQueue> queue_;
   std::shared_ptr<RecentBatches> recent_;
   Committer committer_;
+  std::atomic<bool> consumer_known_{false};
 };
 
 }  // namespace
@@ -145,7 +158,6 @@ Result<std::unique_ptr<Journal>> Journal::open(const Options& options, FileLayer
   const DedupeOptions dedupe_options{
       .directory = options.directory,
       .journal = (*store)->status().id,
-      .direct = (*store)->status().direct_io,
       .bytes = options.dedupe_bytes,
       .window = options.dedupe_window,
       .held_bytes_max = std::max<std::uint64_t>(options.segment_bytes, options.bytes_max / 8)};

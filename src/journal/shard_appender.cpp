@@ -47,7 +47,10 @@ void ShardAppender::begin(GroupMode mode) noexcept {
 void ShardAppender::add(const Record& record) {
   TW_CHECK(open_);
   std::byte* to = current_->bytes.reserve(encoded_size(record));
-  current_->bytes.commit(encode_record(record, to));
+  const std::size_t stride = encode_record(record, to);
+  current_->bytes.commit(stride);
+  const RecordAttributes& a = record.attributes;
+  current_->keys.push_back({a.identity, a.content_hash, a.received_ns, stride});
   ++group_records_;
 }
 
@@ -55,6 +58,7 @@ void ShardAppender::cancel() noexcept {
   TW_CHECK(open_);
   open_ = false;
   current_->bytes.truncate(group_offset_);
+  current_->keys.resize(current_->keys.size() - group_records_);
 }
 
 std::uint64_t ShardAppender::end(Waiter& waiter) {
@@ -71,6 +75,7 @@ std::uint64_t ShardAppender::end(Waiter& waiter) {
   group.waiter = &waiter;
   group.mode = mode_;
   group.records = group_records_;
+  group.first_key = current_->keys.size() - group_records_;
   group.offset = group_offset_;
   group.bytes = bytes;
   group.ticket = ticket;

@@ -50,11 +50,20 @@ class EncodeBuffer {
   std::size_t capacity_ = 0;
 };
 
+/// What the committer decides by, apart from the bytes so that it reads through it in order.
+struct RecordKey {
+  Hash128 identity;
+  std::uint64_t content_hash = 0;
+  std::int64_t received_ns = 0;
+  std::uint64_t stride = 0;  // encoded bytes
+};
+
 struct Group {
   Waiter* waiter = nullptr;  // null: withdrawn
   GroupMode mode = GroupMode::each;
   std::uint32_t records = 0;
-  std::size_t offset = 0;  // in the batch's bytes
+  std::size_t first_key = 0;  // in ShardBatch::keys
+  std::size_t offset = 0;     // in the batch's bytes
   std::size_t bytes = 0;
   std::uint64_t ticket = 0;
   Receipt receipt;                // the committer's; `conflicts` is set when it is delivered
@@ -65,15 +74,17 @@ struct Group {
 struct ShardBatch {
   std::uint32_t shard = 0;
   EncodeBuffer bytes;
+  std::vector<RecordKey> keys;
   std::vector<Group> groups;
   std::vector<std::uint32_t> conflicts;
 
   std::size_t memory() const noexcept {
-    return bytes.capacity() + groups.capacity() * sizeof(Group) +
-           conflicts.capacity() * sizeof(std::uint32_t);
+    return bytes.capacity() + keys.capacity() * sizeof(RecordKey) +
+           groups.capacity() * sizeof(Group) + conflicts.capacity() * sizeof(std::uint32_t);
   }
   void clear() noexcept {
     bytes.truncate(0);
+    keys.clear();
     groups.clear();
     conflicts.clear();
   }
