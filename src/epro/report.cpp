@@ -24,8 +24,6 @@ ReportLimits no_limits() noexcept {
   return limits;
 }
 
-constexpr unsigned stored_depth_max = 1'024;
-
 }  // namespace
 
 Result<PatientReport> decode_stored(const journal::Record& record, ingest::Scratch& scratch) {
@@ -47,7 +45,7 @@ Result<PatientReport> decode_stored(const journal::Record& record, ingest::Scrat
   ingest::DecodeContext context{errors, scratch, unknown_names, item_names};
   context.object_fields_max = std::numeric_limits<std::uint32_t>::max();
   context.received_ns = attributes.received_ns;
-  ingest::JsonReader reader(text, 0, stored_depth_max);
+  ingest::JsonReader reader(text, 0, ingest::json_depth_limit);
   ReadReport read;
   bool well_formed = legacy ? read_legacy_report(reader, context, no_limits(), read)
                             : read_report(reader, context, no_limits(), read);

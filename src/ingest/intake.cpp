@@ -62,6 +62,7 @@ IntakeShard::IntakeShard(const IntakeOptions& intake_options, journal::Appender&
     : options(intake_options),
       appender(to),
       identity_key(to.identity_key()),
+      json_depth_max(std::min(intake_options.json_depth_max, json_depth_limit)),
       unknown_names(identity_key),
       item_names(identity_key),
       errors(intake_options.errors_max) {}
@@ -149,7 +150,7 @@ void Intake::read_document(Job& job, std::string_view text, std::size_t padding)
     errors.add({}, Rule::encoding, "{}", not_utf8);
     return answer_errors(job);
   }
-  JsonReader reader(text, padding, shard_.options.json_depth_max);
+  JsonReader reader(text, padding, shard_.json_depth_max);
   char first = reader.peek();
   BodyForm form = first == '[' ? BodyForm::array : BodyForm::object;
   if (reader.offset() == text.size()) {
@@ -220,7 +221,7 @@ void Intake::read_line(Job& job, std::string_view line, std::size_t padding, std
     ++job.records;
     errors.add({}, Rule::encoding, "{}", not_utf8);
   } else {
-    JsonReader reader(line, padding, shard_.options.json_depth_max);
+    JsonReader reader(line, padding, shard_.json_depth_max);
     read_record(job, reader, number);
     if (!reader.at_end()) add_syntax_error(errors, reader);
   }

@@ -47,6 +47,7 @@ struct IntakeShard {
   const IntakeOptions options;
   journal::Appender& appender;
   const SipKey identity_key;
+  const std::uint32_t json_depth_max;
   Inflater inflater;
   Scratch scratch;
   KeySet unknown_names;

@@ -9,6 +9,9 @@ namespace trialwire::ingest {
 
 enum class UnknownFields : std::uint8_t { keep, refuse };
 
+/// Reading nested values recurses: no setting goes beyond this.
+constexpr std::uint32_t json_depth_limit = 1'024;
+
 struct IntakeOptions {
   std::size_t inflated_bytes_max = 8 << 20;             // of a gzip body, after inflation: 413
   std::size_t inflate_buffer_retained_bytes = 1 << 20;  // a shard gives back what is above

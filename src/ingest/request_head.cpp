@@ -73,7 +73,7 @@ constexpr Refusal wrong_type{ErrorCode::unsupported_media_type, "Content-Type", 
 constexpr Refusal wrong_encoding{ErrorCode::unsupported_media_type, "Content-Encoding",
                                  Rule::format, "must be gzip, or absent"};
 constexpr Refusal wrong_key{ErrorCode::invalid_argument, "Idempotency-Key", Rule::format,
-                            "must be at most 255 printable ASCII characters"};
+                            "must be one of at most 255 printable ASCII characters"};
 
 }  // namespace
 
@@ -107,7 +107,9 @@ std::expected<RequestHead, Refusal> read_request_head(const net::Request& reques
         break;
       case 15:
         if (!same(header.name, "idempotency-key")) break;
-        if (!valid_key(header.value)) return std::unexpected(wrong_key);
+        if (!valid_key(header.value) || !head.idempotency_key.empty()) {
+          return std::unexpected(wrong_key);
+        }
         head.idempotency_key = header.value;
         break;
       case 16:

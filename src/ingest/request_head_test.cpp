@@ -47,6 +47,7 @@ TEST(RequestHead, refuses_other_media_types_and_encodings) {
 TEST(RequestHead, bounds_the_idempotency_key) {
   std::string longest(255, 'k');
   EXPECT_EQ(read({{"Idempotency-Key", longest}})->idempotency_key, longest);
+  EXPECT_FALSE(read({{"Idempotency-Key", "a"}, {"Idempotency-Key", "b"}}).has_value());
   for (std::string key : {longest + "k", std::string("a\tb"), std::string("\xc3\xa9")}) {
     auto head = read({{"Idempotency-Key", key}});
     ASSERT_FALSE(head.has_value());
