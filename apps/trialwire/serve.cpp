@@ -85,7 +85,7 @@ void log_ready(const Serving& serving) {
 
 }  // namespace
 
-int serve(const config::Settings& settings) {
+int serve(const config::Settings& settings, journal::FileLayer& files) {
   StopSignal signal;
   try {
     telemetry::configure_log(log_options(settings));
@@ -96,7 +96,7 @@ int serve(const config::Settings& settings) {
   if (simdjson_implementation() == "fallback") {
     return refuse(settings, "this processor has none of the instructions that JSON is read with");
   }
-  Serving serving(settings);
+  Serving serving(settings, files);
   if (auto claimed = serving.claim(); !claimed) return refuse(settings, claimed.error().text);
   log_start(settings);
   if (auto prepared = serving.prepare(); !prepared) return refuse(settings, prepared.error().text);

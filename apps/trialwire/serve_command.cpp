@@ -27,7 +27,7 @@ void add_serve_command(CLI::App& app, int& exit_code) {
   auto options = add_settings_options(*command);
   command->callback([options, &exit_code] {
     auto settings = load_settings(*options);
-    exit_code = settings ? serve(*settings) : exit_usage;
+    exit_code = settings ? serve(*settings, journal::posix_files()) : exit_usage;
   });
 }
 

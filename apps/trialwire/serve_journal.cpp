@@ -15,15 +15,15 @@ namespace {
                  "the disk failed; nothing more is acknowledged, the process ends",
                  {{"code", traits(error.code).label}, {"reason", error.text}});
   telemetry::flush_log();
-  std::_Exit(exit_disk_failed);
+  std::quick_exit(exit_disk_failed);
 }
 
 }  // namespace
 
 Result<std::unique_ptr<JournalService>> JournalService::open(
-    const journal::Options& options, std::span<const std::unique_ptr<runtime::Shard>> shards,
-    telemetry::Registry& metrics) {
-  auto opened = journal::Journal::open(options, journal::posix_files(), metrics);
+    const journal::Options& options, journal::FileLayer& files,
+    std::span<const std::unique_ptr<runtime::Shard>> shards, telemetry::Registry& metrics) {
+  auto opened = journal::Journal::open(options, files, metrics);
   if (!opened) return std::unexpected(opened.error());
   std::unique_ptr<JournalService> service(new JournalService(std::move(*opened)));
   for (const auto& shard : shards) {

@@ -16,8 +16,8 @@ class JournalService {
   /// Recovers or refuses, as Journal::open; then gives each shard its appender, flushed at the end
   /// of each of its turns. Before the shards start.
   static Result<std::unique_ptr<JournalService>> open(
-      const journal::Options& options, std::span<const std::unique_ptr<runtime::Shard>> shards,
-      telemetry::Registry& metrics);
+      const journal::Options& options, journal::FileLayer& files,
+      std::span<const std::unique_ptr<runtime::Shard>> shards, telemetry::Registry& metrics);
 
   journal::Journal& journal() noexcept { return *journal_; }
   /// Of that shard; used on its thread only.

@@ -14,7 +14,8 @@ namespace trialwire {
 
 using Clock = std::chrono::steady_clock;
 
-Serving::Serving(const config::Settings& settings) : settings_(settings) {}
+Serving::Serving(const config::Settings& settings, journal::FileLayer& files)
+    : settings_(settings), files_(files) {}
 
 Serving::~Serving() {
   stop();
@@ -51,8 +52,8 @@ Result<void> Serving::prepare() {
 }
 
 Result<void> Serving::make_stores() {
-  auto journal =
-      JournalService::open(journal_options(settings_, directory_->journal()), shards_, metrics_);
+  auto journal = JournalService::open(journal_options(settings_, directory_->journal()), files_,
+                                      shards_, metrics_);
   if (!journal) return std::unexpected(journal.error());
   journal_ = std::move(*journal);
   store_ =

@@ -23,7 +23,7 @@ namespace trialwire {
 
 class Serving {
  public:
-  explicit Serving(const config::Settings& settings);
+  Serving(const config::Settings& settings, journal::FileLayer& files);
   ~Serving();
   Serving(const Serving&) = delete;
   Serving& operator=(const Serving&) = delete;
@@ -53,6 +53,7 @@ class Serving {
   std::vector<ReadinessCheck> readiness();
 
   const config::Settings& settings_;
+  journal::FileLayer& files_;
   telemetry::Registry metrics_;
   std::atomic<Phase> phase_{Phase::starting};
   std::vector<HeldAddress> held_;
