@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The 10 GiB journal: CPU per report with its identities beside an empty one, and the start after
-kill -9. A few minutes and 25 GB of disk; only with --large."""
+"""The large journal, 10 GiB: CPU per report with its identities beside an empty one, and the start
+after kill -9. A few minutes and four times its size of disk; only with --large."""
+import re
 import shutil
 
 from . import machine
@@ -10,12 +11,12 @@ from .runner import Runner, say
 from .servers import Trialwire
 
 GIB = 1 << 30
-SETTINGS = {"journal.max_bytes": "48GiB"}
+SETTINGS = {"journal.max_bytes": "64GiB"}  # the sink lags by more than the default budget
 
 
-def measure_large(runner: Runner, seconds: float) -> dict:
-    if machine.free_bytes(runner.directory) < 40 * GIB:
-        raise machine.Unsuitable(f"--large needs 40 GiB free in {runner.directory}")
+def measure_large(runner: Runner, seconds: float, gib: int) -> dict:
+    if machine.free_bytes(runner.directory) < 4 * gib * GIB:
+        raise machine.Unsuitable(f"--large needs {4 * gib} GiB free in {runner.directory}")
     load = Load(connections=256, pipeline=16, seconds=seconds)
     client = runner.programs["trialwire"]
     server = runner.start("trialwire", SETTINGS)
@@ -24,12 +25,12 @@ def measure_large(runner: Runner, seconds: float) -> dict:
         say("  large: with an empty journal")
         empty = measure(server, load, client, runner.client_core)
         problems = list(empty.problems)
-        while (size := _journal_bytes(server)) < 10 * GIB:
+        while (size := _journal_bytes(server)) < gib * GIB:
             say(f"  large: filling, {size / GIB:.1f} GiB")
             filled = measure(server, Load(connections=16, ndjson=500, seconds=15, warmup=0), client,
                              runner.client_core)
             problems += filled.problems
-        say("  large: with 10 GiB")
+        say(f"  large: with {size / GIB:.1f} GiB")
         full = measure(server, load, client, runner.client_core)
         problems += full.problems
         size = _journal_bytes(server)
@@ -54,7 +55,6 @@ def measure_large(runner: Runner, seconds: float) -> dict:
 
 
 def _journal_bytes(server: Trialwire) -> int:
-    """Of segments that hold something: those only pre-written do not count."""
-    sizes = sorted(path.stat().st_size for path in (server.data / "journal").rglob("*")
-                   if path.is_file())
-    return sum(sizes)
+    """Records as stored, from the server's own count."""
+    found = re.search(r"^trialwire_journal_payload_bytes_total (\S+)", server.metrics(), re.MULTILINE)
+    return int(float(found.group(1)))

@@ -34,16 +34,18 @@ def check_directory(directory: pathlib.Path, probe: pathlib.Path) -> dict:
     if system["type"] in MEMORY_FILE_SYSTEMS:
         raise Unsuitable(f"{directory} is on {system['type']}, which is not a disk: "
                          "choose another place with --dir")
-    result = probe_device(directory, probe, syncs=200)
+    result = probe_device(directory, probe, syncs=200, core=cores()[0])
     if not result.get("direct"):
         raise Unsuitable(f"{directory} ({system['type']}) refuses O_DIRECT ({result.get('error')}): "
                          "choose another place with --dir")
     return system
 
 
-def probe_device(directory: pathlib.Path, probe: pathlib.Path, syncs: int = 3000) -> dict:
+def probe_device(directory: pathlib.Path, probe: pathlib.Path, syncs: int = 3000,
+                 core: int = 0) -> dict:
     """The device's own time for one durable 4 KiB block: O_DIRECT write and fdatasync."""
-    done = subprocess.run([probe, directory, str(syncs)], capture_output=True, text=True)
+    done = subprocess.run(["taskset", "-c", str(core), probe, directory, str(syncs)],
+                          capture_output=True, text=True)
     try:
         return json.loads(done.stdout)
     except json.JSONDecodeError as error:

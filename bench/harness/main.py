@@ -24,8 +24,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("what", choices=["http-report", "gate"])
     parser.add_argument("--quick", action="store_true",
                         help="10 s each and once, in place of 30 s and three times")
-    parser.add_argument("--large", action="store_true",
-                        help="also with a 10 GiB journal (40 GiB of disk)")
+    parser.add_argument("--large", metavar="GIB", type=int, nargs="?", const=10, default=0,
+                        help="also with a journal of so many GiB, 10 unless said; four times that "
+                        "must be free")
     parser.add_argument("--only", metavar="NAME", action="append", default=[],
                         help="only this scenario; may be given again")
     parser.add_argument("--dir", type=pathlib.Path, default=build.BUILD / "bench-data",
@@ -97,7 +98,7 @@ def http_report(options: argparse.Namespace) -> int:
     check_agreement(runner)
     runner.probe()
     runs = run_all(runner, wanted, repeats)
-    large = measure_large(runner, seconds) if options.large else None
+    large = measure_large(runner, seconds, options.large) if options.large else None
     runner.probe()
     if runner.io_modes - {"direct"}:
         raise SystemExit(f"bench: trialwire's I/O mode was {runner.io_modes}, not direct")

@@ -66,7 +66,8 @@ class Runner:
         return result
 
     def probe(self) -> None:
-        self.probes.append(machine.probe_device(self.directory, self.programs["probe"]))
+        self.probes.append(machine.probe_device(self.directory, self.programs["probe"],
+                                                core=self.server_core))
 
     def _settle(self, server: Server) -> None:
         """Until nothing is written for two seconds: segments are pre-written at the start."""
