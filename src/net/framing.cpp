@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/framing.hpp"
 
-#include <cstring>
+#include <array>
 
 namespace trialwire::net {
 namespace {
@@ -48,41 +48,46 @@ Refusal check_path(std::string_view path) noexcept {
   return accepted;
 }
 
+/// Characters of a reg-name (RFC 3986) but for '%'.
+constexpr auto name_chars = [] {
+  std::array<bool, 256> table{};
+  constexpr std::string_view chars =
+      "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-._~!$&'()*+,;=";
+  for (char c : chars) table[static_cast<unsigned char>(c)] = true;
+  return table;
+}();
+
+/// [":" port], the port a number of 16 bits or empty.
+bool valid_port(std::string_view text) noexcept {
+  if (text.empty()) return true;
+  if (text[0] != ':' || text.size() > 6) return false;
+  unsigned number = 0;
+  for (char c : text.substr(1)) {
+    if (!is_digit(c)) return false;
+    number = number * 10 + static_cast<unsigned>(c - '0');
+  }
+  return number <= 65'535;
+}
+
 /// uri-host [":" port] of RFC 9110, not empty.
 bool valid_authority(std::string_view text) noexcept {
   if (text.empty()) return false;
-  std::size_t i = 0;
   if (text[0] == '[') {
     std::size_t close = text.find(']');
     if (close == std::string_view::npos || close < 3) return false;
     for (char c : text.substr(1, close - 1))
       if (hex_value(c) < 0 && c != ':' && c != '.') return false;
-    i = close + 1;
-  } else {
-    for (; i < text.size() && text[i] != ':'; ++i) {
-      char c = text[i];
-      bool alphanumeric = is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-      if (alphanumeric) continue;
-      if (c == '%') {
-        if (i + 2 >= text.size() || hex_value(text[i + 1]) < 0 || hex_value(text[i + 2]) < 0)
-          return false;
-        i += 2;
-        continue;
-      }
-      if (c == '\0' || std::strchr("-._~!$&'()*+,;=", c) == nullptr) return false;
-    }
-    if (i == 0) return false;
+    return valid_port(text.substr(close + 1));
   }
-  if (i == text.size()) return true;
-  if (text[i] != ':') return false;
-  std::string_view port = text.substr(i + 1);
-  if (port.size() > 5) return false;
-  unsigned number = 0;
-  for (char c : port) {
-    if (!is_digit(c)) return false;
-    number = number * 10 + static_cast<unsigned>(c - '0');
+  std::size_t i = 0;
+  for (; i < text.size() && text[i] != ':'; ++i) {
+    if (name_chars[static_cast<unsigned char>(text[i])]) continue;
+    if (text[i] != '%' || i + 2 >= text.size() || hex_value(text[i + 1]) < 0 ||
+        hex_value(text[i + 2]) < 0)
+      return false;
+    i += 2;
   }
-  return number <= 65'535;
+  return i != 0 && valid_port(text.substr(i));
 }
 
 /// Calls `each(element)` for the elements of a comma-separated list, over all headers of that kind.
@@ -108,27 +113,17 @@ void for_each_element(const RequestHead& head, KnownHeader kind, Each each) {
   }
 }
 
-std::size_t count_of(const RequestHead& head, KnownHeader kind) noexcept {
-  std::size_t first = head.known[static_cast<std::size_t>(kind)];
-  if (first == 0) return 0;
-  std::size_t count = 1;
-  for (std::size_t i = first; i < head.field_count; ++i)
-    if (known_header(head.fields[i].name) == kind) ++count;
-  return count;
-}
-
 std::string_view value_of(const RequestHead& head, KnownHeader kind) noexcept {
   return head.fields[head.known[static_cast<std::size_t>(kind)] - 1U].value;
 }
 
-bool has(const RequestHead& head, KnownHeader kind) noexcept {
-  return head.known[static_cast<std::size_t>(kind)] != 0;
+bool repeated(const RequestHead& head, KnownHeader kind) noexcept {
+  return (head.repeated & RequestHead::bit(kind)) != 0;
 }
 
 Refusal check_host(RequestHead& head) noexcept {
-  std::size_t count = count_of(head, KnownHeader::host);
-  if (count > 1) return {400, "there is more than one Host header"};
-  if (count == 0) {
+  if (repeated(head, KnownHeader::host)) return {400, "there is more than one Host header"};
+  if (!head.has(KnownHeader::host)) {
     if (head.minor_version == 0) return accepted;
     return {400, "the Host header is missing"};
   }
@@ -140,9 +135,8 @@ Refusal check_host(RequestHead& head) noexcept {
 }
 
 Refusal check_content_length(RequestHead& head) noexcept {
-  head.content_length = 0;
-  if (!has(head, KnownHeader::content_length)) return accepted;
-  if (count_of(head, KnownHeader::content_length) > 1)
+  if (!head.has(KnownHeader::content_length)) return accepted;
+  if (repeated(head, KnownHeader::content_length))
     return {400, "there is more than one Content-Length"};
   std::string_view text = value_of(head, KnownHeader::content_length);
   if (text.empty()) return {400, "Content-Length is malformed"};
@@ -164,9 +158,8 @@ bool is_token(std::string_view text) noexcept {
 }
 
 Refusal check_transfer_encoding(RequestHead& head) noexcept {
-  head.chunked = false;
-  if (!has(head, KnownHeader::transfer_encoding)) return accepted;
-  if (has(head, KnownHeader::content_length))
+  if (!head.has(KnownHeader::transfer_encoding)) return accepted;
+  if (head.has(KnownHeader::content_length))
     return {400, "both Content-Length and Transfer-Encoding are present"};
   if (head.minor_version == 0) return {400, "HTTP/1.0 has no Transfer-Encoding"};
   bool malformed = false;
@@ -191,8 +184,7 @@ Refusal check_transfer_encoding(RequestHead& head) noexcept {
 }
 
 Refusal check_connection(RequestHead& head) noexcept {
-  head.keep_alive = head.minor_version >= 1;
-  if (!has(head, KnownHeader::connection)) return accepted;
+  if (!head.has(KnownHeader::connection)) return accepted;
   bool close = false;
   bool keep = false;
   for_each_element(head, KnownHeader::connection, [&](std::string_view option) {
@@ -205,9 +197,8 @@ Refusal check_connection(RequestHead& head) noexcept {
 }
 
 Refusal check_expect(RequestHead& head) noexcept {
-  head.expects_continue = false;
   // RFC 9110, 10.1.1: an expectation in an HTTP/1.0 request is ignored.
-  if (!has(head, KnownHeader::expect) || head.minor_version == 0) return accepted;
+  if (!head.has(KnownHeader::expect) || head.minor_version == 0) return accepted;
   bool other = false;
   for_each_element(head, KnownHeader::expect, [&](std::string_view expectation) {
     if (!equal_ignoring_case(expectation, "100-continue")) other = true;
@@ -219,7 +210,7 @@ Refusal check_expect(RequestHead& head) noexcept {
 
 }  // namespace
 
-Refusal split_target(std::string_view target, RequestHead& head) noexcept {
+Refusal split_target(std::string_view target, bool plain, RequestHead& head) noexcept {
   constexpr Refusal malformed{400, "the request target is malformed"};
   head.method = method_of(head.method_text);
   head.query = {};
@@ -241,6 +232,10 @@ Refusal split_target(std::string_view target, RequestHead& head) noexcept {
     if (!valid_authority(head.host)) return malformed;
     target = path == std::string_view::npos ? std::string_view() : target.substr(path);
   }
+  if (plain) {
+    head.path = target.empty() ? "/" : target;
+    return accepted;
+  }
   std::size_t mark = target.find('?');
   head.path = target.substr(0, mark);
   if (mark != std::string_view::npos) head.query = target.substr(mark + 1);
@@ -250,8 +245,17 @@ Refusal split_target(std::string_view target, RequestHead& head) noexcept {
 }
 
 Refusal check_framing(RequestHead& head) noexcept {
-  for (auto check :
-       {check_host, check_content_length, check_transfer_encoding, check_connection, check_expect})
+  head.content_length = 0;
+  head.chunked = false;
+  head.expects_continue = false;
+  head.keep_alive = head.minor_version >= 1;
+  if (Refusal found = check_host(head); found.status != 0) return found;
+  if (Refusal found = check_content_length(head); found.status != 0) return found;
+  constexpr std::uint16_t seldom = RequestHead::bit(KnownHeader::transfer_encoding) |
+                                   RequestHead::bit(KnownHeader::connection) |
+                                   RequestHead::bit(KnownHeader::expect);
+  if ((head.present & seldom) == 0) return accepted;
+  for (auto check : {check_transfer_encoding, check_connection, check_expect})
     if (Refusal found = check(head); found.status != 0) return found;
   return accepted;
 }

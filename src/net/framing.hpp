@@ -8,8 +8,9 @@
 
 namespace trialwire::net {
 
-/// Sets method, path, query and, for an absolute-form target, host. Status 0: accepted.
-Refusal split_target(std::string_view target, RequestHead& head) noexcept;
+/// Sets method, path, query and, for an absolute-form target, host. `plain`: the target holds none
+/// of '?', '%' and '.'. Status 0: accepted.
+Refusal split_target(std::string_view target, bool plain, RequestHead& head) noexcept;
 
 /// Sets host, content_length, chunked, keep_alive and expects_continue. Status 0: accepted.
 Refusal check_framing(RequestHead& head) noexcept;

@@ -54,9 +54,21 @@ std::string_view name_of(Method method) noexcept {
 }
 
 Method method_of(std::string_view name) noexcept {
-  for (std::size_t i = 0; i + 1 < method_names.size(); ++i)
-    if (method_names[i] == name) return static_cast<Method>(i);
-  return Method::other;
+  auto is = [&](Method method) { return name == name_of(method) ? method : Method::other; };
+  switch (name.size()) {
+    case 3:
+      return name[0] == 'G' ? is(Method::get) : is(Method::put);
+    case 4:
+      return name[0] == 'P' ? is(Method::post) : is(Method::head);
+    case 5:
+      return is(Method::patch);
+    case 6:
+      return is(Method::delete_);
+    case 7:
+      return is(Method::options);
+    default:
+      return Method::other;
+  }
 }
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
@@ -83,7 +95,12 @@ std::optional<KnownHeader> known_header(std::string_view name) noexcept {
     if ((head | tail) == 0 && middle) return known.header;
     return std::nullopt;
   }
-  if (size == 0 || !equal_ignoring_case(name, known.name)) return std::nullopt;
+  if (size < 4) return std::nullopt;
+  constexpr auto short_bits = static_cast<std::uint32_t>(case_bits);
+  std::uint32_t head = (load_le<std::uint32_t>(a) | short_bits) ^ load_le<std::uint32_t>(b);
+  std::uint32_t tail =
+      (load_le<std::uint32_t>(a + size - 4) | short_bits) ^ load_le<std::uint32_t>(b + size - 4);
+  if ((head | tail) != 0) return std::nullopt;
   return known.header;
 }
 

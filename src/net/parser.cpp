@@ -13,7 +13,7 @@
 namespace trialwire::net {
 namespace {
 
-enum CharClass : std::uint8_t { token_char = 1, target_char = 2 };
+enum CharClass : std::uint8_t { token_char = 1, target_char = 2, special_char = 4 };
 
 constexpr auto char_classes = [] {
   std::array<std::uint8_t, 256> table{};
@@ -26,6 +26,7 @@ constexpr auto char_classes = [] {
   add("!#$%&'*+-.^_`|~", token_char);
   // unreserved, reserved without '#', and '%' (RFC 3986).
   add("-._~:/?[]@!$&'()*+,;=%", target_char);
+  add("?%.", special_char);
   return table;
 }();
 
@@ -70,6 +71,8 @@ class Parser {
   ParseState parse() noexcept {
     head_.field_count = 0;
     head_.known = {};
+    head_.present = 0;
+    head_.repeated = 0;
     head_.host = {};
     ParseState state = request_line();
     if (state != ParseState::complete) return state;
@@ -143,7 +146,12 @@ ParseState Parser::request_line() noexcept {
   }
   head_.method_text = {method, static_cast<std::size_t>(p_ - method)};
   const char* target = ++p_;
-  while (p_ < end_ && has_class(*p_, target_char)) ++p_;
+  unsigned seen = 0;
+  for (; p_ < end_; ++p_) {
+    unsigned classes = char_classes[static_cast<unsigned char>(*p_)];
+    if ((classes & target_char) == 0) break;
+    seen |= classes;
+  }
   if (p_ == end_) return incomplete();
   if (p_ == target || *p_ != ' ') return refuse(400, "the request target is malformed");
   std::string_view target_text(target, static_cast<std::size_t>(p_ - target));
@@ -162,7 +170,8 @@ ParseState Parser::request_line() noexcept {
   if (p_[5] != '1' || p_[7] > '1') return refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
   head_.minor_version = static_cast<std::uint8_t>(p_[7] - '0');
   p_ += version_bytes;
-  if (Refusal found = split_target(target_text, head_); found.status != 0) {
+  if (Refusal found = split_target(target_text, (seen & special_char) == 0, head_);
+      found.status != 0) {
     refusal_ = found;
     return ParseState::refused;
   }
@@ -201,8 +210,13 @@ ParseState Parser::header_line() noexcept {
   head_.fields[head_.field_count++] = {name_text,
                                        {value, static_cast<std::size_t>(value_end - value)}};
   if (auto known = known_header(name_text)) {
-    auto& place = head_.known[static_cast<std::size_t>(*known)];
-    if (place == 0) place = static_cast<std::uint8_t>(head_.field_count);
+    std::uint16_t bit = RequestHead::bit(*known);
+    if ((head_.present & bit) == 0) {
+      head_.present |= bit;
+      head_.known[static_cast<std::size_t>(*known)] = static_cast<std::uint8_t>(head_.field_count);
+    } else {
+      head_.repeated |= bit;
+    }
   }
   p_ += 2;
   return ParseState::complete;

@@ -44,6 +44,8 @@ struct RequestHead {
   std::array<HeaderField, request_headers_max> fields;
   std::size_t field_count = 0;
   KnownHeaderIndex known{};
+  std::uint16_t present = 0;   // bit per KnownHeader: it is there
+  std::uint16_t repeated = 0;  // it is there more than once
   std::uint64_t content_length = 0;
   std::size_t bytes = 0;  // of the whole head, the empty line included
   std::uint8_t minor_version = 1;
@@ -51,6 +53,10 @@ struct RequestHead {
   bool chunked = false;
   bool expects_continue = false;
 
+  static constexpr std::uint16_t bit(KnownHeader kind) noexcept {
+    return static_cast<std::uint16_t>(1U << static_cast<unsigned>(kind));
+  }
+  bool has(KnownHeader kind) const noexcept { return (present & bit(kind)) != 0; }
   std::span<const HeaderField> headers() const noexcept { return {fields.data(), field_count}; }
 };
 
