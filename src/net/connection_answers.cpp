@@ -41,7 +41,11 @@ constexpr std::string_view failed_text = "the server failed to answer this reque
 std::size_t Connection::match_route() {
   Workspace& work = listener_.workspace();
   const ServerCore& core = listener_.core();
-  work.match = core.router.match(work.head.method, work.head.path, work.params, work.param_text);
+  // The next request is most often for what the last one was for.
+  const Route* last = work.match.route;
+  if (last == nullptr || !last->is_static || last->method != work.head.method ||
+      last->pattern != work.head.path)
+    work.match = core.router.match(work.head.method, work.head.path, work.params, work.param_text);
   const Route* route = work.match.route;
   if (route != nullptr && route->options.body_bytes_max != 0) return route->options.body_bytes_max;
   return core.options.body_bytes_max;

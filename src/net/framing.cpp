@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/framing.hpp"
 
-#include <array>
+#include "net/char_class.hpp"
 
 namespace trialwire::net {
 namespace {
@@ -48,15 +48,6 @@ Refusal check_path(std::string_view path) noexcept {
   return accepted;
 }
 
-/// Characters of a reg-name (RFC 3986) but for '%'.
-constexpr auto name_chars = [] {
-  std::array<bool, 256> table{};
-  constexpr std::string_view chars =
-      "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-._~!$&'()*+,;=";
-  for (char c : chars) table[static_cast<unsigned char>(c)] = true;
-  return table;
-}();
-
 /// [":" port], the port a number of 16 bits or empty.
 bool valid_port(std::string_view text) noexcept {
   if (text.empty()) return true;
@@ -79,15 +70,14 @@ bool valid_authority(std::string_view text) noexcept {
       if (hex_value(c) < 0 && c != ':' && c != '.') return false;
     return valid_port(text.substr(close + 1));
   }
-  std::size_t i = 0;
-  for (; i < text.size() && text[i] != ':'; ++i) {
-    if (name_chars[static_cast<unsigned char>(text[i])]) continue;
-    if (text[i] != '%' || i + 2 >= text.size() || hex_value(text[i + 1]) < 0 ||
-        hex_value(text[i + 2]) < 0)
-      return false;
-    i += 2;
+  const char* end = text.data() + text.size();
+  const char* p = host_chars.skip(text.data(), end);
+  while (p < end && *p == '%') {
+    if (end - p < 3 || hex_value(p[1]) < 0 || hex_value(p[2]) < 0) return false;
+    p = host_chars.skip(p + 3, end);
   }
-  return i != 0 && valid_port(text.substr(i));
+  auto host_bytes = static_cast<std::size_t>(p - text.data());
+  return host_bytes != 0 && valid_port(text.substr(host_bytes));
 }
 
 /// Calls `each(element)` for the elements of a comma-separated list, over all headers of that kind.

@@ -1,38 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/parser.hpp"
 
-#include <emmintrin.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstring>
 
 #include "base/bytes.hpp"
+#include "net/char_class.hpp"
 #include "net/framing.hpp"
 
 namespace trialwire::net {
 namespace {
-
-enum CharClass : std::uint8_t { token_char = 1, target_char = 2, special_char = 4 };
-
-constexpr auto char_classes = [] {
-  std::array<std::uint8_t, 256> table{};
-  auto add = [&table](std::string_view chars, std::uint8_t bits) {
-    for (char c : chars) table[static_cast<unsigned char>(c)] |= bits;
-  };
-  constexpr std::string_view alphanumeric =
-      "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-  add(alphanumeric, token_char | target_char);
-  add("!#$%&'*+-.^_`|~", token_char);
-  // unreserved, reserved without '#', and '%' (RFC 3986).
-  add("-._~:/?[]@!$&'()*+,;=%", target_char);
-  add("?%.", special_char);
-  return table;
-}();
-
-bool has_class(char c, std::uint8_t bits) noexcept {
-  return (char_classes[static_cast<unsigned char>(c)] & bits) != 0;
-}
 
 bool is_control(char c) noexcept {
   auto u = static_cast<unsigned char>(c);
@@ -138,7 +116,7 @@ ParseState Parser::request_line() noexcept {
   if (end_ - p_ >= 2 && p_[0] == '\r' && p_[1] == '\n') p_ += 2;
   line_ = p_;
   const char* method = p_;
-  while (p_ < end_ && has_class(*p_, token_char)) ++p_;
+  p_ = token_chars.skip(p_, end_);
   if (p_ == end_) return incomplete();
   if (p_ == method || *p_ != ' ') {
     if (p_ == method && *p_ == '\r' && end_ - p_ == 1) return incomplete();
@@ -146,15 +124,13 @@ ParseState Parser::request_line() noexcept {
   }
   head_.method_text = {method, static_cast<std::size_t>(p_ - method)};
   const char* target = ++p_;
-  unsigned seen = 0;
-  for (; p_ < end_; ++p_) {
-    unsigned classes = char_classes[static_cast<unsigned char>(*p_)];
-    if ((classes & target_char) == 0) break;
-    seen |= classes;
-  }
+  p_ = plain_target_chars.skip(p_, end_);
+  const char* plain_end = p_;
+  if (p_ < end_ && *p_ != ' ') p_ = target_chars.skip(p_, end_);
   if (p_ == end_) return incomplete();
   if (p_ == target || *p_ != ' ') return refuse(400, "the request target is malformed");
   std::string_view target_text(target, static_cast<std::size_t>(p_ - target));
+  bool plain = p_ == plain_end;
   ++p_;
   constexpr std::size_t version_bytes = 10;  // "HTTP/1.1\r\n"
   if (static_cast<std::size_t>(end_ - p_) < version_bytes)
@@ -170,8 +146,7 @@ ParseState Parser::request_line() noexcept {
   if (p_[5] != '1' || p_[7] > '1') return refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
   head_.minor_version = static_cast<std::uint8_t>(p_[7] - '0');
   p_ += version_bytes;
-  if (Refusal found = split_target(target_text, (seen & special_char) == 0, head_);
-      found.status != 0) {
+  if (Refusal found = split_target(target_text, plain, head_); found.status != 0) {
     refusal_ = found;
     return ParseState::refused;
   }
@@ -181,7 +156,7 @@ ParseState Parser::request_line() noexcept {
 
 ParseState Parser::header_line() noexcept {
   const char* name = p_;
-  while (p_ < end_ && has_class(*p_, token_char)) ++p_;
+  p_ = token_chars.skip(p_, end_);
   if (p_ == end_) return incomplete();
   if (*p_ != ':' || p_ == name) {
     if (p_ == name && (*p_ == ' ' || *p_ == '\t'))
@@ -225,7 +200,7 @@ ParseState Parser::header_line() noexcept {
 }  // namespace
 
 bool is_token_char(char c) noexcept {
-  return has_class(c, token_char);
+  return token_chars.has(c);
 }
 
 ParseState parse_head(std::string_view input, const HeadLimits& limits, RequestHead& head,

@@ -156,7 +156,8 @@ Result<void> Router::add(Method method, std::string_view pattern, Handler handle
     return fail(ErrorCode::conflict,
                 fmt::format("route {} {} is already defined", name_of(method), pattern));
   auto& route = routes_.emplace_back(std::make_unique<Route>());
-  *route = {std::string(pattern), method, std::move(handler), options, routes_.size() - 1};
+  *route = {std::string(pattern), method,     std::move(handler), options,
+            routes_.size() - 1,   params == 0};
   slot = route.get();
   node->refresh_allow();
   return {};

@@ -27,6 +27,7 @@ struct Route {
   Handler handler;
   RouteOptions options;
   std::size_t index = 0;
+  bool is_static = false;  // without parameters: its pattern is its path
 };
 
 class Router {
