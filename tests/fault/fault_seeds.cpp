@@ -131,6 +131,12 @@ void run_child(const Arguments& arguments, const std::vector<Item>& items, Child
   }
 }
 
+std::string why_ended(int status) {
+  if (WIFEXITED(status)) return fmt::format("ended the process with {}", WEXITSTATUS(status));
+  if (WTERMSIG(status) == SIGALRM) return "hangs";
+  return fmt::format("died of signal {}", WTERMSIG(status));
+}
+
 pid_t start_child(const Arguments& arguments, const std::vector<Item>& items, ChildTotals& totals) {
   std::fflush(stdout);
   const pid_t child = ::fork();
@@ -181,13 +187,16 @@ int run(const Arguments& arguments) {
     TW_CHECK(found != running.end());
     const unsigned job = found->second;
     running.erase(found);
-    if (!WIFSIGNALED(status)) continue;
-    // What killed the child fails its item; another child goes on behind it.
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) continue;
+    // What ended the child fails its item; another child goes on behind it. A sanitizer may speak
+    // up only when all is done.
     ChildTotals& share = totals[job];
-    const int signal = WTERMSIG(status);
-    report_failure(arguments, items[share.position],
-                   signal == SIGALRM ? "hangs" : fmt::format("died of signal {}", signal));
     ++share.failed;
+    if (share.position >= items.size()) {
+      fmt::print("FAILED: a process ended with status {} after its last item\n", status);
+      continue;
+    }
+    report_failure(arguments, items[share.position], why_ended(status));
     share.position += arguments.jobs;
     if (!arguments.stop_at_first) running.emplace(start_child(arguments, items, share), job);
   }

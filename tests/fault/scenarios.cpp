@@ -101,6 +101,7 @@ std::string data_that_reaches_further_than_any_batch_without_a_header_is_refused
   Lab lab;
   lab.options.segment_bytes = 72U << 20U;  // the largest batch is 64 MiB
   if (!lab.start()) return lab.verdict.text();
+  lab.wait_for_spare();
   lab.append(3);
   lab.stop();
   const auto last = lab.batches(false).back();
