@@ -42,8 +42,8 @@ struct Options {
   std::chrono::nanoseconds dedupe_window = std::chrono::hours(24);  // 0: off
   std::size_t dedupe_bytes = 64 << 20;
   std::size_t scrub_bytes_per_second = 8 << 20;  // 0: off
-  /// First sequence that some consumer does not have yet: from here on every batch is verified whole
-  /// at start, before it by header alone. 0: all.
+  /// First sequence that some consumer does not have yet: from here on every batch is verified
+  /// whole at start, before it by header alone. 0: all.
   std::uint64_t verify_from = 0;
 };
 
