@@ -41,6 +41,7 @@ class Measured:
     server: str
     reports_per_second: float
     cpu_per_report: float
+    sink_cpu_per_report: float  # of cpu_per_report: the database sink, which takes what is idle
     server_cpu: float
     p50: float
     p99: float
@@ -52,6 +53,10 @@ class Measured:
     accepted: int
     report_bytes: float
     problems: list[str]
+
+    @property
+    def intake_cpu_per_report(self) -> float:
+        return self.cpu_per_report - self.sink_cpu_per_report
 
     @property
     def client_bound(self) -> bool:
@@ -79,6 +84,7 @@ def measure(server: Server, load: Load, binary: pathlib.Path, core: int) -> Meas
         server=server.name,
         reports_per_second=said["reportsPerSecond"],
         cpu_per_report=cpu * 1e6 / max(said["windowReports"], 1),
+        sink_cpu_per_report=sampler.sink_between(start, end) * 1e6 / max(said["windowReports"], 1),
         server_cpu=cpu / seconds,
         p50=said["latencyUs"]["p50"],
         p99=said["latencyUs"]["p99"],

@@ -50,7 +50,8 @@ def measure_large(runner: Runner, seconds: float, gib: int) -> dict:
         if server.alive():
             server.kill()
         shutil.rmtree(server.data, ignore_errors=True)
-    return {"cpuPerReportEmpty": empty.cpu_per_report, "cpuPerReportFull": full.cpu_per_report,
+    return {"cpuPerReportEmpty": empty.intake_cpu_per_report,
+            "cpuPerReportFull": full.intake_cpu_per_report,
             "journalGiB": size / GIB, "start": start, "problems": problems}
 
 

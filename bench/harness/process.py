@@ -15,6 +15,20 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def thread_cpu_seconds(pid: int, name: str) -> float:
+    """User and system time of the threads whose name starts so."""
+    ticks = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            left, right = (task / "stat").read_text().rsplit(")", 1)
+        except OSError:
+            continue  # it ended
+        if left.split("(", 1)[1].startswith(name):
+            fields = right.split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / TICKS
+
+
 def status_kib(pid: int, name: str) -> int:
     """VmHWM, VmRSS, … in KiB."""
     text = pathlib.Path(f"/proc/{pid}/status").read_text()
@@ -45,7 +59,7 @@ class Sampler:
     def __init__(self, pid: int, cores: set[int]):
         self._pid = pid
         self._cores = cores
-        self._samples: list[tuple[int, float, int, float]] = []
+        self._samples: list[tuple[int, float, int, float, float]] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -65,6 +79,10 @@ class Sampler:
         """Of the cores given, whoever used them."""
         return self._at(end_ns, 3) - self._at(start_ns, 3)
 
+    def sink_between(self, start_ns: int, end_ns: int) -> float:
+        """CPU time of the threads that deliver to the database."""
+        return self._at(end_ns, 4) - self._at(start_ns, 4)
+
     def _run(self) -> None:
         while not self._stop.is_set():
             self._take()
@@ -73,9 +91,11 @@ class Sampler:
     def _take(self) -> None:
         try:
             cpu, written = cpu_seconds(self._pid), written_bytes(self._pid)
+            sink = thread_cpu_seconds(self._pid, "sink")
         except (OSError, IndexError, AttributeError):
             return
-        self._samples.append((time.monotonic_ns(), cpu, written, busy_seconds(self._cores)))
+        self._samples.append((time.monotonic_ns(), cpu, written, busy_seconds(self._cores),
+                              sink))
 
     def _at(self, when_ns: int, column: int) -> float:
         """Between two samples, in proportion."""
