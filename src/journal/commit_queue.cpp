@@ -27,8 +27,8 @@ void CommitQueue::push(std::unique_ptr<ShardBatch> batch) {
     }
   }
   if (wake) wake_.notify_one();
-  if (batch != nullptr) {
-    const std::uint32_t shard = batch->shard;
+  if (batch != nullptr) {  // not taken: the queue is closed
+    const std::uint32_t shard = batch->shard;  // NOLINT(bugprone-use-after-move)
     refuse(std::move(batch));
     shards_[shard]->notify();
   }
