@@ -27,7 +27,7 @@ void CommitQueue::push(std::unique_ptr<ShardBatch> batch) {
     }
   }
   if (wake) wake_.notify_one();
-  if (batch != nullptr) {  // not taken: the queue is closed
+  if (batch != nullptr) {                      // not taken: the queue is closed
     const std::uint32_t shard = batch->shard;  // NOLINT(bugprone-use-after-move)
     refuse(std::move(batch));
     shards_[shard]->notify();
