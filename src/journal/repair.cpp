@@ -409,6 +409,22 @@ Plan plan_for_nothing_readable(const Inspection& found, RepairReport& report) {
   return plan;
 }
 
+/// The identity index may know records that are lost: a retry of one must be stored, not answered.
+/// The next start learns the identities of what is left.
+void quarantine_identities(const std::vector<std::string>& names, Plan& plan,
+                           RepairReport& report) {
+  bool some = false;
+  for (const std::string& name : names) {
+    if (!name.starts_with(dedupe_prefix)) continue;
+    plan.quarantine.push_back(name);
+    some = true;
+  }
+  if (some) {
+    report.actions.push_back(fmt::format(
+        "move {}* to quarantine/: derived from the segments at the next start", dedupe_prefix));
+  }
+}
+
 }  // namespace
 
 Result<RepairReport> journal_repair(const path& directory, FileLayer& files,
@@ -434,9 +450,10 @@ Result<RepairReport> journal_repair(const path& directory, FileLayer& files,
   const bool resume =
       options.resume_at && found->meta && *options.resume_at > found->end.next_sequence;
   if (report.problems.empty() && !resume) return report;
-  const Result<Plan> plan = found->meta ? Planner(*found, options, report).run()
-                                        : plan_for_nothing_readable(*found, report);
+  Result<Plan> plan = found->meta ? Planner(*found, options, report).run()
+                                  : plan_for_nothing_readable(*found, report);
   if (!plan) return std::unexpected(plan.error());
+  if (!report.lost.empty()) quarantine_identities(*names, *plan, report);
   if (!options.apply) return report;
   if (auto done = Executor(directory, files, *found).run(*plan); !done) {
     return std::unexpected(done.error());

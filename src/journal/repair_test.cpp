@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include <numeric>
 
 #include "journal/offline.hpp"
@@ -83,6 +85,16 @@ TEST_F(RepairTest, a_flipped_bit_in_the_middle_costs_that_batch_alone) {
   EXPECT_THAT(report.lost, ElementsAre("sequences 5 to 5"));
   EXPECT_TRUE(quarantined(segment_name(1)));
   EXPECT_TRUE(quarantined(seal_name(1)));
+}
+
+TEST_F(RepairTest, identities_of_lost_records_are_forgotten_so_that_a_retry_is_stored) {
+  const std::uint64_t next = fill(3);
+  const std::string run = "dedupe-0000000000000001-0000000000000009.run";
+  std::ofstream(in_journal(run)) << "identities";
+  flip_bit(file(1), 4 * block_bytes + 250);
+  expect_repaired(next, 5, 6);
+  EXPECT_TRUE(quarantined(run));
+  EXPECT_FALSE(std::filesystem::exists(in_journal(run)));
 }
 
 TEST_F(RepairTest, a_damaged_head_in_the_middle_costs_that_batch_alone) {
