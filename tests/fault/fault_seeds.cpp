@@ -96,6 +96,7 @@ void add(SeedCounts& sums, const SeedCounts& one) {
   sums.kills += one.kills;
   sums.clean_stops += one.clean_stops;
   sums.fatal += one.fatal;
+  sums.damage_refused += one.damage_refused;
   sums.batches += one.batches;
   sums.segments += one.segments;
   sums.deleted += one.deleted;
@@ -153,6 +154,7 @@ bool print_totals(const Arguments& arguments, const ChildTotals& all, std::size_
     fmt::print("{} items: {} failed\n", items, all.failed);
     fmt::print("starts {}, power cuts {}, kills {}, clean stops {}, failed disks {}\n", sums.starts,
                sums.power_cuts, sums.kills, sums.clean_stops, sums.fatal);
+    fmt::print("flipped bits refused {}\n", sums.damage_refused);
     fmt::print("batches {}, segments {} ({} deleted), records {}\n", sums.batches, sums.segments,
                sums.deleted, sums.records);
     fmt::print("acknowledged {}, known {}, in conflict {}, refused groups {}\n", sums.acknowledged,

@@ -55,6 +55,7 @@ class SeedRun {
   void tear_down(End end);
   void excuse_refusals();
   void drain_and_finish();
+  void damage_something();
   bool going_on() const { return !verdict_.failed() && !fatal_ && disk_.powered(); }
   void check_removal(const std::filesystem::path& path);
   void count_segments();
@@ -69,6 +70,7 @@ class SeedRun {
   Bell bell_;
   SeedCounts counts_;
   std::atomic<bool> fatal_ = false;
+  std::string damaged_;  // by which bit; empty: not yet
   std::uint32_t run_ = 0;
   std::uint64_t errors_before_ = 0;
   std::optional<Uuid> id_;
@@ -145,6 +147,10 @@ void SeedRun::check_recovered() {
   auto reader = journal_->read(journal_->begin());
   while (reader && (*reader)->position().next_sequence < found.end) {
     auto batch = (*reader)->next(0ms, {});
+    if (!batch && !damaged_.empty() && batch.error().text.contains("/journal/")) {
+      ++counts_.damage_refused;
+      return;
+    }
     if (!batch || (*batch)->records.empty()) {
       if (disk_.powered()) {
         verdict_.fail("cannot read what was recovered at {} of {}: {}",
@@ -341,6 +347,34 @@ void SeedRun::drain_and_finish() {
   }
 }
 
+/// One bit, anywhere. Then the journal refuses and names a file, or a reader does, or nothing that
+/// was acknowledged is missing or changed: never in between.
+void SeedRun::damage_something() {
+  std::vector<std::string> paths;
+  for (const std::string& path : disk_.paths()) {
+    if (path.starts_with("/journal/") && !disk_.contents(path)->empty()) paths.push_back(path);
+  }
+  const std::string path = paths[random_.below(paths.size())];
+  const auto bytes = *disk_.contents(path);
+  std::size_t used = bytes.size();
+  while (used > 1 && bytes[used - 1] == std::byte{0}) --used;
+  const std::uint64_t bit = random_.below(used * 8);
+  disk_.flip_bit(path, bit);
+  const std::string where = fmt::format("after bit {} of {} was flipped: ", bit, path);
+  auto opened = Journal::open(plan_.journal, disk_, *metrics_);
+  if (!opened) {
+    ++counts_.damage_refused;
+    if (!opened.error().text.contains("/journal/")) {
+      verdict_.fail("{}refused, but no file is named: {}", where, opened.error().text);
+    }
+    return;
+  }
+  journal_ = std::move(*opened);
+  damaged_ = where;
+  check_recovered();
+  journal_.reset();
+}
+
 SeedResult SeedRun::run() {
   while (!verdict_.failed()) {
     const auto injected = disk_.injected();
@@ -373,13 +407,14 @@ SeedResult SeedRun::run() {
   }
   if (!verdict_.failed() && open_journal()) check_recovered();
   journal_.reset();
+  if (!verdict_.failed() && random_.one_in(2)) damage_something();
   counts_.power_cuts = disk_.injected().power_cuts;
   const Ledger::Totals totals = ledger_.totals();
   counts_.acknowledged = totals.acknowledged;
   counts_.duplicates = totals.duplicates;
   counts_.conflicts = totals.conflicts;
   counts_.segments = segments();
-  return {verdict_.text(), counts_};
+  return {verdict_.failed() ? damaged_ + verdict_.text() : "", counts_};
 }
 
 }  // namespace

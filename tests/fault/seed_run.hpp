@@ -9,6 +9,7 @@ namespace trialwire::fault {
 
 struct SeedCounts {
   std::uint64_t starts = 0, power_cuts = 0, kills = 0, clean_stops = 0, fatal = 0;
+  std::uint64_t damage_refused = 0;  // of flipped bits; the others met nothing that counts
   std::uint64_t batches = 0, segments = 0, deleted = 0;
   std::uint64_t records = 0, acknowledged = 0, duplicates = 0, conflicts = 0, refused = 0;
 };
