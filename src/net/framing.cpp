@@ -175,12 +175,16 @@ Refusal check_transfer_encoding(RequestHead& head) noexcept {
 
 Refusal check_connection(RequestHead& head) noexcept {
   if (!head.has(KnownHeader::connection)) return accepted;
+  bool malformed = false;
   bool close = false;
   bool keep = false;
   for_each_element(head, KnownHeader::connection, [&](std::string_view option) {
+    // Empty elements of a list are ignored (RFC 9110, 5.6.1.2).
+    if (!option.empty() && !is_token(option)) malformed = true;
     if (equal_ignoring_case(option, "close")) close = true;
     if (equal_ignoring_case(option, "keep-alive")) keep = true;
   });
+  if (malformed) return {400, "Connection is malformed"};
   if (keep) head.keep_alive = true;
   if (close) head.keep_alive = false;
   return accepted;

@@ -135,14 +135,14 @@ ParseState Parser::request_line() noexcept {
   constexpr std::size_t version_bytes = 10;  // "HTTP/1.1\r\n"
   if (static_cast<std::size_t>(end_ - p_) < version_bytes)
     return refuse(400, "the request line is malformed");
-  if (static_cast<std::size_t>(p_ + version_bytes - line_) > limits_.request_line_bytes_max) {
-    refusal_ = {414, "the request line is too long"};
-    return ParseState::refused;
-  }
   auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
   if (std::memcmp(p_, "HTTP/", 5) != 0 || !is_digit(p_[5]) || p_[6] != '.' || !is_digit(p_[7]) ||
       p_[8] != '\r' || p_[9] != '\n')
     return refuse(400, "the request line is malformed");
+  if (static_cast<std::size_t>(p_ + version_bytes - line_) > limits_.request_line_bytes_max) {
+    refusal_ = {414, "the request line is too long"};
+    return ParseState::refused;
+  }
   if (p_[5] != '1' || p_[7] > '1') return refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
   head_.minor_version = static_cast<std::uint8_t>(p_[7] - '0');
   p_ += version_bytes;

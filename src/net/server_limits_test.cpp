@@ -3,7 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <atomic>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -267,6 +271,44 @@ TEST(ServerLimits, after_the_overload_wait_requests_are_read_again) {
     client.send(post("/echo", "x"));
     EXPECT_EQ(client.read().status, 200);
   }
+}
+
+/// Resident bytes of this process.
+std::size_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::size_t total = 0;
+  std::size_t resident = 0;
+  statm >> total >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+TEST(ServerLimits, thousands_of_connections_with_a_request_each_take_little_memory) {
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer) || \
+    __has_feature(thread_sanitizer)
+  GTEST_SKIP() << "a sanitizer's own memory would be measured";
+#endif
+  constexpr std::size_t count = 9'500;  // both ends are in this process
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < 2 * count + 100) GTEST_SKIP() << "too few file descriptors are allowed";
+  Routes routes;
+  HttpServer server(routes.router, {.request_deadline = 1h});
+  std::vector<std::unique_ptr<HttpClient>> clients;
+  clients.reserve(count);
+  routes.waiting.reserve(count);
+  for (std::size_t i = 0; i < count; ++i)
+    clients.push_back(std::make_unique<HttpClient>(server.address()));
+  while (server.server().connections() < count) support::on(server.shard(), [] {});
+  std::size_t idle = resident_bytes();
+  for (auto& client : clients) client->send(post("/later", "0123456789012345678901234567"));
+  routes.wait_for(server, count);
+  std::size_t waiting = resident_bytes();
+  EXPECT_LT(waiting - idle, count * 2'048);
+  routes.complete(server);
+  for (auto& client : clients) ASSERT_EQ(client->read().status, 200);
+  RecordProperty("bytes_per_waiting_request", static_cast<int>((waiting - idle) / count));
 }
 
 TEST(ServerDrain, idle_connections_close_and_requests_under_way_are_answered) {
