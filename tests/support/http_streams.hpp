@@ -29,6 +29,7 @@ enum class StreamEnd { between_requests, incomplete, refused };
 
 struct Stream {
   std::vector<StreamRequest> requests;
+  std::vector<std::string> chunked;  // of each request: chunks and trailers as sent
   StreamEnd end = StreamEnd::between_requests;
   int status = 0;  // of the refusal
   bool operator==(const Stream&) const = default;
@@ -112,15 +113,18 @@ inline bool take_request(Pieces& pieces, const net::HeadLimits& limits, std::siz
       if (!pieces.feed()) return ends(StreamEnd::incomplete, 0);
     request.body = pieces.have().substr(0, length);
     pieces.drop(length);
+    stream.chunked.emplace_back();
     stream.requests.push_back(std::move(request));
     return true;
   }
   net::ChunkDecoder decoder;
+  std::string chunked_text;
   for (;;) {
     std::string out(pieces.have().size(), '\0');
     auto step = decoder.decode(pieces.have().data(), pieces.have().size(), out.data(),
                                body_max - request.body.size());
     request.body.append(out, 0, step.produced);
+    chunked_text += pieces.have().substr(0, step.consumed);
     pieces.drop(step.consumed);
     if (step.state == net::ChunkDecoder::State::done) break;
     if (step.state == net::ChunkDecoder::State::malformed)
@@ -128,6 +132,7 @@ inline bool take_request(Pieces& pieces, const net::HeadLimits& limits, std::siz
     if (!pieces.feed()) return ends(StreamEnd::incomplete, 0);
   }
   stream.requests.push_back(std::move(request));
+  stream.chunked.push_back(std::move(chunked_text));
   return true;
 }
 
