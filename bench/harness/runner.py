@@ -82,7 +82,7 @@ class Runner:
     @staticmethod
     def _check_stored(server: Trialwire, code: int, result: Measured) -> None:
         if code != 0:
-            result.problems.append(f"the server ended with {code}")
+            result.problems.append(f"the server ended with {code}: {server.log_tail()[-300:]}")
         page = server.verify()
         if not page.get("ok"):
             result.problems.append(f"journal verify: {json.dumps(page)[:300]}")

@@ -28,9 +28,12 @@ class Server:
     def __init__(self, name: str, command: list[str], core: int, log: pathlib.Path):
         self.name = name
         self.core = core
+        self.log = log
         self._log = open(log, "w+b")
+        # What a peer prints first is where it listens; the product writes that into a file.
         self._process = subprocess.Popen(
-            ["taskset", "-c", str(core), *command], stdout=subprocess.PIPE, stderr=self._log,
+            ["taskset", "-c", str(core), *command], stderr=self._log,
+            stdout=self._log if self.stores else subprocess.PIPE,
             env={**os.environ, "GOMAXPROCS": "1"})
         self.port = 0
 
@@ -49,9 +52,7 @@ class Server:
         return self._process.poll() is None
 
     def log_tail(self) -> str:
-        self._log.flush()
-        self._log.seek(0)
-        return self._log.read()[-2000:].decode(errors="replace")
+        return self.log.read_text(errors="replace")[-2000:]
 
     def stop(self) -> int:
         """Asks it to end; returns its exit code."""
@@ -82,7 +83,6 @@ class Trialwire(Server):
 
     def __init__(self, binary: pathlib.Path, data: pathlib.Path, core: int, settings: dict):
         self.data = data
-        data.mkdir(parents=True, exist_ok=True)
         self.binary = binary
         self._settings = {"data_dir": str(data), "http.listen": "127.0.0.1:0",
                           "admin.listen": "127.0.0.1:0", **settings}
@@ -93,9 +93,6 @@ class Trialwire(Server):
         for key, value in self._settings.items():
             command += ["--set", f"{key}={value}"]
         super().__init__("trialwire", command, core, data.parent / f"{data.name}.log")
-        # Nobody reads what it prints; the log is what matters here.
-        self._process.stdout.close()
-        self._process.stdout = None
 
     def wait_ready(self) -> None:
         ports = self.data / "run" / "ports.json"

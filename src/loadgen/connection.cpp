@@ -58,12 +58,37 @@ int Connection::open(const Endpoint& endpoint, int epoll, std::uint32_t tag) {
   return 0;
 }
 
+void Connection::adopt(int descriptor) noexcept {
+  close();
+  descriptor_ = descriptor;
+  state_ = State::connecting;
+}
+
 int Connection::finish_open() noexcept {
   int error = 0;
   socklen_t size = sizeof error;
   if (::getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+  if (error == 0 && connected_to_itself()) error = ECONNREFUSED;
   if (error == 0) state_ = State::open;
   return error;
+}
+
+// While nobody listens on a local port of the ephemeral range, a connect to it may be given that
+// very port as its source, and TCP then joins the socket with itself. It is reset at once:
+// lingering, it would keep the server from binding its port again.
+bool Connection::connected_to_itself() const noexcept {
+  sockaddr_storage local{};
+  sockaddr_storage remote{};
+  socklen_t local_size = sizeof local;
+  socklen_t remote_size = sizeof remote;
+  if (::getsockname(descriptor_, reinterpret_cast<sockaddr*>(&local), &local_size) != 0 ||
+      ::getpeername(descriptor_, reinterpret_cast<sockaddr*>(&remote), &remote_size) != 0 ||
+      local_size != remote_size || std::memcmp(&local, &remote, local_size) != 0) {
+    return false;
+  }
+  const linger reset{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(descriptor_, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  return true;
 }
 
 void Connection::close() noexcept {

@@ -47,6 +47,8 @@ class Connection {
   /// Starts a non-blocking connect and has `epoll` report on it with `tag`, edge-triggered. 0, or
   /// an errno: then the connection is closed.
   int open(const Endpoint& endpoint, int epoll, std::uint32_t tag);
+  /// Takes over a socket whose connect was started elsewhere.
+  void adopt(int descriptor) noexcept;
   /// The outcome of the connect, once writable: 0 or an errno.
   int finish_open() noexcept;
   /// Forgets what was in flight.
@@ -71,6 +73,8 @@ class Connection {
   bool server_closes = false;       // said "Connection: close"
 
  private:
+  [[nodiscard]] bool connected_to_itself() const noexcept;
+
   int descriptor_ = -1;
   State state_ = State::closed;
   std::uint32_t head_ = 0;

@@ -183,8 +183,9 @@ class Run {
       result.totals.merge(worker->totals());
       result.window_end_ns = std::max(result.window_end_ns, worker->last_answer_ns());
     }
-    const bool whole = options_.count == 0 && !result.interrupted &&
-                       result.totals.connections_lost < options_.connections;
+    const bool all_lost =
+        !options_.reconnect && result.totals.connections_lost >= options_.connections;
+    const bool whole = options_.count == 0 && !result.interrupted && !all_lost;
     if (whole) result.window_end_ns = window.measured_until_ns;
     result.window_end_ns = std::min(result.window_end_ns, window.measured_until_ns);
     result.window_seconds =

@@ -13,6 +13,7 @@
 #include <set>
 #include <thread>
 
+#include "loadgen/connection.hpp"
 #include "loadgen/summary.hpp"
 
 namespace trialwire::loadgen {
@@ -216,6 +217,26 @@ TEST(LoadRun, what_is_no_http_is_said_so) {
   ASSERT_TRUE(result) << result.error().text;
   EXPECT_EQ(result->totals.malformed, 3U);
   EXPECT_THAT(summary_json(*result), HasSubstr("no HTTP/1.1 answer with a length"));
+}
+
+TEST(Connection, one_that_was_joined_with_itself_counts_as_refused) {
+  const int taken = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::bind(taken, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ::getsockname(taken, reinterpret_cast<sockaddr*>(&address), &size);
+  // What chance does to one connect in thousands, done on purpose.
+  ASSERT_EQ(::connect(taken, reinterpret_cast<sockaddr*>(&address), size), 0);
+  Connection connection;
+  connection.adopt(taken);
+  EXPECT_EQ(connection.finish_open(), ECONNREFUSED);
+  EXPECT_NE(connection.state(), Connection::State::open);
+  connection.close();
+  const int again = ::socket(AF_INET, SOCK_STREAM, 0);
+  EXPECT_EQ(::bind(again, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ::close(again);
 }
 
 TEST(LoadRun, receipts_name_each_acknowledged_report_once) {

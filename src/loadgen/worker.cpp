@@ -204,6 +204,7 @@ void Worker::handle_connecting(Tag tag) {
   --connecting_;
   if (const int error = connection.finish_open(); error != 0) {
     connection.close();
+    refused_ = true;
     if (connecting_phase_) {
       ++totals_.connections_failed;
     } else if (!options_.load.reconnect) {
@@ -215,6 +216,7 @@ void Worker::handle_connecting(Tag tag) {
     return;
   }
   ++open_;
+  refused_ = false;
   if (!connecting_phase_) {
     ++totals_.reconnected;
     offer(tag);
@@ -223,10 +225,16 @@ void Worker::handle_connecting(Tag tag) {
 
 void Worker::sweep() {
   next_sweep_ns_ = now_ + sweep_every_ns;
+  unsigned asked = 0;  // and refused at once
   for (Tag tag = 0; tag < connections_.size(); ++tag) {
     const Connection& connection = connections_[tag];
     if (connection.state() == Connection::State::closed) {
-      if (options_.load.reconnect && sending_ && connecting_ < connecting_max) reopen(tag);
+      // After a refusal one connection asks for all, until the server is back.
+      const unsigned at_once = refused_ ? 1 : connecting_max;
+      if (options_.load.reconnect && sending_ && connecting_ + asked < at_once) {
+        reopen(tag);
+        if (connection.state() == Connection::State::closed) ++asked;
+      }
     } else if (connection.in_flight() > 0 &&
                now_ - connection.last_answer_ns > options_.load.timeout.count()) {
       totals_.timed_out += connection.in_flight();
@@ -236,7 +244,11 @@ void Worker::sweep() {
 }
 
 void Worker::reopen(Tag tag) {
-  if (connections_[tag].open(options_.endpoint, epoll_, tag) == 0) ++connecting_;
+  if (connections_[tag].open(options_.endpoint, epoll_, tag) == 0) {
+    ++connecting_;
+  } else {
+    refused_ = true;
+  }
 }
 
 void Worker::give_up(Tag tag, std::string_view why) {

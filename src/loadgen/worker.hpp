@@ -103,6 +103,7 @@ class Worker {
   unsigned connecting_ = 0;
   bool sending_ = false;  // from `run` until the end of the window
   bool connecting_phase_ = true;
+  bool refused_ = false;  // the last connect was
 
   Totals totals_;
   Progress progress_;
