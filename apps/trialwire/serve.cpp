@@ -100,6 +100,7 @@ int serve(const config::Settings& settings, journal::FileLayer& files) {
   if (auto claimed = serving.claim(); !claimed) return refuse(settings, claimed.error().text);
   log_start(settings);
   if (auto prepared = serving.prepare(); !prepared) return refuse(settings, prepared.error().text);
+  serving.on_committed(StopSignal::committed);
   signal.arm();
   if (auto started = serving.start(); !started) return refuse(settings, started.error().text);
   log_ready(serving);

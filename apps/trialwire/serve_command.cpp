@@ -21,7 +21,7 @@ void add_serve_command(CLI::App& app, int& exit_code) {
       "Exit codes:\n"
       "  0   stopped by a signal\n"
       "  1   could not start (port taken, directory in use or not writable, journal damaged), or\n"
-      "      stopping took longer than runtime.drain and 3s\n"
+      "      what was accepted could not be committed within runtime.drain and 3s\n"
       "  2   wrong command line or settings\n"
       "  70  the journal's disk failed: nothing more was acknowledged");
   auto options = add_settings_options(*command);

@@ -126,6 +126,7 @@ void Serving::add_services() {
                    drain_clients();
                    // Receipts still need the shards: the journal stops before them.
                    journal_->stop();
+                   if (on_committed_) on_committed_();
                    for (const auto& shard : shards_) shard->stop();
                  }});
 }

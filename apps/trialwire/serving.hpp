@@ -3,6 +3,7 @@
 // thread; what is declared later uses what is declared earlier, and goes first.
 #pragma once
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -36,8 +37,9 @@ class Serving {
   /// Starts the parts in order; from here on clients are served.
   Result<void> start();
   /// Stops in reverse: no new connections, what was accepted is finished within runtime.drain, what
-  /// is appended is committed, then the rest. Idempotent.
+  /// is appended is committed (`on_committed` is called then), then the rest. Idempotent.
   void stop() noexcept;
+  void on_committed(std::function<void()> hook) { on_committed_ = std::move(hook); }
 
   ServingAddresses addresses() const;
   const DataDirectory& directory() const { return *directory_; }
@@ -55,6 +57,7 @@ class Serving {
   const config::Settings& settings_;
   journal::FileLayer& files_;
   telemetry::Registry metrics_;
+  std::function<void()> on_committed_;
   std::atomic<Phase> phase_{Phase::starting};
   std::vector<HeldAddress> held_;
   std::unique_ptr<DataDirectory> directory_;

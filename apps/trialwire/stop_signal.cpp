@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <ctime>
 
 #include "base/check.hpp"
 #include "exit_code.hpp"
@@ -16,7 +17,7 @@
 namespace trialwire {
 namespace {
 
-enum class Phase : int { starting, serving, stopping };
+enum class Phase : int { starting, serving, stopping, committed };
 
 // A handler reaches only what is static.
 std::atomic<Phase> phase{Phase::starting};
@@ -32,7 +33,9 @@ void on_signal(int number) {
     received.store(number);
     ::sem_post(&wake);
   } else if (number == SIGALRM) {
-    ::_exit(exit_failed);
+    constexpr char text[] = "trialwire: stopping took too long, ended\n";
+    [[maybe_unused]] auto written = ::write(STDERR_FILENO, text, sizeof text - 1);
+    ::_exit(phase.load() == Phase::committed ? exit_ok : exit_failed);
   } else {
     ::_exit(128 + number);
   }
@@ -43,6 +46,7 @@ void on_signal(int number) {
 
 StopSignal::StopSignal() {
   phase.store(Phase::starting);
+  received.store(0);
   TW_CHECK(::sem_init(&wake, 0, 0) == 0);
   struct sigaction action{};
   action.sa_handler = on_signal;
@@ -66,8 +70,21 @@ void StopSignal::arm() noexcept {
 }
 
 int StopSignal::wait() {
-  while (::sem_wait(&wake) != 0) TW_CHECK(errno == EINTR);
+  // A handler that a tool delays (sanitizers do) is not waited for for ever.
+  constexpr long pause_ns = 250'000'000;
+  while (received.load() == 0) {
+    timespec until{};
+    ::clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += pause_ns;
+    until.tv_sec += until.tv_nsec / 1'000'000'000;
+    until.tv_nsec %= 1'000'000'000;
+    ::sem_timedwait(&wake, &until);
+  }
   return received.load();
+}
+
+void StopSignal::committed() noexcept {
+  phase.store(Phase::committed);
 }
 
 void StopSignal::limit(std::chrono::nanoseconds time) {

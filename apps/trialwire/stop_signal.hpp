@@ -4,6 +4,8 @@
 //   starting   a signal ends the process at once: nothing was acknowledged
 //   serving    the first signal ends `wait`
 //   stopping   another one, or the time limit, ends the process at once
+//   committed  likewise, but the limit is no failure: what is acknowledged is on disk, and a sink
+//              that is cut off in its transaction repeats it at the next start
 #pragma once
 #include <chrono>
 
@@ -23,6 +25,8 @@ class StopSignal {
   int wait();
   /// Ends the process if it still runs after this time.
   void limit(std::chrono::nanoseconds time);
+  /// The journal has committed all it will. Any thread.
+  static void committed() noexcept;
 };
 
 }  // namespace trialwire
