@@ -127,6 +127,7 @@ pipeline::LaneOptions lane_options(const config::Settings& settings) {
   options.batch_bytes_max = settings.pipeline.batch_bytes;
   options.delivery_interval = in_ms(settings.pipeline.delivery_interval);
   options.backoff.first = in_ms(settings.pipeline.retry_first);
+  options.background = settings.pipeline.background;
   options.backoff.cap = in_ms(settings.pipeline.retry_max);
   return options;
 }

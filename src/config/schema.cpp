@@ -234,6 +234,9 @@ void add_stores(std::vector<Descriptor>& rows) {
   rows.push_back(
       row<&S::pipeline, &P::retry_max>("pipeline.retry_max", duration(ms, hour),
                                        "Longest wait between a sink's attempts; they never end."));
+  rows.push_back(row<&S::pipeline, &P::background>(
+      "pipeline.background", boolean,
+      "Sinks get the processor and the disk when nothing else wants them: intake comes first."));
   rows.push_back(row<&S::store, &StoreSettings::url>(
       "store.url", {.kind = Kind::url, .minimum = 1},
       "Database of the reports: sqlite:PATH. A path that begins with data/ is in data_dir.", true));

@@ -71,6 +71,7 @@ struct PipelineSettings {
   Duration delivery_interval = 100ms;
   Duration retry_first = 100ms;
   Duration retry_max = 30s;
+  bool background = true;
 };
 
 struct StoreSettings {

@@ -5,7 +5,6 @@
 //
 //   faulty_server IMAGE SEED FAULT [--set KEY=VALUE]...
 //   FAULT  none         nothing fails
-//          cut:N        the power goes at the N-th changing call after the server is up
 //          write:N      the N-th write after the server is up fails with EIO
 //          sync:N       likewise the N-th sync
 //          room:BYTES   the disk holds no more, until SIGUSR1
@@ -61,9 +60,9 @@ void load_image() {
   }
 }
 
-/// The process ends; so does the machine, unless only the process failed.
+/// The process ends, the disk stays.
 void save_image() {
-  if (disk->powered()) disk->kill();
+  disk->kill();
   disk->restart();
   std::filesystem::remove_all(image);
   std::filesystem::create_directories(image);
@@ -81,7 +80,6 @@ void arm(const std::string& fault) {
   std::uint64_t number = 0;
   std::from_chars(fault.data() + colon + 1, fault.data() + fault.size(), number);
   std::string_view kind = std::string_view(fault).substr(0, colon);
-  if (kind == "cut") disk->power_cut_in(number);
   if (kind == "write") disk->write_error_in(number);
   if (kind == "sync") disk->sync_error_in(number);
   if (kind == "room") disk->set_capacity(number);

@@ -23,6 +23,7 @@ SMALL = {
     "journal.segment_bytes": "16MiB",
     "journal.max_bytes": "1GiB",
     "dedupe.memory": "8MiB",
+    "pipeline.background": "false",  # else whatever runs beside the tests starves it
     "pipeline.batch_delay": "20ms",
     "pipeline.delivery_interval": "10ms",
     "pipeline.retry_max": "200ms",
