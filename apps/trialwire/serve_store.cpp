@@ -8,17 +8,22 @@
 #include "serve_options.hpp"
 #include "storage/sql/sqlite/report_query.hpp"
 #include "storage/sql/sqlite/sink.hpp"
+#include "telemetry/log.hpp"
 
 namespace trialwire {
 namespace {
 
-std::unique_ptr<pipeline::Sink> make_sink(const std::filesystem::path& file,
-                                          telemetry::Registry& metrics) {
+storage::sqlite::SinkOptions sink_options(const std::filesystem::path& file) {
   storage::sqlite::SinkOptions options;
   options.database.path = file;
+  return options;
+}
+
+std::unique_ptr<pipeline::Sink> make_sink(const std::filesystem::path& file,
+                                          telemetry::Registry& metrics) {
   std::vector<std::unique_ptr<storage::RowMapper>> mappers;
   mappers.push_back(epro::make_report_rows());
-  return storage::sqlite::make_sink(std::move(options), std::move(mappers), metrics);
+  return storage::sqlite::make_sink(sink_options(file), std::move(mappers), metrics);
 }
 
 std::unique_ptr<storage::ReportQuery> make_query(const config::Settings& settings,
@@ -38,6 +43,20 @@ epro::ReportListOptions list_options(const config::Settings& settings) {
 }
 
 }  // namespace
+
+journal::ConsumedBelow consumed_below(const config::Settings& settings,
+                                      const std::filesystem::path& data_dir) {
+  return [file = sqlite_path(settings.store.url, data_dir)](const Uuid& journal) -> std::uint64_t {
+    std::error_code ignored;
+    if (!std::filesystem::exists(file, ignored)) return 0;
+    auto cursor = storage::sqlite::stored_cursor(sink_options(file), journal);
+    if (cursor) return cursor->next_sequence;
+    telemetry::log(telemetry::LogLevel::warn, "serve",
+                   "the database does not say what it has: the whole journal is verified",
+                   {{"reason", cursor.error().text}});
+    return 0;
+  };
+}
 
 StoreService::StoreService(const config::Settings& settings, const std::filesystem::path& data_dir,
                            journal::Journal& journal, telemetry::Registry& metrics)

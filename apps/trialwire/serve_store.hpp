@@ -17,6 +17,12 @@
 
 namespace trialwire {
 
+/// Up to where all sinks are, as their databases say: a start need not verify that again. A
+/// database that is missing, locked or damaged has everything verified; that it is, the lane will
+/// say.
+journal::ConsumedBelow consumed_below(const config::Settings& settings,
+                                      const std::filesystem::path& data_dir);
+
 class StoreService {
  public:
   StoreService(const config::Settings& settings, const std::filesystem::path& data_dir,

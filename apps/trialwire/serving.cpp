@@ -52,8 +52,9 @@ Result<void> Serving::prepare() {
 }
 
 Result<void> Serving::make_stores() {
-  auto journal = JournalService::open(journal_options(settings_, directory_->journal()), files_,
-                                      shards_, metrics_);
+  auto options = journal_options(settings_, directory_->journal());
+  options.consumed_below = consumed_below(settings_, directory_->path());
+  auto journal = JournalService::open(options, files_, shards_, metrics_);
   if (!journal) return std::unexpected(journal.error());
   journal_ = std::move(*journal);
   store_ =

@@ -45,6 +45,7 @@ class Inspector {
     read_metadata();
     if (!found_.meta) return std::move(found_);
     read_seals();
+    if (options_.consumed_below) consumed_below_ = options_.consumed_below(found_.meta->id);
     scan_segments();
     ChainWalk(directory_, options_, found_, seals_).run();
     return std::move(found_);
@@ -157,7 +158,7 @@ class Inspector {
   bool consumed(std::uint64_t number) const noexcept {
     for (const FoundSeal& seal : seals_) {
       if (seal.number != number || !seal.seal) continue;
-      return seal.seal->segment.next_sequence <= options_.verify_from;
+      return seal.seal->segment.next_sequence <= consumed_below_;
     }
     return false;
   }
@@ -218,6 +219,7 @@ class Inspector {
   Inspection found_;
   std::optional<VerifyingKey> verifying_;
   std::vector<FoundSeal> seals_;
+  std::uint64_t consumed_below_ = 0;
 };
 
 }  // namespace

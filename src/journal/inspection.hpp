@@ -26,10 +26,10 @@ struct Finding {
 };
 
 struct InspectOptions {
-  bool direct = false;            // read past the page cache
-  std::uint64_t verify_from = 0;  // as StoreOptions::verify_from
-  bool thorough = false;          // decode every record, check seals of deleted segments, too
-  unsigned threads = 0;           // 0: by the processors
+  bool direct = false;           // read past the page cache
+  ConsumedBelow consumed_below;  // none: every payload is verified
+  bool thorough = false;         // decode every record, check seals of deleted segments, too
+  unsigned threads = 0;          // 0: by the processors
   std::uint64_t batch_extent_max = 64 << 20;
 };
 

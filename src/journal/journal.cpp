@@ -21,7 +21,7 @@ StoreOptions store_options(const Options& options) {
           .segment_bytes = options.segment_bytes,
           .bytes_max = options.bytes_max,
           .retention = options.retention,
-          .verify_from = options.verify_from,
+          .consumed_below = options.consumed_below,
           .scrub_bytes_per_second = options.scrub_bytes_per_second};
 }
 

@@ -26,6 +26,11 @@ namespace trialwire::journal {
 enum class SyncMode : std::uint8_t { always, none };
 enum class IoMode : std::uint8_t { automatic, direct, buffered };
 
+/// The first sequence that some consumer of this journal does not have durably: from there on every
+/// batch is verified whole at start, before it by header alone. 0: all are verified. Called once,
+/// on the thread that opens, after the journal's id is known.
+using ConsumedBelow = std::function<std::uint64_t(const Uuid& journal)>;
+
 struct Options {
   std::filesystem::path directory;
   SyncMode sync = SyncMode::always;
@@ -42,9 +47,7 @@ struct Options {
   std::chrono::nanoseconds dedupe_window = std::chrono::hours(24);  // 0: off
   std::size_t dedupe_bytes = 64 << 20;
   std::size_t scrub_bytes_per_second = 8 << 20;  // 0: off
-  /// First sequence that some consumer does not have yet: from here on every batch is verified
-  /// whole at start, before it by header alone. 0: all.
-  std::uint64_t verify_from = 0;
+  ConsumedBelow consumed_below;                  // none: everything is verified at start
 };
 
 /// Numbers for /metrics, `status` and `journal info`; a consistent copy.

@@ -17,6 +17,10 @@ struct Held {
   Inspection found;
 };
 
+std::uint64_t headers_alone(const Uuid&) {
+  return std::numeric_limits<std::uint64_t>::max();
+}
+
 Result<Held> hold_and_inspect(const path& directory, FileLayer& files,
                               const InspectOptions& options) {
   const auto names = files.list(directory);
@@ -35,8 +39,7 @@ Result<Held> hold_and_inspect(const path& directory, FileLayer& files,
 }  // namespace
 
 Result<JournalInfo> journal_info(const path& directory, FileLayer& files) {
-  const auto held = hold_and_inspect(directory, files,
-                                     {.verify_from = std::numeric_limits<std::uint64_t>::max()});
+  const auto held = hold_and_inspect(directory, files, {.consumed_below = headers_alone});
   if (!held) return std::unexpected(held.error());
   const Inspection& found = held->found;
   JournalInfo info;
@@ -76,8 +79,7 @@ Result<VerifyReport> journal_verify(const path& directory, FileLayer& files, uns
 
 Result<void> journal_cat(const path& directory, FileLayer& files, const CatRange& range,
                          const std::function<bool(const Uuid&, const Record&)>& each) {
-  const auto held = hold_and_inspect(directory, files,
-                                     {.verify_from = std::numeric_limits<std::uint64_t>::max()});
+  const auto held = hold_and_inspect(directory, files, {.consumed_below = headers_alone});
   if (!held) return std::unexpected(held.error());
   const Inspection& found = held->found;
   const auto refused = [&]() -> Result<void> {

@@ -34,7 +34,7 @@ class Recovery {
     direct_ = *direct;
     auto found = inspect(directory_, files_,
                          {.direct = direct_,
-                          .verify_from = options_.verify_from,
+                          .consumed_below = options_.consumed_below,
                           .threads = options_.recovery_threads,
                           .batch_extent_max = options_.batch_extent_max});
     if (!found) return std::unexpected(found.error());

@@ -405,10 +405,18 @@ TEST_F(RecoveryTest, damaged_or_missing_metadata_is_refused) {
 TEST_F(RecoveryTest, consumed_segments_are_checked_by_their_headers_and_the_newest_whole) {
   const std::uint64_t next = fill(8);
   StoreOptions consumed = options();
-  consumed.verify_from = next;
+  std::optional<Uuid> asked_for;
+  consumed.consumed_below = [&](const Uuid& journal) {
+    asked_for = journal;
+    return next;
+  };
   flip_bit(file(1), 250);
   EXPECT_TRUE(open(consumed)) << "payload of a consumed segment: the scrubber's and verify's work";
+  EXPECT_EQ(asked_for, read_meta(posix_files(), options().directory)->id);
   EXPECT_FALSE(open());
+  consumed.consumed_below = [](const Uuid&) { return 1; };
+  EXPECT_FALSE(open(consumed)) << "not consumed";
+  consumed.consumed_below = [next](const Uuid&) { return next; };
   flip_bit(file(1), 250);
   flip_bit(file(2), block_bytes + 60);
   EXPECT_FALSE(open(consumed)) << "headers are always checked";

@@ -33,10 +33,8 @@ struct StoreOptions {
   std::size_t segment_bytes = 128 << 20;  // of a new journal; an old one keeps its own
   std::uint64_t bytes_max = 16ULL << 30;
   std::chrono::nanoseconds retention = std::chrono::hours(24);
-  std::size_t batch_extent_max = 64 << 20;  // largest batch recovery takes for a torn one
-  /// First sequence that some consumer has not yet made durable: batches from here on are verified
-  /// whole at start, earlier ones by their headers. 0: all.
-  std::uint64_t verify_from = 0;
+  std::size_t batch_extent_max = 64 << 20;       // largest batch recovery takes for a torn one
+  ConsumedBelow consumed_below;                  // none: everything is verified at start
   unsigned recovery_threads = 0;                 // 0: by the processors; 1: on the caller's thread
   std::size_t scrub_bytes_per_second = 8 << 20;  // 0: off
   std::chrono::seconds scrub_pause{3600};        // between two passes

@@ -2,8 +2,9 @@
 """`trialwire journal` on what a real server left behind, whole and damaged."""
 import json
 import os
+import sqlite3
 
-from harness import ServerTest, report
+from harness import ServerTest, eventually, report
 
 BLOCK = 4096
 
@@ -94,17 +95,70 @@ class Journal(ServerTest):
         self.assertEqual(answer.status, 200)
         self.assertEqual(len(server.wait_stored(21)), 21)  # the lost one was stored before
 
-    def test_a_deleted_middle_segment_is_never_silent(self):
+    def segments(self, requests, **settings):
+        """A stopped server, nothing left to deliver, and its segments of 1 MiB."""
         server = self.server(**{"limits.body": "64KiB", "limits.inflated_body": "256KiB",
                                 "journal.batch_bytes": "64KiB", "journal.segment_bytes": "1MiB",
-                                "journal.max_bytes": "64MiB"}).start()
+                                "journal.max_bytes": "64MiB", **settings}).start()
         filler = "x" * 4000
-        for request in range(60):
+        for request in range(requests):
             lines = [json.dumps(report(request * 14 + n, comments=filler)) for n in range(14)]
             answer = server.post("/v1/epro/reports", "\n".join(lines), "application/x-ndjson")
             self.assertEqual(answer.json()["accepted"], 14)
+        eventually("everything delivered",
+                   lambda: server.metric("trialwire_sink_delivered_records_total") >= requests * 14)
         self.assertEqual(server.stop(), 0)
-        segments = sorted((server.data / "journal").glob("segment-*.twj"))
+        return server, sorted((server.data / "journal").glob("segment-*.twj"))
+
+    def assert_refuses(self, server, segment):
+        run = server.run("serve")
+        self.assertEqual(run.returncode, 1)
+        self.assertIn(segment.name, run.stderr.splitlines()[-1])
+
+    def test_damage_in_what_the_database_has_is_the_scrubbers_to_find(self):
+        # So much that the index of identities does not need the first segments, either.
+        server, segments = self.segments(300, **{"journal.scrub_bytes_per_second": "1GiB"})
+        self.assertGreater(len(segments), 12)
+        self.flip(segments[1], BLOCK * 8 + 700)
+        self.assertEqual(server.run("journal", "verify").returncode, 1)
+        server.start()
+        eventually("the scrubber's count",
+                   lambda: server.metric("trialwire_journal_scrub_corruptions_total") > 0)
+        self.assertEqual(server.post("/v1/epro/reports", report(10_000)).status, 200)
+        eventually("one more delivered",
+                   lambda: server.metric("trialwire_sink_delivered_records_total") >= 1)
+        self.assertEqual(server.stop(), 0)
+
+        database = server.data / "trialwire.db"
+        with sqlite3.connect(database) as connection:
+            connection.execute("UPDATE sink_cursors SET next_sequence = 2")
+        connection.close()
+        self.assert_refuses(server, segments[1])  # not delivered
+        with sqlite3.connect(database) as connection:
+            connection.execute("UPDATE sink_cursors SET journal_id = 'another'")
+        connection.close()
+        self.assert_refuses(server, segments[1])  # no cursor of this journal
+        whole = database.read_bytes()
+        database.write_bytes(b"no database " * 1000)
+        self.assert_refuses(server, segments[1])
+        database.unlink()
+        self.assert_refuses(server, segments[1])
+        self.assertFalse(database.exists(), "a refused start makes no database")
+        database.mkdir()
+        self.assert_refuses(server, segments[1])
+        database.rmdir()
+        # And none of that keeps a whole journal from starting.
+        self.flip(segments[1], BLOCK * 8 + 700)
+        database.write_bytes(b"no database " * 1000)
+        server.start()
+        self.assertEqual(server.post("/v1/epro/reports", report(10_001)).status, 200)
+        self.assertEqual(server.stop(), 0)
+        database.write_bytes(whole)
+        server.start()
+        self.assertEqual(server.stop(), 0)
+
+    def test_a_deleted_middle_segment_is_never_silent(self):
+        server, segments = self.segments(60)
         self.assertGreater(len(segments), 3)
         os.unlink(segments[1])
         run = server.run("serve")

@@ -82,6 +82,20 @@ void append_identity(std::vector<IdentityAt>& to, const Hash128& identity, std::
   to.push_back({std::byteswap(identity.low), std::byteswap(identity.high), index});
 }
 
+Result<journal::Cursor> read_cursor(Database& database, unsigned lane, const Uuid& journal) {
+  auto select = database.prepare(
+      "SELECT next_sequence FROM sink_cursors WHERE sink = ? AND lane = ? AND journal_id = ?");
+  if (!select) return std::unexpected(select.error());
+  std::string journal_text = journal.text();
+  select->bind(1, sink_name);
+  select->bind(2, std::int64_t{lane});
+  select->bind(3, std::string_view(journal_text));
+  int code = select->step();
+  if (code == SQLITE_DONE) return journal::Cursor{journal, 1};
+  if (code != SQLITE_ROW) return std::unexpected(database.error("read its cursor"));
+  return journal::Cursor{journal, static_cast<std::uint64_t>(select->integer(0))};
+}
+
 class SqliteSink final : public pipeline::Sink {
  public:
   SqliteSink(SinkOptions options, std::vector<std::unique_ptr<RowMapper>> mappers,
@@ -205,17 +219,7 @@ Result<void> SqliteSink::open() {
 
 Result<journal::Cursor> SqliteSink::durable_cursor(const Uuid& journal) {
   if (auto opened = open(); !opened) return std::unexpected(opened.error());
-  auto select = database_->prepare(
-      "SELECT next_sequence FROM sink_cursors WHERE sink = ? AND lane = ? AND journal_id = ?");
-  if (!select) return std::unexpected(select.error());
-  std::string journal_text = journal.text();
-  select->bind(1, sink_name);
-  select->bind(2, std::int64_t{options_.lane});
-  select->bind(3, std::string_view(journal_text));
-  int code = select->step();
-  if (code == SQLITE_DONE) return journal::Cursor{journal, 1};
-  if (code != SQLITE_ROW) return std::unexpected(database_->error("read its cursor"));
-  return journal::Cursor{journal, static_cast<std::uint64_t>(select->integer(0))};
+  return read_cursor(*database_, options_.lane, journal);
 }
 
 Result<void> SqliteSink::deliver(std::span<const Record> records, const journal::Cursor& cursor) {
@@ -358,6 +362,12 @@ void SqliteSink::count_delivery() {
 }
 
 }  // namespace
+
+Result<journal::Cursor> stored_cursor(const SinkOptions& options, const Uuid& journal) {
+  auto database = Database::open_reader(options.database);
+  if (!database) return std::unexpected(database.error());
+  return read_cursor(*database, options.lane, journal);
+}
 
 std::unique_ptr<pipeline::Sink> make_sink(SinkOptions options,
                                           std::vector<std::unique_ptr<RowMapper>> mappers,

@@ -25,6 +25,10 @@ struct SinkOptions {
   unsigned lane = 0;
 };
 
+/// The cursor that this sink stored, without a sink: nothing is created, nothing changed. Errors:
+/// as Database::open_reader, and internal when the schema is not there yet.
+Result<journal::Cursor> stored_cursor(const SinkOptions& options, const Uuid& journal);
+
 std::unique_ptr<pipeline::Sink> make_sink(SinkOptions options,
                                           std::vector<std::unique_ptr<RowMapper>> mappers,
                                           telemetry::Registry& metrics);

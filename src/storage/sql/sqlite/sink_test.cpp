@@ -37,6 +37,21 @@ class SqliteSinkTest : public testing::Test {
   Deliveries deliveries{journal};
 };
 
+TEST_F(SqliteSinkTest, the_cursor_is_read_without_a_sink_and_without_changing_anything) {
+  EXPECT_FALSE(stored_cursor({.database = options}, journal)) << "no file";
+  EXPECT_FALSE(std::filesystem::exists(options.path));
+  auto sink = make();
+  deliveries.add("P-1 T-1 1700000000 S-1", 7);
+  ASSERT_TRUE(deliveries.to(*sink));
+  EXPECT_EQ(stored_cursor({.database = options}, journal)->next_sequence, 2U) << "beside the sink";
+  sink.reset();
+  EXPECT_EQ(stored_cursor({.database = options}, journal)->next_sequence, 2U);
+  EXPECT_EQ(stored_cursor({.database = options}, Uuid::random())->next_sequence, 1U);
+  EXPECT_EQ(stored_cursor({.database = options, .lane = 1}, journal)->next_sequence, 1U);
+  std::ofstream(options.path) << "no database";
+  EXPECT_FALSE(stored_cursor({.database = options}, journal));
+}
+
 TEST_F(SqliteSinkTest, rows_and_cursor_are_there_after_a_delivery_and_a_restart) {
   auto sink = make();
   EXPECT_EQ(sink->durable_cursor(journal)->next_sequence, 1U);
