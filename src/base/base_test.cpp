@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <vector>
+
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "base/rfc3339.hpp"
@@ -12,6 +17,49 @@ namespace {
 TEST(Crc32c, matches_the_check_value_of_rfc_3720) {
   EXPECT_EQ(crc32c(as_bytes("123456789")), 0xe3069283u);
   EXPECT_EQ(crc32c(as_bytes("6789"), crc32c(as_bytes("12345"))), 0xe3069283u);
+}
+
+TEST(Crc32c, gives_the_examples_of_rfc_3720) {
+  std::array<std::uint8_t, 32> bytes{};
+  auto crc = [&] { return crc32c(std::as_bytes(std::span(bytes))); };
+  EXPECT_EQ(crc(), 0x8a9136aau) << "zeros";
+  bytes.fill(0xff);
+  EXPECT_EQ(crc(), 0x62a8ab43u) << "ones";
+  std::iota(bytes.begin(), bytes.end(), std::uint8_t{0});
+  EXPECT_EQ(crc(), 0x46dd794eu) << "incrementing";
+  std::reverse(bytes.begin(), bytes.end());
+  EXPECT_EQ(crc(), 0x113fdb5cu) << "decrementing";
+  const std::array<std::uint8_t, 48> read_command{
+      0x01, 0xc0, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+      0x00, 0x00, 0x00, 0x00, 0x14, 0x00, 0x00, 0x00, 0x00, 0x00, 0x04, 0x00,
+      0x00, 0x00, 0x00, 0x14, 0x00, 0x00, 0x00, 0x18, 0x28, 0x00, 0x00, 0x00,
+      0x00, 0x00, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00};
+  EXPECT_EQ(crc32c(std::as_bytes(std::span(read_command))), 0xd9963a56u);
+}
+
+TEST(Crc32c, is_what_dividing_bit_by_bit_gives_at_every_length_and_alignment) {
+  std::vector<std::uint8_t> bytes(9000);
+  std::uint32_t state = 1;
+  for (std::uint8_t& byte : bytes)
+    byte = static_cast<std::uint8_t>((state = state * 69069 + 1) >> 24);
+  auto by_bits = [&](std::size_t from, std::size_t length) {
+    std::uint32_t crc = ~0u;
+    for (std::size_t i = from; i < from + length; ++i) {
+      crc ^= bytes[i];
+      for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+    }
+    return ~crc;
+  };
+  const ByteView all = std::as_bytes(std::span(bytes));
+  auto check = [&](std::size_t from, std::size_t length) {
+    ASSERT_EQ(crc32c(all.subspan(from, length)), by_bits(from, length)) << from << ' ' << length;
+  };
+  for (std::size_t length = 0; length <= 1100; ++length) check(length % 17, length);
+  for (std::size_t length = 4090; length <= 4102; ++length) check(length % 9, length);
+  for (std::size_t cut = 0; cut <= bytes.size(); cut += 97) {
+    ASSERT_EQ(crc32c(all.subspan(cut), crc32c(all.first(cut))), crc32c(all)) << cut;
+  }
+  check(0, bytes.size());
 }
 
 TEST(SipHash, is_the_same_however_the_bytes_are_cut) {
