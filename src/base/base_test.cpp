@@ -75,15 +75,16 @@ TEST(SipHash, is_the_same_however_the_bytes_are_cut) {
   EXPECT_NE(siphash(SipKey{1, 3}, as_bytes(text)), whole);
 }
 
-TEST(SipHash, of_a_pair_is_that_of_each) {
-  SipKey key{1, 2};
+TEST(ContentHash, depends_on_every_byte_and_on_the_key) {
   std::string text = "the quick brown fox jumps over the lazy dog";
-  for (std::size_t size = 0; size <= text.size(); ++size) {
-    ByteView part = as_bytes(std::string_view(text).substr(0, size));
-    auto [first, second] = siphash_pair(key, part, as_bytes(text));
-    EXPECT_EQ(first, siphash(key, part)) << size;
-    EXPECT_EQ(second, siphash(key, as_bytes(text))) << size;
-    EXPECT_EQ(siphash_pair(key, as_bytes(text), part).second, first) << size;
+  std::uint64_t whole = content_hash({1, 2}, as_bytes(text));
+  EXPECT_EQ(whole, content_hash({1, 2}, as_bytes(text)));
+  EXPECT_NE(whole, content_hash({1, 3}, as_bytes(text)));
+  EXPECT_NE(whole, content_hash({3, 2}, as_bytes(text)));
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    std::string other = text;
+    other[at] ^= 1;
+    EXPECT_NE(whole, content_hash({1, 2}, as_bytes(other))) << at;
   }
 }
 

@@ -4,6 +4,8 @@
 #include <isa-l/crc.h>
 #include <nmmintrin.h>
 #include <openssl/evp.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include <algorithm>
 #include <bit>
@@ -108,10 +110,6 @@ Hash128 SipHasher::finish() noexcept {
   return {low, v0_ ^ v1_ ^ v2_ ^ v3_};
 }
 
-Hash128 siphash(SipKey key, ByteView bytes) noexcept {
-  return SipHasher(key).update(bytes).finish();
-}
-
 namespace {
 
 /// SipHash of a text that is there as a whole.
@@ -151,21 +149,17 @@ class SipLane {
 
 }  // namespace
 
-HashPair siphash_pair(SipKey key, ByteView first, ByteView second) noexcept {
-  SipLane a(key), b(key);
-  std::size_t a_words = first.size() / 8, b_words = second.size() / 8;
-  std::size_t both = a_words < b_words ? a_words : b_words;
-  for (std::size_t i = 0; i < both; ++i) {
-    a.absorb(load_le<std::uint64_t>(first.data() + 8 * i));
-    b.absorb(load_le<std::uint64_t>(second.data() + 8 * i));
+Hash128 siphash(SipKey key, ByteView bytes) noexcept {
+  SipLane lane(key);
+  const std::byte* at = bytes.data();
+  for (std::size_t left = bytes.size() / 8; left > 0; --left, at += 8) {
+    lane.absorb(load_le<std::uint64_t>(at));
   }
-  for (std::size_t i = both; i < a_words; ++i) {
-    a.absorb(load_le<std::uint64_t>(first.data() + 8 * i));
-  }
-  for (std::size_t i = both; i < b_words; ++i) {
-    b.absorb(load_le<std::uint64_t>(second.data() + 8 * i));
-  }
-  return {a.finish(first), b.finish(second)};
+  return lane.finish(bytes);
+}
+
+std::uint64_t content_hash(SipKey key, ByteView bytes) noexcept {
+  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), key.k0 ^ std::rotl(key.k1, 32));
 }
 
 struct Sha256Hasher::Context {

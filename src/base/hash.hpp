@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hashes of the data path: CRC32C for blocks, SipHash for identities, SHA-256 for the chain.
+// Hashes of the data path: CRC32C for blocks, SipHash for identities, XXH3 for contents, SHA-256
+// for the chain.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -45,13 +46,9 @@ class SipHasher {
 
 Hash128 siphash(SipKey key, ByteView bytes) noexcept;
 
-struct HashPair {
-  Hash128 first;
-  Hash128 second;
-};
-/// Both at once: each hash is one long chain of dependent steps, and two chains fit into the time
-/// of one.
-HashPair siphash_pair(SipKey key, ByteView first, ByteView second) noexcept;
+/// Tells apart two contents under one identity: XXH3 with a secret seed. Not for what a sender
+/// could gain by a collision: here it would only take its own second report for its first.
+std::uint64_t content_hash(SipKey key, ByteView bytes) noexcept;
 
 using Sha256 = std::array<std::uint8_t, 32>;
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ingest/answer.hpp"
 
-#include <array>
+#include <charconv>
+#include <cstring>
 
 #include "base/check.hpp"
 #include "ingest/json_text.hpp"
@@ -11,6 +12,12 @@ namespace {
 
 constexpr std::string_view json_type = "application/json";
 constexpr std::string_view conflict_message = "was received before with other content";
+
+template <std::size_t size>
+char* put(char* to, const char (&text)[size]) noexcept {
+  std::memcpy(to, text, size - 1);
+  return to + size - 1;
+}
 
 /// What a client reads when the journal did not take its records.
 std::string_view refusal_text(ErrorCode code) noexcept {
@@ -83,21 +90,26 @@ void IntakeAnswer::render_stored(net::ResponseWriter& writer) {
 }
 
 void IntakeAnswer::render_receipt(std::uint32_t count) {
+  constexpr std::size_t receipt_bytes_max = 128;
   std::string& text = context_.text;
-  if (content_.form == BodyForm::object) {
-    std::array<char, Uuid::text_size> id;
-    first_record_id_.write(id.data());
-    text += R"("receipt":{"recordId":")";
-    text.append(id.data(), id.size());
-    text += R"(","sequence":)";
-    append_number(text, first_sequence_);
-  } else {
-    text += R"("receipt":{"firstSequence":)";
-    append_number(text, first_sequence_);
-    text += R"(,"count":)";
-    append_number(text, count);
-  }
-  text += synced_ ? "}" : R"(,"durable":false})";
+  std::size_t before = text.size();
+  text.resize_and_overwrite(before + receipt_bytes_max, [&](char* begin, std::size_t room) {
+    char* end = begin + room;
+    char* to = begin + before;
+    if (content_.form == BodyForm::object) {
+      to = put(to, R"("receipt":{"recordId":")");
+      first_record_id_.write(to);
+      to = put(to + Uuid::text_size, R"(","sequence":)");
+      to = std::to_chars(to, end, first_sequence_).ptr;
+    } else {
+      to = put(to, R"("receipt":{"firstSequence":)");
+      to = std::to_chars(to, end, first_sequence_).ptr;
+      to = put(to, R"(,"count":)");
+      to = std::to_chars(to, end, count).ptr;
+    }
+    to = synced_ ? put(to, "}") : put(to, R"(,"durable":false})");
+    return static_cast<std::size_t>(to - begin);
+  });
 }
 
 RecordPlace IntakeAnswer::place(std::uint32_t record) const noexcept {

@@ -1,53 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ingest/identity.hpp"
 
+#include <cstring>
+
 namespace trialwire::ingest {
 
 namespace {
 
-void append_word(std::string& to, std::uint64_t value) {
-  to.append(reinterpret_cast<const char*>(&value), sizeof value);
+constexpr std::size_t word_bytes = sizeof(std::uint64_t);
+
+constexpr std::size_t field_bytes(std::string_view text) noexcept {
+  return word_bytes + text.size();
+}
+
+char* put_word(char* to, std::uint64_t value) noexcept {
+  store_le(to, value);
+  return to + word_bytes;
 }
 
 /// With its length in front, so that ("ab","c") and ("a","bc") differ.
-void append_field(std::string& to, std::string_view text) {
-  append_word(to, text.size());
-  to.append(text);
+char* put_field(char* to, std::string_view text) noexcept {
+  to = put_word(to, text.size());
+  std::memcpy(to, text.data(), text.size());
+  return to + text.size();
 }
 
 }  // namespace
 
-/// The parts are joined and then hashed in one go, beside the content: a third of the time of
-/// hashing each as it comes.
+/// The parts are joined and then hashed in one go: a third of the time of hashing each as it comes.
 RecordIdentity identify(const IdentityScope& scope, const Decoded& record, std::string_view bytes,
                         std::uint32_t place) {
   enum : std::uint64_t { by_sender_id = 1, by_request_key = 2, by_content = 3 };
   bool has_id = !record.sender_id.empty();
   bool has_key = !has_id && !scope.idempotency_key.empty();
   std::uint64_t rule = has_id ? by_sender_id : has_key ? by_request_key : by_content;
-  std::string& text = scope.text;
-  text.clear();
-  append_word(text, rule << 8 | static_cast<std::uint64_t>(scope.kind));
-  append_field(text, scope.principal);
-  append_field(text, record.study);
-  RecordIdentity result;
-  if (rule == by_content) {
-    append_field(text, record.subject);
-    append_word(text, static_cast<std::uint64_t>(record.instant_ns));
-    Hash128 content = siphash(scope.key, as_bytes(bytes));
-    append_word(text, content.low);
-    append_word(text, content.high);
-    result.content_hash = content.low;
-    result.identity = siphash(scope.key, as_bytes(text));
-    return result;
-  }
-  append_field(text, has_id ? record.sender_id : scope.idempotency_key);
-  if (has_key) append_word(text, place);
-  auto [identity, content] = siphash_pair(scope.key, as_bytes(text), as_bytes(bytes));
-  result.identity = identity;
-  result.content_hash = content.low;
-  result.by_request_key = has_key;
-  return result;
+  std::string_view named = has_id    ? record.sender_id
+                           : has_key ? scope.idempotency_key
+                                     : record.subject;
+  std::size_t room = 4 * word_bytes + field_bytes(scope.principal) + field_bytes(record.study) +
+                     field_bytes(named);
+  scope.text.resize_and_overwrite(room, [&](char* begin, std::size_t) {
+    char* to = put_word(begin, rule << 8 | static_cast<std::uint64_t>(scope.kind));
+    to = put_field(to, scope.principal);
+    to = put_field(to, record.study);
+    to = put_field(to, named);
+    if (rule == by_request_key) to = put_word(to, place);
+    if (rule == by_content) {
+      Hash128 content = siphash(scope.key, as_bytes(bytes));
+      to = put_word(to, static_cast<std::uint64_t>(record.instant_ns));
+      to = put_word(to, content.low);
+      to = put_word(to, content.high);
+    }
+    return static_cast<std::size_t>(to - begin);
+  });
+  return {siphash(scope.key, as_bytes(scope.text)), content_hash(scope.key, as_bytes(bytes)),
+          has_key};
 }
 
 std::uint64_t content_hash_with_count(SipKey key, std::uint64_t content_hash,

@@ -6,6 +6,8 @@
 namespace trialwire::ingest {
 namespace {
 
+using net::KnownHeader;
+
 constexpr std::size_t idempotency_key_bytes_max = 255;  // what the journal's attributes can hold
 
 char lower(char c) noexcept {
@@ -13,6 +15,7 @@ char lower(char c) noexcept {
 }
 
 bool same(std::string_view text, std::string_view lower_case) noexcept {
+  if (text == lower_case) return true;  // as nearly all write it
   return text.size() == lower_case.size() &&
          std::equal(text.begin(), text.end(), lower_case.begin(),
                     [](char a, char b) { return lower(a) == b; });
@@ -33,6 +36,10 @@ std::string_view next_part(std::string_view& rest) noexcept {
 }
 
 bool read_content_type(std::string_view value, MediaType& out) noexcept {
+  if (value == "application/json") {
+    out = MediaType::json;
+    return true;
+  }
   std::string_view type = next_part(value);
   if (same(type, "application/json")) {
     out = MediaType::json;
@@ -92,28 +99,25 @@ std::expected<RequestHead, Refusal> read_request_head(const net::Request& reques
   RequestHead head;
   bool encoded = false;
   for (const net::HeaderField& header : request.headers) {
-    // Lengths first: most headers are none of these four.
-    switch (header.name.size()) {
-      case 11:
-        if (same(header.name, "traceparent") && valid_traceparent(header.value)) {
-          head.traceparent = header.value;
-        }
+    auto known = net::known_header(header.name);
+    if (!known) continue;
+    switch (*known) {
+      case KnownHeader::traceparent:
+        if (valid_traceparent(header.value)) head.traceparent = header.value;
         break;
-      case 12:
-        if (same(header.name, "content-type") && !header.value.empty() &&
-            !read_content_type(header.value, head.media_type)) {
+      case KnownHeader::content_type:
+        if (!header.value.empty() && !read_content_type(header.value, head.media_type)) {
           return std::unexpected(wrong_type);
         }
         break;
-      case 15:
-        if (!same(header.name, "idempotency-key")) break;
+      case KnownHeader::idempotency_key:
         if (!valid_key(header.value) || !head.idempotency_key.empty()) {
           return std::unexpected(wrong_key);
         }
         head.idempotency_key = header.value;
         break;
-      case 16:
-        if (!same(header.name, "content-encoding") || same(header.value, "identity")) break;
+      case KnownHeader::content_encoding:
+        if (same(header.value, "identity")) break;
         head.gzip = same(header.value, "gzip") || same(header.value, "x-gzip");
         // Two encodings, one over the other, are as unknown as one that is.
         if (!head.gzip || encoded) return std::unexpected(wrong_encoding);

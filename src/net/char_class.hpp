@@ -63,5 +63,8 @@ inline constexpr CharClass plain_target_chars(
 /// reg-name without '%' (RFC 3986).
 inline constexpr CharClass host_chars(
     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-._~!$&'()*+,;=");
+/// What header values of our own mostly consist of.
+inline constexpr CharClass printable_chars(
+    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz -_.,;:=/+");
 
 }  // namespace trialwire::net

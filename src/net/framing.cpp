@@ -118,7 +118,10 @@ Refusal check_host(RequestHead& head) noexcept {
     return {400, "the Host header is missing"};
   }
   std::string_view host = value_of(head, KnownHeader::host);
-  if (!valid_authority(host)) return {400, "the Host header is invalid"};
+  if (!head.valid_host.is(host)) {
+    if (!valid_authority(host)) return {400, "the Host header is invalid"};
+    head.valid_host.keep(host);
+  }
   // The authority of an absolute-form target overrides Host (RFC 9112, 3.2.2).
   if (head.host.empty()) head.host = host;
   return accepted;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/check.hpp"
+#include "net/char_class.hpp"
 
 namespace trialwire::net {
 namespace {
@@ -36,8 +37,9 @@ std::string_view status_line(Status status) {
 }
 
 bool safe_in_header(std::string_view text) noexcept {
-  for (char c : text)
-    if (c == '\r' || c == '\n' || c == '\0') return false;
+  const char* end = text.data() + text.size();
+  for (const char* p = printable_chars.skip(text.data(), end); p < end; ++p)
+    if (*p == '\r' || *p == '\n' || *p == '\0') return false;
   return true;
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The head of an HTTP/1.x request, from the bytes that have arrived (RFC 9112, strict).
 //
-// Pure: no state between calls, any thread, nothing allocated. Restart: a head that was incomplete
-// is parsed again from its start once another LF has arrived. What a line makes of a request is
-// decided only when the line is complete, so one piece or many give the same outcome.
+// No state between calls but RequestHead::valid_host, nothing allocated. Restart: a head that was
+// incomplete is parsed again from its start once another LF has arrived. What a line makes of a
+// request is decided only when the line is complete, so one piece or many give the same outcome.
 // Bounds: `head_bytes_max`, `request_line_bytes_max`, `request_headers_max`.
 //
 // | refused with | what |
@@ -34,6 +34,22 @@ struct HeadLimits {
   std::size_t request_line_bytes_max = 8 << 10;
 };
 
+/// A Host that was found valid. Nearly all requests of a server name the same one.
+class ValidHost {
+ public:
+  bool is(std::string_view host) const noexcept {
+    return size_ != 0 && host == std::string_view(text_.data(), size_);
+  }
+  void keep(std::string_view host) noexcept {
+    if (host.size() > text_.size()) return;
+    size_ = host.copy(text_.data(), text_.size());
+  }
+
+ private:
+  std::array<char, 64> text_;
+  std::size_t size_ = 0;
+};
+
 /// Views point into the input. Reused from request to request: 3 KiB are not cleared each time.
 struct RequestHead {
   Method method = Method::other;
@@ -41,6 +57,7 @@ struct RequestHead {
   std::string_view path;
   std::string_view query;
   std::string_view host;  // of an absolute-form target, else of the Host header
+  ValidHost valid_host;   // of an earlier request
   std::array<HeaderField, request_headers_max> fields;
   std::size_t field_count = 0;
   KnownHeaderIndex known{};
