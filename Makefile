@@ -13,7 +13,7 @@ help: ## what the targets do
 setup: ## install missing packages (Debian 12)
 	@tools/setup
 
-$(RELEASE)/build.ninja: | setup
+$(RELEASE)/build.ninja: CMakePresets.json | setup
 	@cmake --preset release > /dev/null
 
 build: setup $(RELEASE)/build.ninja ## the release binary: build/release/trialwire

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import unittest
 
-from harness import BINARY, ServerTest, report
+from harness import BINARY, ServerTest, eventually, report
 
 
 class Refusals(ServerTest):
@@ -40,6 +40,10 @@ class Refusals(ServerTest):
 
     def test_a_second_instance_on_the_directory_is_refused_and_the_first_goes_on(self):
         first = self.server().start()
+        # The first one's own next segment, which it writes in the background.
+        journal = first.data / "journal"
+        eventually("the next segment is pre-written", lambda: not any(journal.glob("*.tmp"))
+                   and len(list(journal.glob("segment-*.twj"))) >= 2)
         before = sorted(path for path in first.data.rglob("*") if path.name != "ports.json")
         ports = (first.data / "run/ports.json").read_text()
         line = self.refused(self.server())
