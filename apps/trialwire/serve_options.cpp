@@ -42,6 +42,16 @@ telemetry::LogLevel log_level(config::LogLevel level) {
   return telemetry::LogLevel::off;
 }
 
+pipeline::GiveWayOptions give_way_options(const config::Settings& settings) {
+  pipeline::GiveWayOptions options;
+  options.pause_max = in_ms(settings.pipeline.pause_max);
+  options.waiting_share = settings.pipeline.pause_waiting_share / 100;
+  options.backlog_bytes_max =
+      static_cast<std::uint64_t>(static_cast<double>(settings.journal.max_bytes) *
+                                 settings.pipeline.pause_backlog_share / 100);
+  return options;
+}
+
 }  // namespace
 
 telemetry::LogOptions log_options(const config::Settings& settings) {
@@ -127,8 +137,9 @@ pipeline::LaneOptions lane_options(const config::Settings& settings) {
   options.batch_bytes_max = settings.pipeline.batch_bytes;
   options.delivery_interval = in_ms(settings.pipeline.delivery_interval);
   options.backoff.first = in_ms(settings.pipeline.retry_first);
-  options.background = settings.pipeline.background;
   options.backoff.cap = in_ms(settings.pipeline.retry_max);
+  options.background = settings.pipeline.background;
+  options.give_way = give_way_options(settings);
   return options;
 }
 

@@ -236,7 +236,21 @@ void add_stores(std::vector<Descriptor>& rows) {
                                        "Longest wait between a sink's attempts; they never end."));
   rows.push_back(row<&S::pipeline, &P::background>(
       "pipeline.background", boolean,
-      "Sinks get the processor and the disk when nothing else wants them: intake comes first."));
+      "Sinks get the processor and the disk when nothing else wants them: intake comes first. "
+      "Where "
+      "the lowest priority is not enough for that, they pause between transactions."));
+  rows.push_back(row<&S::pipeline, &P::pause_max>(
+      "pipeline.pause_max", duration(0, hour),
+      "Longest pause of a sink in the background while it meets contention; the first is 250ms, "
+      "each further one twice as long. 0 is off."));
+  rows.push_back(row<&S::pipeline, &P::pause_waiting_share>(
+      "pipeline.pause_waiting_share", {.kind = Kind::percent, .minimum = 0, .maximum = 100},
+      "The processor is contended when a sink waits for it for more than this share of the time "
+      "that it wants it."));
+  rows.push_back(row<&S::pipeline, &P::pause_backlog_share>(
+      "pipeline.pause_backlog_share", {.kind = Kind::percent, .minimum = 0, .maximum = 100},
+      "A sink does not pause while what it lacks takes more than this share of "
+      "journal.max_bytes."));
   rows.push_back(row<&S::store, &StoreSettings::url>(
       "store.url", {.kind = Kind::url, .minimum = 1},
       "Database of the reports: sqlite:PATH. A path that begins with data/ is in data_dir.", true));

@@ -72,6 +72,9 @@ struct PipelineSettings {
   Duration retry_first = 100ms;
   Duration retry_max = 30s;
   bool background = true;
+  Duration pause_max = 2s;
+  double pause_waiting_share = 20;  // percent
+  double pause_backlog_share = 50;  // percent of journal.max_bytes
 };
 
 struct StoreSettings {

@@ -124,6 +124,10 @@ class OpenJournal final : public Journal {
     release_identities();
   }
 
+  Backlog backlog(std::uint64_t next_sequence) const override {
+    return store_->backlog(next_sequence);
+  }
+
   Status status() const override {
     Status status = store_->status();
     status.failed = status.failed || committer_.failed();

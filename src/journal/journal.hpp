@@ -62,6 +62,12 @@ struct Status {
   bool failed = false;
 };
 
+/// What a consumer that stands at a sequence has still to take.
+struct Backlog {
+  std::uint64_t bytes = 0;  // of the disk budget: the segments from that sequence on, whole
+  bool blocked = false;     // no new segment can be prepared: intake is refused, or soon will be
+};
+
 class Journal {
  public:
   virtual ~Journal() = default;
@@ -94,6 +100,7 @@ class Journal {
   /// A consumer whose durable cursor holds segments back. Call with every durable advance.
   virtual void set_cursor(std::string_view consumer, const Cursor& durable) = 0;
 
+  virtual Backlog backlog(std::uint64_t next_sequence) const = 0;
   virtual Status status() const = 0;
   /// Appended and not yet acknowledged, of all shards. Any thread, without a lock: it is asked
   /// before each read of a connection.

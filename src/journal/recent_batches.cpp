@@ -26,24 +26,30 @@ std::size_t batch_bytes(std::size_t payload_bytes) noexcept {
 }  // namespace
 
 RecentBatches::RecentBatches(std::size_t bytes_max, std::uint64_t next_sequence)
-    : bytes_max_(bytes_max), next_sequence_(next_sequence), ring_(64) {}
+    : bytes_max_(bytes_max), next_sequence_(next_sequence), ring_(64) {
+  free_.reserve(free_bytes_max / (block_bytes + overhead) + 2);
+  being_read_.reserve(16);
+}
 
 std::size_t RecentBatches::cost(const RecentBatch& batch) noexcept {
   return batch.buffer.capacity() + overhead;
 }
 
-void RecentBatches::keep_free(Batch batch) {
+void RecentBatches::keep_free(Batch batch, Batch& dropped) {
   batch->evicted = false;
   free_bytes_ += cost(*batch);
   free_.push_back(std::move(batch));
   // The one that was free the longest is the least likely to fit what comes.
   while (free_bytes_ > free_bytes_max && free_.size() > 1) {
-    free_bytes_ -= cost(*free_.front());
+    Batch oldest = std::move(free_.front());
     free_.erase(free_.begin());
+    free_bytes_ -= cost(*oldest);
+    oldest->next_dropped = std::move(dropped);
+    dropped = std::move(oldest);
   }
 }
 
-void RecentBatches::evict_for(std::size_t bytes) {
+void RecentBatches::evict_for(std::size_t bytes, Batch& dropped) {
   while (count_ > 0 && bytes_ + bytes > bytes_max_) {
     Batch oldest = std::move(at(0));
     first_ = (first_ + 1) & (ring_.size() - 1);
@@ -53,16 +59,17 @@ void RecentBatches::evict_for(std::size_t bytes) {
       oldest->evicted = true;
       being_read_.push_back(std::move(oldest));
     } else {
-      keep_free(std::move(oldest));
+      keep_free(std::move(oldest), dropped);
     }
   }
 }
 
 RecentBatches::Batch RecentBatches::acquire(std::size_t payload_bytes) {
   const std::size_t need = batch_bytes(payload_bytes);
+  Batch dropped;
   {
     std::lock_guard lock(mutex_);
-    evict_for(need + overhead);
+    evict_for(need + overhead, dropped);
     const std::size_t most = std::max(4 * need, small);
     auto best = free_.end();
     for (auto it = free_.begin(); it != free_.end(); ++it) {
@@ -81,8 +88,9 @@ RecentBatches::Batch RecentBatches::acquire(std::size_t payload_bytes) {
 }
 
 void RecentBatches::give_back(Batch batch) {
+  Batch dropped;
   std::lock_guard lock(mutex_);
-  keep_free(std::move(batch));
+  keep_free(std::move(batch), dropped);
 }
 
 void RecentBatches::push(Batch batch) {
@@ -98,15 +106,16 @@ void RecentBatches::push(Batch batch) {
 
 void RecentBatches::publish(Batch batch) {
   bool wake = false;
+  Batch dropped;
   {
     std::lock_guard lock(mutex_);
     TW_CHECK(batch->first_sequence == next_sequence_);
     next_sequence_ += batch->buffer.records();
     wake = waiting_ > 0;
     if (bytes_max_ == 0) {
-      keep_free(std::move(batch));
+      keep_free(std::move(batch), dropped);
     } else {
-      evict_for(cost(*batch));
+      evict_for(cost(*batch), dropped);
       bytes_ += cost(*batch);
       push(std::move(batch));
     }
@@ -128,13 +137,14 @@ RecentBatch* RecentBatches::pin(std::uint64_t sequence) {
 }
 
 void RecentBatches::unpin(RecentBatch* batch) {
+  Batch dropped;
   std::lock_guard lock(mutex_);
   if (--batch->readers > 0 || !batch->evicted) return;
   auto held = std::ranges::find(being_read_, batch, &Batch::get);
   TW_CHECK(held != being_read_.end());
   Batch mine = std::move(*held);
   being_read_.erase(held);
-  keep_free(std::move(mine));
+  keep_free(std::move(mine), dropped);
 }
 
 bool RecentBatches::wait_for(std::uint64_t sequence, std::chrono::milliseconds wait,

@@ -2,7 +2,9 @@
 // The last committed batches in memory, for readers that keep up, and where readers wait for the
 // next one. A batch is built in the memory that is kept here, so nothing is copied. The committer
 // never waits for a reader: a batch that is being read when its turn to go comes goes when the
-// reader is done with it. Memory: the limit, the batch being built, one batch a reader.
+// reader is done with it. A reader may be descheduled at any point, also inside the lock, and then
+// the committer waits: under the lock pointers move, and no memory is taken or given back. Memory:
+// the limit, the batch being built, one batch a reader.
 #pragma once
 #include <chrono>
 #include <condition_variable>
@@ -26,6 +28,7 @@ struct RecentBatch {
   friend class RecentBatches;
   unsigned readers = 0;
   bool evicted = false;
+  std::unique_ptr<RecentBatch> next_dropped;
 };
 
 class RecentBatches {
@@ -53,8 +56,9 @@ class RecentBatches {
  private:
   using Batch = std::unique_ptr<RecentBatch>;
   static std::size_t cost(const RecentBatch& batch) noexcept;
-  void evict_for(std::size_t bytes);
-  void keep_free(Batch batch);
+  // What is to go, as a list: destroyed by the caller once it has given the lock back.
+  void evict_for(std::size_t bytes, Batch& dropped);
+  void keep_free(Batch batch, Batch& dropped);
   Batch& at(std::size_t i) noexcept { return ring_[(first_ + i) & (ring_.size() - 1)]; }
   void push(Batch batch);
 

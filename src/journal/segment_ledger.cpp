@@ -99,6 +99,15 @@ std::uint64_t SegmentLedger::segments_present() const {
   return segments_.size() + (begun ? 1 : 0);
 }
 
+std::uint64_t SegmentLedger::segments_from(std::uint64_t sequence) const {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t count = 0;
+  for (const SegmentSummary& segment : segments_) {
+    if (segment.counts.next_sequence > sequence) ++count;
+  }
+  return count;
+}
+
 std::uint64_t SegmentLedger::writing_offset() const {
   const std::lock_guard lock(mutex_);
   const bool has_data = !segments_.empty() && segments_.back().counts.number == writing_;
@@ -136,19 +145,22 @@ Result<void> SegmentLedger::check(const Cursor& cursor) const {
                 fmt::format("a cursor of journal {} at sequence {} was given to journal {}",
                             cursor.journal.text(), cursor.next_sequence, journal_.text()));
   }
-  const std::lock_guard lock(mutex_);
-  if (cursor.next_sequence > next_sequence_ || cursor.next_sequence == 0) {
-    count_recovery(RecoveryCase::cursor_beyond_tail);
-    return fail(
-        ErrorCode::corrupt,
-        fmt::format("a cursor at sequence {} is beyond the end of journal {}, whose next "
-                    "sequence is {}: was the journal restored from an older copy? "
-                    "`trialwire journal repair --resume-at {}` lets it go on behind the "
-                    "cursor",
-                    cursor.next_sequence, journal_.text(), next_sequence_, cursor.next_sequence));
+  std::uint64_t first = 0;
+  std::uint64_t next = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    next = next_sequence_;
+    first = segments_.empty() ? next : segments_.front().counts.first_sequence;
   }
-  const std::uint64_t first =
-      segments_.empty() ? next_sequence_ : segments_.front().counts.first_sequence;
+  if (cursor.next_sequence > next || cursor.next_sequence == 0) {
+    count_recovery(RecoveryCase::cursor_beyond_tail);
+    return fail(ErrorCode::corrupt,
+                fmt::format("a cursor at sequence {} is beyond the end of journal {}, whose next "
+                            "sequence is {}: was the journal restored from an older copy? "
+                            "`trialwire journal repair --resume-at {}` lets it go on behind the "
+                            "cursor",
+                            cursor.next_sequence, journal_.text(), next, cursor.next_sequence));
+  }
   if (cursor.next_sequence < first) {
     return fail(ErrorCode::not_found,
                 fmt::format("sequence {} was deleted, the oldest in journal {} is {}",

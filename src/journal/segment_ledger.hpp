@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the store knows of its segments: which there are, how far they are durable, which consumer
 // holds which back. The only state that committer, background thread, readers and scrapes share;
-// each call takes its lock for a moment and does no I/O. Size: a few hundred bytes a segment.
+// each call takes its lock for a moment, and does no I/O and makes no text under it. Size: a few
+// hundred bytes a segment.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -55,7 +56,9 @@ class SegmentLedger {
   Tail tail() const;
   std::uint64_t first_sequence() const;
   std::uint64_t segments_present() const;  // with data, and the one being written
-  std::uint64_t writing_offset() const;    // where the next batch would go; 0 in an empty segment
+  /// With records from this sequence on.
+  std::uint64_t segments_from(std::uint64_t sequence) const;
+  std::uint64_t writing_offset() const;  // where the next batch would go; 0 in an empty segment
   bool has_writing() const;
   std::vector<SealedSegment> sealed() const;
   void set_cursor(std::string_view consumer, std::uint64_t next_sequence);

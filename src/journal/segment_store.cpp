@@ -164,6 +164,11 @@ class Store final : public SegmentStore {
   const std::filesystem::path& directory() const noexcept override { return options_.directory; }
   std::vector<SealedSegment> sealed_segments() const override { return ledger_.sealed(); }
 
+  Backlog backlog(std::uint64_t next_sequence) const override {
+    return {.bytes = ledger_.segments_from(next_sequence) * meta_.segment_bytes,
+            .blocked = keeper_.blocked()};
+  }
+
   Status status() const override {
     Status status;
     status.id = meta_.id;

@@ -115,6 +115,7 @@ class SegmentStore {
   virtual std::uint64_t first_sequence() const = 0;  // of the oldest record still here
   /// For key of identities: 16 random bytes kept in the directory.
   virtual SipKey identity_key() const noexcept = 0;
+  virtual Backlog backlog(std::uint64_t next_sequence) const = 0;
   virtual Status status() const = 0;
   virtual const std::filesystem::path& directory() const noexcept = 0;
   /// What is sealed and present, oldest first.

@@ -131,6 +131,7 @@ TEST_F(SegmentStoreTest, nothing_is_deleted_that_a_consumer_has_not_made_durable
   } while (appended);
   EXPECT_EQ(appended.error().code, ErrorCode::disk_full);
   EXPECT_FALSE((*store)->has_room(1));
+  EXPECT_TRUE((*store)->backlog(1).blocked);
   EXPECT_EQ((*store)->first_sequence(), 1U);
 
   (*store)->set_cursor("sql", 17);
@@ -143,6 +144,20 @@ TEST_F(SegmentStoreTest, nothing_is_deleted_that_a_consumer_has_not_made_durable
   const auto gone = (*store)->read(1);
   ASSERT_FALSE(gone);
   EXPECT_EQ(gone.error().code, ErrorCode::not_found);
+}
+
+TEST_F(SegmentStoreTest, a_consumer_that_is_behind_holds_back_whole_segments_from_its_own_on) {
+  auto store = open(options());
+  ASSERT_TRUE(store);
+  EXPECT_EQ((*store)->backlog(1).bytes, 0U);
+  for (int i = 0; i < 60; ++i) ASSERT_TRUE(append(**store, 1));
+  const std::uint64_t next = (*store)->chain().next_sequence;
+  const std::uint64_t segments = (*store)->tail().segment;
+  ASSERT_GE(segments, 3U);
+  EXPECT_EQ((*store)->backlog(1).bytes, segments * options().segment_bytes);
+  EXPECT_EQ((*store)->backlog(next - 1).bytes, options().segment_bytes);
+  EXPECT_EQ((*store)->backlog(next).bytes, 0U);
+  EXPECT_FALSE((*store)->backlog(1).blocked);
 }
 
 TEST_F(SegmentStoreTest, within_budget_and_retention_consumed_segments_stay) {

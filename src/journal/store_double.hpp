@@ -94,6 +94,7 @@ class StoreDouble final : public SegmentStore {
   void maintain() override {}
   Tail tail() const override { return {.next_sequence = records() + 1}; }
   std::uint64_t first_sequence() const override { return 1; }
+  Backlog backlog(std::uint64_t) const override { return {}; }
   Status status() const override { return {}; }
   const std::filesystem::path& directory() const noexcept override { return directory_; }
   std::vector<SealedSegment> sealed_segments() const override { return {}; }

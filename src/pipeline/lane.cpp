@@ -19,7 +19,9 @@
 #include <fmt/format.h>
 
 #include "pipeline/background.hpp"
+#include "pipeline/give_way.hpp"
 #include "pipeline/lane_metrics.hpp"
+#include "pipeline/processor_time.hpp"
 #include "pipeline/record_batch.hpp"
 #include "telemetry/log.hpp"
 
@@ -30,7 +32,8 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 using telemetry::LogLevel;
 
-constexpr milliseconds idle_wait{1'000};  // then the gauges are refreshed
+constexpr milliseconds idle_wait{1'000};    // then the gauges are refreshed
+constexpr milliseconds give_way_look{250};  // so often a pause looks whether its reason holds
 
 std::int64_t system_unix_ns() {
   auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -52,7 +55,8 @@ struct Lane::State {
         consumer(fmt::format("{}/{}", sink->name(), options.lane)),
         metrics(registry, sink->name(), options.lane),
         batch(options.batch_bytes_max),
-        random(std::random_device{}()) {
+        random(std::random_device{}()),
+        give_way(options.give_way) {
     if (!options.unix_now_ns) options.unix_now_ns = system_unix_ns;
   }
 
@@ -60,6 +64,11 @@ struct Lane::State {
   void run(const std::stop_token& stop);
   bool collect(const std::stop_token& stop);
   bool full() const noexcept;
+  void enter_background();
+  std::optional<ProcessorTime> processor_time() const;
+  Intake intake_since_asked();
+  void judge_contention();
+  void leave_processor(const std::stop_token& stop);
   bool take_pending();
   Clock::time_point due(Clock::time_point first_taken) const;
   void deliver(const std::stop_token& stop);
@@ -86,6 +95,11 @@ struct Lane::State {
   std::int64_t durable_received_ns = 0;  // of the last delivered record
   std::int64_t started_ns = 0;
   unsigned failures = 0;
+
+  GiveWay give_way;
+  std::optional<ProcessorClock> clock;       // of the thread; none when not in background
+  std::optional<ProcessorTime> batch_began;  // when the first record of `batch` was taken
+  std::uint64_t asked_sequence = 0;          // the journal's end when the rule was last asked
   Clock::time_point last_delivery{};
 
   std::mutex sleep_mutex;
@@ -128,10 +142,7 @@ Result<void> Lane::State::open_reader() {
 
 void Lane::State::run(const std::stop_token& stop) {
   pthread_setname_np(pthread_self(), "sink-lane");
-  if (options.background && !enter_background()) {
-    telemetry::log(LogLevel::info, "pipeline", "the sink's thread runs at normal priority",
-                   {{"sink", consumer}});
-  }
+  if (options.background) enter_background();
   while (!stop.stop_requested()) {
     refresh_lag();
     if (!reader) {
@@ -145,12 +156,61 @@ void Lane::State::run(const std::stop_token& stop) {
     bool readable = collect(stop);
     if (!batch.empty()) deliver(stop);
     if (!readable) pause_after_failure(stop);
+    if (give_way.gives_way()) leave_processor(stop);
   }
   refresh_lag();
 }
 
+void Lane::State::enter_background() {
+  if (!pipeline::enter_background()) {
+    telemetry::log(LogLevel::info, "pipeline", "the sink's thread runs at normal priority",
+                   {{"sink", consumer}});
+  }
+  clock.emplace();
+  if (!processor_time()) {
+    telemetry::log(LogLevel::info, "pipeline",
+                   "the sink does not pause for intake: the kernel tells nothing of waiting times",
+                   {{"sink", consumer}});
+  }
+}
+
+std::optional<ProcessorTime> Lane::State::processor_time() const {
+  if (!clock) return std::nullopt;
+  return options.processor_time ? options.processor_time() : clock->read();
+}
+
+Intake Lane::State::intake_since_asked() {
+  std::uint64_t end = journal.end().next_sequence;
+  return {.appended = end - std::exchange(asked_sequence, end),
+          .backlog = journal.backlog(durable.next_sequence)};
+}
+
+void Lane::State::judge_contention() {
+  auto now = processor_time();
+  if (!now || !batch_began) return;
+  give_way.batch_done(*now - *batch_began, intake_since_asked());
+  metrics.gives_way.set(give_way.gives_way() ? 1 : 0);
+}
+
+/// The pause before the next batch. Ends early on stop, and when its reason has gone.
+void Lane::State::leave_processor(const std::stop_token& stop) {
+  auto began = Clock::now();
+  auto until = began + give_way.pause();
+  for (auto now = began; now < until && !stop.stop_requested(); now = Clock::now()) {
+    pause(std::min(rounded_up(until - now), give_way_look), stop);
+    refresh_lag();
+    if (!give_way.goes_on(intake_since_asked())) break;
+  }
+  metrics.paused(Clock::now() - began);
+  metrics.gives_way.set(give_way.gives_way() ? 1 : 0);
+}
+
 bool Lane::State::full() const noexcept {
-  return batch.size() >= options.batch_records_max || batch.bytes() >= options.batch_bytes_max;
+  // Giving way, a batch is a look at the processor: the smaller the better.
+  std::size_t most = give_way.gives_way()
+                         ? std::min(options.batch_records, options.batch_records_max)
+                         : options.batch_records_max;
+  return batch.size() >= most || batch.bytes() >= options.batch_bytes_max;
 }
 
 /// Takes records out of what was read; true when all of it is taken.
@@ -192,7 +252,10 @@ bool Lane::State::collect(const std::stop_token& stop) {
       }
     }
     if (pending != nullptr) {
-      if (batch.empty()) first_taken = Clock::now();
+      if (batch.empty()) {
+        first_taken = Clock::now();
+        batch_began = processor_time();
+      }
       if (!take_pending() || full()) return true;
       continue;
     }
@@ -230,6 +293,7 @@ void Lane::State::deliver(const std::stop_token& stop) {
     failures = 0;
   }
   batch.clear();
+  judge_contention();
   // Last: who sees it may rely on the metrics.
   next_sequence.store(durable.next_sequence, std::memory_order_release);
 }
@@ -296,6 +360,7 @@ Result<void> Lane::start() {
     state.sink->reset();
   }
   state.refresh_lag();
+  state.asked_sequence = state.journal.end().next_sequence;
   state.thread = std::jthread([&state](const std::stop_token& stop) { state.run(stop); });
   return {};
 }

@@ -9,6 +9,8 @@
 // Failure: a delivery that fails is repeated with backoff for as long as it takes, whatever the
 // error; so is a sink that cannot be reached at start. Only a cursor that the journal refuses
 // (beyond its tail, or before what is left of it) makes `start` fail.
+// Background: its thread has the lowest priority, and where that does not keep it out of intake's
+// way it pauses between batches, as give_way.hpp says; a stop ends a pause.
 // Durable when: the journal's cursor moves only after Sink::deliver returned without error.
 #pragma once
 #include <chrono>
@@ -16,9 +18,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "base/error.hpp"
 #include "journal/journal.hpp"
+#include "pipeline/give_way.hpp"
 #include "pipeline/sink.hpp"
 #include "resilience/backoff.hpp"
 
@@ -33,7 +37,10 @@ struct LaneOptions {
   std::chrono::milliseconds delivery_interval{100};  // from one delivery's start to the next's
                                                      // unless a largest one waits: fewer syncs
   resilience::BackoffOptions backoff;
-  bool background = true;                     // lowest processor and disk priority for the thread
+  bool background = true;   // lowest priority for the thread, and pauses
+  GiveWayOptions give_way;  // when in background
+  /// Of the lane's thread, asked on it. Empty: the kernel's.
+  std::function<std::optional<ProcessorTime>()> processor_time;
   std::function<std::int64_t()> unix_now_ns;  // empty: the system clock
 };
 

@@ -23,6 +23,10 @@ LaneMetrics::LaneMetrics(telemetry::Registry& registry, std::string_view sink, u
       running(registry.gauge("trialwire_sink_running",
                              "1 while deliveries succeed, 0 while they are retried.",
                              labels_of(sink, lane))),
+      gives_way(registry.gauge("trialwire_sink_gives_way",
+                               "1 while the sink pauses between batches: intake wants the "
+                               "processor.",
+                               labels_of(sink, lane))),
       delivered(registry.counter("trialwire_sink_delivered_records_total",
                                  "Records durable in the sink.", labels_of(sink, lane))),
       retries(registry.counter("trialwire_sink_retries_total",
@@ -34,7 +38,16 @@ LaneMetrics::LaneMetrics(telemetry::Registry& registry, std::string_view sink, u
           "trialwire_sink_deliver_seconds", "Duration of one successful delivery.",
           telemetry::latency_seconds_buckets(), labels_of(sink, lane))),
       registry_(registry),
-      labels_(labels_of(sink, lane)) {}
+      labels_(labels_of(sink, lane)),
+      paused_seconds_(std::make_shared<std::atomic<double>>(0.0)) {
+  registry.observe_total("trialwire_sink_paused_seconds_total",
+                         "Time for which the sink paused to leave the processor to intake.",
+                         labels_, [seconds = paused_seconds_] { return seconds->load(); });
+}
+
+void LaneMetrics::paused(std::chrono::duration<double> time) {
+  paused_seconds_->store(paused_seconds_->load() + time.count());
+}
 
 void LaneMetrics::failed(ErrorCode code) {
   telemetry::Counter*& counter = errors_[static_cast<std::size_t>(code)];

@@ -3,7 +3,10 @@
 // lane's thread only.
 #pragma once
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -16,12 +19,16 @@ class LaneMetrics {
  public:
   LaneMetrics(telemetry::Registry& registry, std::string_view sink, unsigned lane);
 
+  /// So much longer did the lane leave the processor to intake.
+  void paused(std::chrono::duration<double> time);
+
   /// Counts a failed attempt under its code and as one that will be repeated.
   void failed(ErrorCode code);
 
   telemetry::Gauge& lag_records;
   telemetry::Gauge& lag_seconds;
   telemetry::Gauge& running;
+  telemetry::Gauge& gives_way;
   telemetry::Counter& delivered;
   telemetry::Counter& retries;
   telemetry::Histogram& batch_records;
@@ -30,6 +37,7 @@ class LaneMetrics {
  private:
   telemetry::Registry& registry_;
   telemetry::Labels labels_;
+  std::shared_ptr<std::atomic<double>> paused_seconds_;  // a scrape may outlive the lane
   std::array<telemetry::Counter*, static_cast<std::size_t>(ErrorCode::count_)> errors_{};
 };
 

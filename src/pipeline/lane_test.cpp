@@ -65,6 +65,13 @@ class FakeJournal final : public journal::Journal {
     cursors_[std::string(consumer)].push_back(durable.next_sequence);
   }
   std::size_t pending_bytes() const noexcept override { return 0; }
+  journal::Backlog backlog(std::uint64_t) const override {
+    if (when_asked_) when_asked_();
+    return {backlog_bytes_, false};
+  }
+  /// Called whenever the lane asks for its backlog.
+  void when_asked(std::function<void()> call) { when_asked_ = std::move(call); }
+  void hold_back(std::uint64_t bytes) { backlog_bytes_ = bytes; }
   journal::Status status() const override { return {}; }
 
   std::vector<std::uint64_t> cursors_of(const std::string& consumer) {
@@ -82,6 +89,8 @@ class FakeJournal final : public journal::Journal {
   journal::Cursor cursor_;  // end
   std::uint64_t begin_ = 1;
   std::atomic<unsigned> failing_reads_ = 0;
+  std::atomic<std::uint64_t> backlog_bytes_ = 0;
+  std::function<void()> when_asked_;
 };
 
 class FakeReader final : public journal::Reader {
@@ -206,6 +215,21 @@ class LaneTest : public testing::Test {
     return std::make_unique<Lane>(options, journal, std::make_unique<FakeSink>(log), metrics);
   }
   bool metrics_have(std::string_view line) { return metrics.text().contains(line); }
+
+  double value_of(std::string_view family) {
+    std::string text = metrics.text();
+    std::size_t at = text.find(fmt::format("\n{}{{", family));
+    std::size_t space = text.find("} ", at);
+    return at == std::string::npos ? -1.0 : std::stod(text.substr(space + 2));
+  }
+  /// Every batch meets contention: each reading is of so much more waiting.
+  void contend() {
+    options.background = true;
+    options.processor_time = [waited = std::chrono::nanoseconds(0)]() mutable {
+      waited += std::chrono::seconds(1);
+      return ProcessorTime{std::chrono::milliseconds(1), waited};
+    };
+  }
 
   telemetry::Registry metrics;
   FakeJournal journal;
@@ -390,15 +414,79 @@ TEST_F(LaneTest, lag_is_shown_while_the_sink_stays_away) {
   ASSERT_TRUE(lane->start());
   log.wait_for([](const SinkLog& sink) { return sink.attempts >= 2; });
   lane->stop();
-  std::string text = metrics.text();
-  auto value_of = [&](std::string_view family) {
-    std::size_t at = text.find(fmt::format("\n{}{{", family));
-    std::size_t space = text.find("} ", at);
-    return at == std::string::npos ? -1.0 : std::stod(text.substr(space + 2));
-  };
   EXPECT_EQ(value_of("trialwire_sink_lag_records"), 3.0);
   EXPECT_EQ(value_of("trialwire_sink_lag_seconds"), 60.0);
   EXPECT_EQ(value_of("trialwire_sink_running"), 0.0);
+}
+
+TEST_F(LaneTest, a_lane_that_meets_contention_pauses_and_a_stop_ends_the_pause) {
+  contend();
+  options.give_way.pause_first = options.give_way.pause_max = std::chrono::hours(1);
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  journal.append({"a"});
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 1; });
+  while (lane->next_sequence() < 2) std::this_thread::yield();
+  EXPECT_EQ(value_of("trialwire_sink_gives_way"), 1.0);
+  auto began = std::chrono::steady_clock::now();
+  lane->stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - began, patience);
+  EXPECT_GE(value_of("trialwire_sink_paused_seconds_total"), 0.0);
+}
+
+TEST_F(LaneTest, a_pause_ends_when_nothing_more_is_appended) {
+  contend();
+  options.give_way.pause_first = options.give_way.pause_max = std::chrono::hours(1);
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  journal.append({"a"});
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 1; });
+  journal.append({"b"});
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 2; });
+}
+
+TEST_F(LaneTest, batches_between_pauses_are_small_and_go_on_while_intake_does) {
+  contend();
+  options.batch_records = 2;
+  options.batch_records_max = 100;
+  options.give_way.pause_first = options.give_way.pause_max = milliseconds(1);
+  journal.when_asked([this] {
+    for (int i = 0; i < 10; ++i) journal.append({"x"});
+  });
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  journal.append({"a"});
+  log.wait_for([](const SinkLog& sink) { return sink.deliveries.size() >= 5; });
+  lane->stop();
+  for (const auto& delivery : log.deliveries) EXPECT_LE(delivery.bodies.size(), 2U);
+  EXPECT_GE(value_of("trialwire_sink_paused_seconds_total"), 0.004);
+}
+
+TEST_F(LaneTest, a_lane_whose_backlog_presses_the_journal_does_not_pause) {
+  contend();
+  options.give_way.pause_first = options.give_way.pause_max = std::chrono::hours(1);
+  options.give_way.backlog_bytes_max = 1'000;
+  journal.hold_back(1'001);
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  journal.append({"a"});
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 1; });
+  while (lane->next_sequence() < 2) std::this_thread::yield();
+  EXPECT_EQ(value_of("trialwire_sink_gives_way"), 0.0);
+  lane->stop();
+  EXPECT_EQ(value_of("trialwire_sink_paused_seconds_total"), 0.0);
+}
+
+TEST_F(LaneTest, not_in_background_a_lane_never_pauses) {
+  contend();
+  options.background = false;
+  options.give_way.pause_first = options.give_way.pause_max = std::chrono::hours(1);
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  journal.append({"a"});
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 1; });
+  lane->stop();
+  EXPECT_EQ(value_of("trialwire_sink_paused_seconds_total"), 0.0);
 }
 
 }  // namespace
