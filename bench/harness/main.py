@@ -24,6 +24,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("what", choices=["http-report", "gate"])
     parser.add_argument("--quick", action="store_true",
                         help="10 s each and once, in place of 30 s and three times")
+    parser.add_argument("--repeats", type=int, metavar="N",
+                        help="runs of each server in each scenario, 3 unless --quick")
     parser.add_argument("--large", metavar="GIB", type=int, nargs="?", const=10, default=0,
                         help="also with a journal of so many GiB, 10 unless said; four times that "
                         "must be free")
@@ -92,6 +94,7 @@ def run_all(runner: Runner, wanted: list[Scenario], repeats: int) -> Runs:
 def http_report(options: argparse.Namespace) -> int:
     runner, context = prepare(options)
     seconds, repeats = (10, 1) if options.quick else (30, 3)
+    repeats = options.repeats or repeats
     wanted = [s for s in scenarios(seconds) if not options.only or s.name in options.only]
     if not wanted:
         raise SystemExit(f"bench: scenarios are {', '.join(s.name for s in scenarios(1))}")
