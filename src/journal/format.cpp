@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "journal/format.hpp"
 
-#include <nmmintrin.h>
-
 #include <algorithm>
 #include <cstdlib>
 
@@ -224,25 +222,6 @@ bool all_zero(ByteView bytes) noexcept {
          std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
 }
 
-void block_crcs(const std::byte* blocks, std::size_t count, std::uint32_t* into) noexcept {
-  for (; count >= 4; count -= 4, blocks += 4 * block_bytes, into += 4) {
-    std::uint64_t a = 0xffffffff, b = a, c = a, d = a;
-    for (std::size_t i = 0; i < block_bytes; i += 8) {
-      a = _mm_crc32_u64(a, load_le<std::uint64_t>(blocks + i));
-      b = _mm_crc32_u64(b, load_le<std::uint64_t>(blocks + block_bytes + i));
-      c = _mm_crc32_u64(c, load_le<std::uint64_t>(blocks + 2 * block_bytes + i));
-      d = _mm_crc32_u64(d, load_le<std::uint64_t>(blocks + 3 * block_bytes + i));
-    }
-    into[0] = ~static_cast<std::uint32_t>(a);
-    into[1] = ~static_cast<std::uint32_t>(b);
-    into[2] = ~static_cast<std::uint32_t>(c);
-    into[3] = ~static_cast<std::uint32_t>(d);
-  }
-  for (; count > 0; --count, blocks += block_bytes, ++into) {
-    *into = crc32c(ByteView(blocks, block_bytes));
-  }
-}
-
 namespace {
 
 /// Calls `each(block index, CRC32C of the block without its header bytes)`.
@@ -254,11 +233,8 @@ void for_each_block_crc(ByteView batch, std::size_t header_bytes, Each each) {
     const std::size_t from = std::min(header_bytes, (i + 1) * block_bytes);
     each(i, crc32c(batch.subspan(from, (i + 1) * block_bytes - from)));
   }
-  std::array<std::uint32_t, 64> crcs;
-  for (std::size_t i = header_blocks; i < blocks; i += crcs.size()) {
-    const std::size_t some = std::min(crcs.size(), blocks - i);
-    block_crcs(batch.data() + i * block_bytes, some, crcs.data());
-    for (std::size_t j = 0; j < some; ++j) each(i + j, crcs[j]);
+  for (std::size_t i = header_blocks; i < blocks; ++i) {
+    each(i, crc32c(batch.subspan(i * block_bytes, block_bytes)));
   }
 }
 

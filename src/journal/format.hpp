@@ -114,10 +114,6 @@ Sha256 genesis_hash(const Uuid& journal);
 
 bool all_zero(ByteView bytes) noexcept;
 
-/// CRC32C of `blocks` consecutive 4 KiB blocks, four at a time, which is what the instruction's
-/// latency leaves room for.
-void block_crcs(const std::byte* blocks, std::size_t count, std::uint32_t* into) noexcept;
-
 /// What a whole batch, its head already found valid, shows when every byte is checked.
 struct BatchCheck {
   enum class State : std::uint8_t {

@@ -197,16 +197,6 @@ TEST(BatchFormat, what_is_no_head_is_told_apart) {
   EXPECT_EQ(parse_head(sector, head), HeadState::no_magic);
 }
 
-TEST(BatchFormat, crcs_of_many_blocks_are_those_of_each) {
-  std::vector<std::byte> blocks(11 * block_bytes);
-  for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i] = static_cast<std::byte>(i * 7 >> 3);
-  std::array<std::uint32_t, 11> crcs{};
-  block_crcs(blocks.data(), crcs.size(), crcs.data());
-  for (std::size_t i = 0; i < crcs.size(); ++i) {
-    EXPECT_EQ(crcs[i], crc32c(ByteView(blocks).subspan(i * block_bytes, block_bytes)));
-  }
-}
-
 TEST(BatchFormat, a_payload_with_another_number_of_records_than_the_head_says_does_not_decode) {
   Record record;
   std::vector<std::byte> one(encoded_size(record));
