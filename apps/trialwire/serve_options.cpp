@@ -46,6 +46,7 @@ pipeline::GiveWayOptions give_way_options(const config::Settings& settings) {
   pipeline::GiveWayOptions options;
   options.pause_max = in_ms(settings.pipeline.pause_max);
   options.waiting_share = settings.pipeline.pause_waiting_share / 100;
+  options.lag_max = settings.pipeline.pause_lag_max;
   options.backlog_bytes_max =
       static_cast<std::uint64_t>(static_cast<double>(settings.journal.max_bytes) *
                                  settings.pipeline.pause_backlog_share / 100);

@@ -237,8 +237,7 @@ void add_stores(std::vector<Descriptor>& rows) {
   rows.push_back(row<&S::pipeline, &P::background>(
       "pipeline.background", boolean,
       "Sinks get the processor and the disk when nothing else wants them: intake comes first. "
-      "Where "
-      "the lowest priority is not enough for that, they pause between transactions."));
+      "Where the lowest priority is not enough for that, they pause between transactions."));
   rows.push_back(row<&S::pipeline, &P::pause_max>(
       "pipeline.pause_max", duration(0, hour),
       "Longest pause of a sink in the background while it meets contention; the first is 250ms, "
@@ -247,6 +246,10 @@ void add_stores(std::vector<Descriptor>& rows) {
       "pipeline.pause_waiting_share", {.kind = Kind::percent, .minimum = 0, .maximum = 100},
       "The processor is contended when a sink waits for it for more than this share of the time "
       "that it wants it."));
+  rows.push_back(row<&S::pipeline, &P::pause_lag_max>(
+      "pipeline.pause_lag_max", duration(0, 24 * hour),
+      "A sink does not pause once it is so far behind: rows become visible later in a burst, not "
+      "for as long as intake is busy."));
   rows.push_back(row<&S::pipeline, &P::pause_backlog_share>(
       "pipeline.pause_backlog_share", {.kind = Kind::percent, .minimum = 0, .maximum = 100},
       "A sink does not pause while what it lacks takes more than this share of "

@@ -74,6 +74,7 @@ struct PipelineSettings {
   bool background = true;
   Duration pause_max = 2s;
   double pause_waiting_share = 20;  // percent
+  Duration pause_lag_max = 60s;
   double pause_backlog_share = 50;  // percent of journal.max_bytes
 };
 

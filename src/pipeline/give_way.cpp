@@ -13,7 +13,7 @@ bool GiveWay::contended(const ProcessorTime& spent) const noexcept {
 
 bool GiveWay::has_reason(const Intake& intake) const noexcept {
   const bool pressed = intake.backlog.blocked || intake.backlog.bytes > options_.backlog_bytes_max;
-  return intake.appended > 0 && !pressed;
+  return intake.appended > 0 && !pressed && intake.lag <= options_.lag_max;
 }
 
 void GiveWay::batch_done(const ProcessorTime& spent, const Intake& intake) noexcept {

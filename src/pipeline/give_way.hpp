@@ -11,8 +11,9 @@
 // has little to do, each a wait of its own, until they look like contention. A batch that wanted
 // less than `judged_time` is judged as though it had wanted that: waits of microseconds, which an
 // idle machine has too, weigh nothing.
-// It never pauses while nothing is appended (nobody to give way to), and not when the journal is
-// pressed for room by what the sink does not have: intake itself would be refused soon.
+// It never pauses while nothing is appended (nobody to give way to), not when the journal is
+// pressed for room by what the sink does not have (intake itself would be refused soon), and not
+// when the sink is behind by more than a burst of reports lasts.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -27,13 +28,15 @@ struct GiveWayOptions {
   std::chrono::milliseconds pause_max{2'000};  // 0: never pauses
   double waiting_share = 0.2;                  // of the time wanted; beyond it: contended
   std::chrono::nanoseconds judged_time = std::chrono::milliseconds(5);
-  std::uint64_t backlog_bytes_max = 8ULL << 30;  // beyond it the journal is pressed
+  std::uint64_t backlog_bytes_max = 8ULL << 30;                 // beyond it the journal is pressed
+  std::chrono::nanoseconds lag_max = std::chrono::seconds(60);  // who queries waits no longer
 };
 
 /// What the lane's source saw since the rule was asked last.
 struct Intake {
-  std::uint64_t appended = 0;  // records
-  journal::Backlog backlog;    // that this lane's sink does not have
+  std::uint64_t appended = 0;      // records
+  journal::Backlog backlog;        // that this lane's sink does not have
+  std::chrono::nanoseconds lag{};  // age of the oldest record of it
 };
 
 class GiveWay {

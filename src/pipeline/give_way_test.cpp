@@ -81,6 +81,18 @@ TEST(GiveWayTest, a_journal_that_is_pressed_for_room_comes_before_intake) {
   }
 }
 
+TEST(GiveWayTest, who_queries_does_not_wait_longer_than_a_burst_lasts) {
+  GiveWay rule({.lag_max = 60s});
+  const Intake late{.appended = 1, .backlog = {}, .lag = 60s + 1ns};
+  const Intake soon{.appended = 1, .backlog = {}, .lag = 60s};
+  rule.batch_done(contention, late);
+  EXPECT_FALSE(rule.gives_way());
+  rule.batch_done(contention, soon);
+  EXPECT_TRUE(rule.gives_way());
+  EXPECT_FALSE(rule.goes_on(late));
+  EXPECT_FALSE(rule.gives_way());
+}
+
 TEST(GiveWayTest, a_cap_of_zero_is_off_and_one_below_the_first_pause_holds) {
   GiveWay off({.pause_max = 0ms});
   off.batch_done(contention, busy);

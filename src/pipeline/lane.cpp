@@ -97,6 +97,7 @@ struct Lane::State {
   unsigned failures = 0;
 
   GiveWay give_way;
+  std::chrono::nanoseconds lag{};            // age of the oldest record that the sink does not have
   std::optional<ProcessorClock> clock;       // of the thread; none when not in background
   std::optional<ProcessorTime> batch_began;  // when the first record of `batch` was taken
   std::uint64_t asked_sequence = 0;          // the journal's end when the rule was last asked
@@ -180,9 +181,11 @@ std::optional<ProcessorTime> Lane::State::processor_time() const {
 }
 
 Intake Lane::State::intake_since_asked() {
+  refresh_lag();
   std::uint64_t end = journal.end().next_sequence;
   return {.appended = end - std::exchange(asked_sequence, end),
-          .backlog = journal.backlog(durable.next_sequence)};
+          .backlog = journal.backlog(durable.next_sequence),
+          .lag = lag};
 }
 
 void Lane::State::judge_contention() {
@@ -198,7 +201,6 @@ void Lane::State::leave_processor(const std::stop_token& stop) {
   auto until = began + give_way.pause();
   for (auto now = began; now < until && !stop.stop_requested(); now = Clock::now()) {
     pause(std::min(rounded_up(until - now), give_way_look), stop);
-    refresh_lag();
     if (!give_way.goes_on(intake_since_asked())) break;
   }
   metrics.paused(Clock::now() - began);
@@ -331,6 +333,7 @@ void Lane::State::refresh_lag() {
   std::uint64_t end = journal.end().next_sequence;
   std::uint64_t from = located ? durable.next_sequence : journal.begin().next_sequence;
   metrics.lag_records.set(end > from ? static_cast<double>(end - from) : 0.0);
+  lag = {};
   if (end <= from) {
     metrics.lag_seconds.set(0);
     return;
@@ -338,7 +341,8 @@ void Lane::State::refresh_lag() {
   // The age of the oldest undelivered record, or the best that is known of it.
   std::int64_t since = !batch.empty() ? batch.records().front().attributes.received_ns
                                       : std::max(durable_received_ns, started_ns);
-  metrics.lag_seconds.set(std::max(0.0, static_cast<double>(options.unix_now_ns() - since) / 1e9));
+  lag = std::chrono::nanoseconds(std::max<std::int64_t>(0, options.unix_now_ns() - since));
+  metrics.lag_seconds.set(std::chrono::duration<double>(lag).count());
 }
 
 Lane::Lane(LaneOptions options, journal::Journal& journal, std::unique_ptr<Sink> sink,
