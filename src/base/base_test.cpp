@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "base/rfc3339.hpp"
+#include "base/sha256_pair.hpp"
 #include "base/uuid.hpp"
 
 namespace trialwire {
@@ -60,6 +61,27 @@ TEST(Crc32c, is_what_dividing_bit_by_bit_gives_at_every_length_and_alignment) {
     ASSERT_EQ(crc32c(all.subspan(cut), crc32c(all.first(cut))), crc32c(all)) << cut;
   }
   check(0, bytes.size());
+}
+
+TEST(Sha256Pair, gives_what_each_text_has_by_itself) {
+  std::vector<std::byte> text(20'000);
+  for (std::size_t i = 0; i < text.size(); ++i)
+    text[i] = static_cast<std::byte>(i * 131 + (i >> 8));
+  Sha256Hasher hasher;
+  auto check = [&](std::size_t first, std::size_t second) {
+    const ByteView a = ByteView(text).first(first), b = ByteView(text).subspan(7, second);
+    const auto pair = sha256_pair(a, b);
+    EXPECT_EQ(pair[0], hasher.digest(a)) << first << ' ' << second;
+    EXPECT_EQ(pair[1], hasher.digest(b)) << first << ' ' << second;
+  };
+  for (std::size_t length = 0; length <= 260; ++length) {
+    check(length, 260 - length);
+    check(length, 128);
+    check(length, length);
+  }
+  check(19'000, 64);
+  check(0, 19'000);
+  check(19'999, 12'345);
 }
 
 TEST(SipHash, is_the_same_however_the_bytes_are_cut) {

@@ -248,7 +248,7 @@ bool has_zero_sector(ByteView batch, std::size_t from, std::size_t to) noexcept 
 
 }  // namespace
 
-BatchCheck check_batch(const BatchHead& head, ByteView batch) {
+BatchCheck check_batch(const BatchHead& head, ByteView batch, const Sha256* payload_hash) {
   TW_CHECK(batch.size() == head.bytes());
   using State = BatchCheck::State;
   const ByteView table = batch.subspan(head_bytes, head.header_bytes - head_bytes);
@@ -269,7 +269,8 @@ BatchCheck check_batch(const BatchHead& head, ByteView batch) {
   if (check.state != State::intact) return check;
   thread_local Sha256Hasher hasher;
   const bool same =
-      hasher.digest(batch.subspan(head.header_bytes, head.payload_bytes)) == head.payload_hash;
+      (payload_hash != nullptr ? *payload_hash : hasher.digest(payload_of(head, batch))) ==
+      head.payload_hash;
   return same ? check : BatchCheck{State::damaged, 0, "payload hash"};
 }
 

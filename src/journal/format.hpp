@@ -126,7 +126,12 @@ struct BatchCheck {
   std::string_view what{};  // "block CRC", "table CRC", "payload hash"
 };
 
-BatchCheck check_batch(const BatchHead& head, ByteView batch);
+/// `payload_hash`: the payload's, when it is known already.
+BatchCheck check_batch(const BatchHead& head, ByteView batch, const Sha256* payload_hash = nullptr);
+
+inline ByteView payload_of(const BatchHead& head, ByteView batch) noexcept {
+  return batch.subspan(head.header_bytes, head.payload_bytes);
+}
 
 /// Where in the journal a batch goes.
 struct BatchPlace {

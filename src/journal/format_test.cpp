@@ -189,6 +189,18 @@ TEST(BatchFormat, fields_that_contradict_each_other_are_damage_though_the_crc_is
   }
 }
 
+TEST(BatchFormat, a_payload_hash_that_is_known_already_is_compared_all_the_same) {
+  const BatchBuffer batch = batch_of(10'000);
+  BatchHead head;
+  ASSERT_EQ(parse_head(batch.bytes(), head), HeadState::valid);
+  Sha256 hash = Sha256Hasher().digest(payload_of(head, batch.bytes()));
+  EXPECT_EQ(check_batch(head, batch.bytes(), &hash).state, BatchCheck::State::intact);
+  hash[31] ^= 1;
+  const BatchCheck check = check_batch(head, batch.bytes(), &hash);
+  EXPECT_EQ(check.state, BatchCheck::State::damaged);
+  EXPECT_EQ(check.what, "payload hash");
+}
+
 TEST(BatchFormat, what_is_no_head_is_told_apart) {
   std::array<std::byte, sector_bytes> sector{};
   BatchHead head;
