@@ -17,7 +17,7 @@ namespace {
 using std::filesystem::path;
 
 // More threads than processors, so that the disk is always asked for something.
-constexpr unsigned threads_max = 4;
+constexpr unsigned threads_max = 6;
 // The newest segments are read whole whatever was consumed: the two with data, the current one's
 // spare, and one that a crash between pre-writing and its first batch leaves.
 constexpr std::size_t newest_whole = 4;
@@ -185,7 +185,7 @@ class Inspector {
     };
     const unsigned processors = std::max(1U, std::thread::hardware_concurrency());
     const unsigned wanted =
-        options_.threads != 0 ? options_.threads : std::min(threads_max, processors + 2);
+        options_.threads != 0 ? options_.threads : std::min(threads_max, processors + 4);
     std::vector<std::jthread> others;
     for (unsigned i = 1; i < wanted && i < numbers.size(); ++i) others.emplace_back(work);
     work();

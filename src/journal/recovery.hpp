@@ -3,8 +3,8 @@
 // and leaves everything as it is, or does what the table in recovery_table.hpp says and hands over
 // what the store goes on with.
 //
-// Time and memory: reads every header and all that is not yet consumed, on up to four threads with
-// a window of one batch each.
+// Time and memory: reads every header and all that is not yet consumed, on up to six threads with
+// a window of two batches each.
 #pragma once
 #include <memory>
 #include <vector>
