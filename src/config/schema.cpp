@@ -197,7 +197,8 @@ void add_journal(std::vector<Descriptor>& rows) {
                                                     "A commit starts when so much waits."));
   rows.push_back(row<&S::journal, &J::commit_interval>(
       "journal.commit_interval", duration(0, second),
-      "A commit starts so long after the last one started, when anything waits."));
+      "A commit starts so long after the last one started, when more than one request waits; one "
+      "alone waits for no other."));
   rows.push_back(row<&S::journal, &J::silence>(
       "journal.silence", duration(ms, hour),
       "After so long without a record an empty batch seals the last one."));

@@ -6,7 +6,7 @@ namespace {
 
 // Far enough that a line from memory arrives in time, near enough that it is still in the first
 // level of cache when it is used.
-constexpr std::size_t records_ahead = 16;
+constexpr std::size_t records_ahead = 32;
 
 void refuse_group(Group& group, ErrorCode code) noexcept {
   group.receipt = {};
@@ -88,7 +88,7 @@ bool BatchPlan::decide(ShardBatch& batch, Group& group, std::uint32_t index_in_g
   return true;
 }
 
-void BatchPlan::add(ShardBatch& batch, Group& group, DedupeIndex& index) {
+void BatchPlan::add(ShardBatch& batch, Group& group, DedupeIndex& index, PrefetchAhead& ahead) {
   const std::size_t mark = index.mark();
   const std::size_t runs_before = runs_.size();
   const std::size_t bytes_before = payload_bytes_;
@@ -101,6 +101,7 @@ void BatchPlan::add(ShardBatch& batch, Group& group, DedupeIndex& index) {
   for (std::uint32_t i = 0; i < group.records; ++i) {
     const std::byte* bytes = at;
     at += batch.keys[group.first_key + i].stride;
+    ahead.advance(1);
     if (!decide(batch, group, i, bytes, index)) {
       batch.conflicts.resize(group.conflict_at);
       refuse_group(group, ErrorCode::unavailable);
@@ -125,12 +126,8 @@ void BatchPlan::add(ShardBatch& batch, Group& group, DedupeIndex& index) {
   groups_.push_back(&group);
 }
 
-void BatchPlan::copy_to(MutableBytes payload) const noexcept {
-  std::byte* to = payload.data();
-  for (ByteView run : runs_) {
-    std::memcpy(to, run.data(), run.size());
-    to += run.size();
-  }
+void BatchPlan::copy_to(BatchBuffer& batch) const {
+  for (ByteView run : runs_) batch.append(run);
 }
 
 void BatchPlan::refuse(ErrorCode code, DedupeIndex& index) noexcept {

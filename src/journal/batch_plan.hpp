@@ -41,8 +41,9 @@ class BatchPlan {
   /// An empty plan.
   void begin(const Origin& origin, const DedupeIndex& index);
 
-  /// Decides the group. When its identities cannot be looked up it is refused.
-  void add(ShardBatch& batch, Group& group, DedupeIndex& index);
+  /// Decides the group, and steps `ahead` by its records. When its identities cannot be looked up it
+  /// is refused.
+  void add(ShardBatch& batch, Group& group, DedupeIndex& index, PrefetchAhead& ahead);
 
   std::size_t payload_bytes() const noexcept { return payload_bytes_; }
   std::uint32_t records() const noexcept { return records_; }
@@ -50,8 +51,8 @@ class BatchPlan {
   std::uint64_t conflicts() const noexcept { return conflicts_; }
   std::size_t groups() const noexcept { return groups_.size(); }
 
-  /// Copies the new records, in order, to the batch's payload.
-  void copy_to(MutableBytes payload) const noexcept;
+  /// Appends the new records, in order, to the batch's payload.
+  void copy_to(BatchBuffer& batch) const;
 
   /// The batch cannot be written: forgets its identities; every group is refused.
   void refuse(ErrorCode code, DedupeIndex& index) noexcept;

@@ -19,10 +19,11 @@ void CommitQueue::push(std::unique_ptr<ShardBatch> batch) {
   {
     std::lock_guard lock(mutex_);
     if (!closed_) {
-      waiting_bytes_ += batch->bytes.size();
+      waiting_.requests += batch->groups.size();
+      waiting_.bytes += batch->bytes.size();
       queue_.push_back(std::move(batch));
       wake = waiting_for_ == Step::wait_for_any ||
-             (waiting_for_ == Step::wait_for_bytes && waiting_bytes_ >= rule_.bytes());
+             (waiting_for_ == Step::wait_for_bytes && waiting_.bytes >= rule_.bytes());
       if (wake) waiting_for_ = Step::commit;
     }
   }
@@ -60,14 +61,14 @@ CommitQueue::Work CommitQueue::wait(ShardBatches& taken) {
   std::unique_lock lock(mutex_);
   while (true) {
     const auto now = CommitRule::Clock::now();
-    auto decision = rule_.decide(now, !queue_.empty(), waiting_bytes_);
+    auto decision = rule_.decide(now, waiting_);
     if (stop_) {
       if (queue_.empty()) return rule_.seal_due() ? Work::seal : Work::stop;
       decision.step = Step::commit;
     }
     if (decision.step == Step::commit) {
       rule_.started(now);
-      waiting_bytes_ = 0;
+      waiting_ = {};
       taken.swap(queue_);
       return Work::commit;
     }
@@ -122,7 +123,7 @@ void CommitQueue::close() {
     std::lock_guard lock(mutex_);
     closed_ = true;
     left.swap(queue_);
-    waiting_bytes_ = 0;
+    waiting_ = {};
   }
   for (auto& batch : left) refuse(std::move(batch));
   notify_shards();

@@ -66,7 +66,7 @@ class CommitQueue {
   std::mutex mutex_;
   std::condition_variable wake_;
   ShardBatches queue_;
-  std::size_t waiting_bytes_ = 0;
+  CommitRule::Waiting waiting_;
   CommitRule::Step waiting_for_ = CommitRule::Step::commit;  // commit: the committer is busy
   bool stop_ = false;
   bool closed_ = false;

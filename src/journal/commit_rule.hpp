@@ -3,7 +3,8 @@
 //
 //   waiting bytes                        → what to do
 //   at least `bytes`                       commit
-//   some, `interval` after the last start  commit (so a lone record after silence goes at once)
+//   one request's                          commit: to wait would only help if others came
+//   some, `interval` after the last start  commit
 //   some, earlier than that                wait until then, or until `bytes` wait
 //   none, `silence` after the last batch   seal, once
 //   none, a seal due later                 wait until then, or until anything waits
@@ -31,9 +32,15 @@ class CommitRule {
 
   explicit CommitRule(Limits limits) : limits_(limits) {}
 
-  Decision decide(Time now, bool anything_waits, std::size_t waiting_bytes) const noexcept {
-    if (anything_waits) {
-      if (waiting_bytes >= limits_.bytes || !started_) return {Step::commit};
+  struct Waiting {
+    std::size_t requests = 0;
+    std::size_t bytes = 0;
+  };
+  Decision decide(Time now, Waiting waiting) const noexcept {
+    if (waiting.requests > 0) {
+      if (waiting.requests == 1 || waiting.bytes >= limits_.bytes || !started_) {
+        return {Step::commit};
+      }
       const Time due = last_start_ + limits_.interval;
       return now >= due ? Decision{Step::commit} : Decision{Step::wait_for_bytes, due};
     }

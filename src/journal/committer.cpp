@@ -106,8 +106,11 @@ bool Committer::commit(ShardBatches& taken) {
   auto room = begin();
   for (std::size_t i = 0; i < taken.size(); ++i) {
     for (Group& group : taken[i]->groups) {
-      if (group.waiter != nullptr) plan_.add(*taken[i], group, parts_.dedupe);
-      ahead.advance(group.records);
+      if (group.waiter == nullptr) {
+        ahead.advance(group.records);
+        continue;
+      }
+      plan_.add(*taken[i], group, parts_.dedupe, ahead);
       if (plan_.payload_bytes() < limits_.batch_bytes_max) continue;
       if (room) {
         if (!write_plan()) return false;
@@ -151,7 +154,8 @@ bool Committer::write_plan() {
 
 bool Committer::write_records() {
   auto batch = parts_.recent.acquire(plan_.payload_bytes());
-  plan_.copy_to(batch->buffer.begin(plan_.payload_bytes(), plan_.records()));
+  batch->buffer.begin(plan_.payload_bytes(), plan_.records());
+  plan_.copy_to(batch->buffer);
   batch->first_sequence = parts_.store.chain().next_sequence;
   batch->epoch = parts_.store.chain().epoch;
   const auto before = CommitRule::Clock::now();

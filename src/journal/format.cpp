@@ -299,6 +299,7 @@ MutableBytes BatchBuffer::begin(std::size_t payload_bytes, std::uint32_t records
   payload_bytes_ = payload_bytes;
   records_ = records;
   flags_ = flags;
+  appended_ = 0;
   digested_ = false;
   const std::size_t total = std::size_t{layout_.blocks} * block_bytes;
   reserve(total);
@@ -309,8 +310,23 @@ MutableBytes BatchBuffer::begin(std::size_t payload_bytes, std::uint32_t records
   return {at + layout_.header_bytes, payload_bytes};
 }
 
+void BatchBuffer::append(ByteView bytes) {
+  constexpr std::size_t piece_bytes = 8 << 10;
+  TW_CHECK(bytes.size() <= payload_bytes_ - appended_);
+  if (appended_ == 0) hasher_->begin();
+  while (!bytes.empty()) {
+    const ByteView piece = bytes.first(std::min(piece_bytes, bytes.size()));
+    std::byte* to = memory_.get() + layout_.header_bytes + appended_;
+    std::memcpy(to, piece.data(), piece.size());
+    hasher_->update({to, piece.size()});
+    appended_ += piece.size();
+    bytes = bytes.subspan(piece.size());
+  }
+}
+
 void BatchBuffer::digest() {
-  payload_hash_ = hasher_->digest(payload());
+  TW_CHECK(appended_ == 0 || appended_ == payload_bytes_);
+  payload_hash_ = appended_ != 0 ? hasher_->finish() : hasher_->digest(payload());
   std::byte* table = memory_.get() + head_bytes;
   for_each_block_crc(bytes(), layout_.header_bytes,
                      [&](std::size_t i, std::uint32_t crc) { store_le(table + 4 * i, crc); });

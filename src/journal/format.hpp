@@ -144,8 +144,9 @@ struct BatchPlace {
   std::int64_t committed_ns = 0;
 };
 
-/// One batch in block-aligned memory, reused: begin → fill the payload → finish. One thread at a
-/// time. Grows to the largest batch it has held and does not allocate after that.
+/// One batch in block-aligned memory, reused: begin → fill the payload, in place or by `append` →
+/// finish. One thread at a time. Grows to the largest batch it has held and does not allocate after
+/// that.
 class BatchBuffer {
  public:
   explicit BatchBuffer(std::size_t capacity = block_bytes);
@@ -155,6 +156,8 @@ class BatchBuffer {
 
   /// Lays out a batch of exactly so many payload bytes and returns where they are to be written.
   MutableBytes begin(std::size_t payload_bytes, std::uint32_t records, std::uint16_t flags = 0);
+  /// Copies the next bytes of the payload and hashes them while they are in the cache.
+  void append(ByteView bytes);
   /// Hashes the payload. `finish` does so if this was not called; calling it earlier moves that
   /// work to another time or thread.
   void digest();
@@ -178,6 +181,7 @@ class BatchBuffer {
   std::size_t capacity_ = 0;
   BatchLayout layout_;
   std::size_t payload_bytes_ = 0;
+  std::size_t appended_ = 0;
   std::uint32_t records_ = 0;
   std::uint16_t flags_ = 0;
   bool digested_ = false;

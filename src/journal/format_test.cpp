@@ -111,6 +111,23 @@ BatchBuffer batch_of(std::size_t payload_bytes) {
   return batch;
 }
 
+RC_GTEST_PROP(BatchFormat, a_payload_appended_in_pieces_is_the_one_filled_in_place, ()) {
+  std::vector<std::uint8_t> text(*rc::gen::inRange<std::size_t>(0, 40'000));
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<std::uint8_t>(i % 251);
+  const ByteView payload = std::as_bytes(std::span(text));
+  BatchBuffer in_place, in_pieces;
+  std::ranges::copy(payload, in_place.begin(payload.size(), 1).begin());
+  in_pieces.begin(payload.size(), 1);
+  for (std::size_t at = 0; at < payload.size();) {
+    const auto size = *rc::gen::inRange<std::size_t>(1, payload.size() - at + 1);
+    in_pieces.append(payload.subspan(at, size));
+    at += size;
+  }
+  const BatchPlace place{.epoch = 3, .first_sequence = 7, .segment = 2};
+  RC_ASSERT(in_place.finish(place) == in_pieces.finish(place));
+  RC_ASSERT(std::ranges::equal(in_place.bytes(), in_pieces.bytes()));
+}
+
 RC_GTEST_PROP(BatchFormat, an_untouched_batch_is_intact_and_any_flipped_bit_is_seen, ()) {
   const BatchBuffer batch = batch_of(*rc::gen::inRange<std::size_t>(0, 600'000));
   std::vector<std::byte> bytes(batch.bytes().begin(), batch.bytes().end());
