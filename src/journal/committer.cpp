@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "base/check.hpp"
+#include "journal/short_turns.hpp"
 #include "telemetry/log.hpp"
 
 namespace trialwire::journal {
@@ -62,6 +63,7 @@ void Committer::start(std::function<void(const Error&)> on_fatal) {
   on_fatal_ = std::move(on_fatal);
   thread_ = std::thread([this] {
     ::pthread_setname_np(::pthread_self(), "committer");
+    ask_for_short_turns();
     loop();
   });
 }

@@ -98,6 +98,7 @@ class Listener final : public runtime::Watcher, public runtime::Runnable {
 
  private:
   void accept_some() noexcept;
+  void expire_some() noexcept;
   void accepted(int socket, const struct sockaddr_storage& peer) noexcept;
   void turn_away(int socket) noexcept;
   void stop_listening() noexcept;
@@ -118,7 +119,9 @@ class Listener final : public runtime::Watcher, public runtime::Runnable {
   int socket_;
   std::size_t partial_bytes_ = 0;
   std::int64_t overloaded_since_ns_ = 0;
-  bool accept_again_ = false;
+  bool accept_again_ = false;  // at the next tick
+  bool accept_on_ = false;     // at the next turn
+  bool expire_on_ = false;
   bool draining_ = false;
   bool closed_ = false;
 };

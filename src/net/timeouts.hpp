@@ -53,16 +53,19 @@ class Timeouts {
     lists_[static_cast<std::size_t>(kind)].push_back(hook);
   }
 
-  /// Calls `expired(hook, kind)` for each that is over its limit, disarmed.
+  /// Calls `expired(hook, kind)` for those that are over their limit, disarmed, but for at most so
+  /// many. True: there are more.
   template <typename Expired>
-  void check(std::int64_t now_ns, Expired expired) {
+  bool check(std::int64_t now_ns, unsigned at_most, Expired expired) {
     for (std::size_t kind = 0; kind < lists_.size(); ++kind) {
       while (!lists_[kind].empty() && lists_[kind].front().since_ns_ + limits_[kind] <= now_ns) {
+        if (at_most-- == 0) return true;
         TimeoutHook& hook = lists_[kind].front();
         hook.disarm();
         expired(hook, static_cast<Timeout>(kind));
       }
     }
+    return false;
   }
 
  private:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clients that send a byte a second: half of them in the head of a request, half in its body. A
+"""Clients that send a byte every SECONDS: half of them in the head of a request, half in its body. A
 process of its own, which connects each one again when the server has ended it. On standard output,
-one JSON object a line: when all are connected, and at the end (end of standard input) what was seen."""
+one JSON object a line: when all are connected, and at the end (end of standard input) what was seen.
+
+usage: slow_senders.py ADDRESS COUNT SECONDS [idle]"""
 import itertools
 import json
 import os
@@ -13,7 +15,7 @@ import time
 
 IP_BIND_ADDRESS_NO_PORT = 24  # socket has no name for it before 3.12
 RAMP = 25    # connections a tick
-TICKS = 100  # a second's bytes are spread, so that they come as from independent clients
+TICKS = 100  # a second; the bytes are spread over them, as those of independent clients are
 
 HEAD = b"POST /v1/epro/reports HTTP/1.1\r\nHost: a\r\nX-Slow: "
 BODY = (b"POST /v1/epro/reports HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
@@ -80,7 +82,7 @@ class Senders:
         self.end(index)
 
 
-def run(address, count):
+def run(address, count, seconds):
     senders = Senders(address, count)
     begun = [False] * count
     waiting = set()  # connected to, nothing sent yet
@@ -97,7 +99,7 @@ def run(address, count):
         if not said and made == count and not waiting:
             said = True
             print(json.dumps({"connected": count}), flush=True)
-        for index in range(tick % TICKS, count, TICKS):
+        for index in range(tick % (TICKS * seconds), count, TICKS * seconds):
             if begun[index]:
                 senders.send(index)
         tick += 1
@@ -115,6 +117,6 @@ def run(address, count):
 
 
 if __name__ == "__main__":
-    if sys.argv[3:] == ["idle"]:  # whoever is measured beside it goes first
+    if sys.argv[4:] == ["idle"]:  # whoever is measured beside it goes first
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    run(sys.argv[1], int(sys.argv[2]))
+    run(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
