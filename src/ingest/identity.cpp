@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ingest/identity.hpp"
 
-#include <cstring>
-
 namespace trialwire::ingest {
 
 namespace {
@@ -21,8 +19,7 @@ char* put_word(char* to, std::uint64_t value) noexcept {
 /// With its length in front, so that ("ab","c") and ("a","bc") differ.
 char* put_field(char* to, std::string_view text) noexcept {
   to = put_word(to, text.size());
-  std::memcpy(to, text.data(), text.size());
-  return to + text.size();
+  return to + text.copy(to, text.size());
 }
 
 }  // namespace
