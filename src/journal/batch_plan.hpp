@@ -41,8 +41,8 @@ class BatchPlan {
   /// An empty plan.
   void begin(const Origin& origin, const DedupeIndex& index);
 
-  /// Decides the group, and steps `ahead` by its records. When its identities cannot be looked up it
-  /// is refused.
+  /// Decides the group, and steps `ahead` by its records. When its identities cannot be looked up
+  /// it is refused.
   void add(ShardBatch& batch, Group& group, DedupeIndex& index, PrefetchAhead& ahead);
 
   std::size_t payload_bytes() const noexcept { return payload_bytes_; }
