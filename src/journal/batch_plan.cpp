@@ -105,6 +105,7 @@ void BatchPlan::add(ShardBatch& batch, Group& group, DedupeIndex& index, Prefetc
     if (!decide(batch, group, i, bytes, index)) {
       batch.conflicts.resize(group.conflict_at);
       refuse_group(group, ErrorCode::unavailable);
+      ahead.advance(group.records - i - 1);
       break;
     }
   }

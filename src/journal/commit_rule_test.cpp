@@ -15,11 +15,11 @@ CommitRule rule() {
   return CommitRule({.bytes = 1000, .interval = 500us, .silence = 50ms});
 }
 
-TEST(CommitRule, TheFirstRecordGoesAtOnce) {
+TEST(CommitRule, TheFirstRequestsGoAtOnce) {
   EXPECT_EQ(rule().decide(t0, {2, 10}).step, Step::commit);
 }
 
-TEST(CommitRule, ALoneRecordAfterSilenceGoesAtOnce) {
+TEST(CommitRule, RequestsAfterSilenceGoAtOnce) {
   auto r = rule();
   r.started(t0);
   EXPECT_EQ(r.decide(t0 + 10ms, {2, 1}).step, Step::commit);
@@ -31,7 +31,7 @@ TEST(CommitRule, ALoneRequestDoesNotWaitForOthers) {
   EXPECT_EQ(r.decide(t0 + 1us, {1, 10}).step, Step::commit);
 }
 
-TEST(CommitRule, ATrickleWaitsForTheIntervalSinceTheLastStart) {
+TEST(CommitRule, TwoRequestsWaitForTheIntervalSinceTheLastStart) {
   auto r = rule();
   r.started(t0);
   const auto decision = r.decide(t0 + 200us, {2, 10});
