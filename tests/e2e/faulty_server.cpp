@@ -5,7 +5,7 @@
 //
 //   faulty_server IMAGE SEED FAULT [--set KEY=VALUE]...
 //   FAULT  none         nothing fails
-//          write:N      the N-th write after the server is up fails with EIO
+//          write:N      the N-th write to a segment after the server is up fails with EIO
 //          sync:N       likewise the N-th sync
 //          room:BYTES   the disk holds no more, until SIGUSR1
 #include <unistd.h>
@@ -103,6 +103,10 @@ int run(const Arguments& arguments, const trialwire::SettingsOptions& options) {
   if (!settings) return trialwire::exit_usage;
   trialwire::support::FaultyOptions disk_options;
   disk_options.seed = arguments.seed;
+  if (!arguments.fault.starts_with("room")) {
+    disk_options.errors_only_in = (path(settings->data_dir) / "journal/segment-").native();
+    disk_options.errors_in_temporary = false;
+  }
   FaultyFiles files(disk_options);
   disk = &files;
   image = arguments.image;

@@ -282,7 +282,8 @@ Result<void> FaultyFiles::begin_change() {
 }
 
 bool FaultyFiles::may_fail(const std::filesystem::path& path) const {
-  return options_.errors_only_in.empty() || parent_of(path) == options_.errors_only_in;
+  return path.native().starts_with(options_.errors_only_in) &&
+         (options_.errors_in_temporary || path.extension() != ".tmp");
 }
 
 Result<void> FaultyFiles::write(Inode& inode, const Change& change, bool may_fail) {

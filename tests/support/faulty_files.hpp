@@ -30,8 +30,9 @@ struct FaultyOptions {
   bool direct = true;                   // does it take direct writes?
   std::uint64_t capacity = 1ULL << 40;  // bytes of all files; beyond: disk_full
   enum class Names : std::uint8_t { lost, kept, prefix } unsynced_names = Names::prefix;
-  std::string errors_only_in;  // EIO and ENOSPC strike this directory; "": all
-  unsigned yields_max = 0;     // a write or sync takes up to so many turns
+  std::string errors_only_in;       // EIO and ENOSPC strike paths that begin so; "": all
+  bool errors_in_temporary = true;  // and those named *.tmp, which are tried again
+  unsigned yields_max = 0;          // a write or sync takes up to so many turns
 };
 
 class FaultyFiles final : public journal::FileLayer {
