@@ -290,7 +290,8 @@ Result<void> FaultyFiles::write(Inode& inode, const Change& change, bool may_fai
   const auto [offset, bytes, direct] = change;
   const std::uint64_t end = offset + bytes.size();
   const std::uint64_t grows = end > inode.current.size() ? end - inode.current.size() : 0;
-  const bool full = may_fail && used_locked() + grows > options_.capacity;
+  // What the file has already is there, however full the disk.
+  const bool full = may_fail && grows > 0 && used_locked() + grows > options_.capacity;
   const bool fails = may_fail && due(write_error_in_);
   auto begun = begin_change();
   if (begun && full && !fails) {
