@@ -117,14 +117,22 @@ class Recovery {
     // The last one: without it there is no journal here.
     JournalMeta meta{Uuid::random(), now_ns(), options_.segment_bytes, {}};
     if (auto written = write_meta(files_, directory_, meta); !written) return written;
-    const path parent = directory_.parent_path();
-    if (auto done = files_.sync_directory(parent.empty() ? path(".") : parent); !done) return done;
+    if (auto done = settle_names(); !done) return done;
     found_.meta = meta;
     found_.end.previous = genesis_hash(meta.id);
     return {};
   }
 
+  /// A process that was killed between a rename and the sync of its directory leaves a name that a
+  /// power cut would still take away: a spare segment must not be filled under such a name.
+  Result<void> settle_names() {
+    const path parent = directory_.parent_path();
+    if (auto done = files_.sync_directory(parent.empty() ? path(".") : parent); !done) return done;
+    return files_.sync_directory(directory_);
+  }
+
   Result<void> apply() {
+    if (auto done = settle_names(); !done) return done;
     if (auto done = remove_unfinished(); !done) return done;
     if (auto done = settle_last_batch(); !done) return done;
     if (found_.cut) {

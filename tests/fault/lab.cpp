@@ -12,7 +12,10 @@ using journal::block_bytes;
 using journal::HeadState;
 
 Lab::Lab(std::uint64_t seed, bool direct)
-    : disk({.seed = seed, .direct = direct, .errors_only_in = "/journal"}),
+    : disk({.seed = seed,
+            .direct = direct,
+            .unsynced_names = support::FaultyOptions::Names::lost,
+            .errors_only_in = "/journal"}),
       ledger(seed, true, verdict),
       random_(seed) {
   using namespace std::chrono_literals;

@@ -336,6 +336,28 @@ std::string a_pre_written_segment_is_used() {
   return lab.verdict.text();
 }
 
+std::string a_name_that_a_killed_process_left_is_durable_before_it_is_used() {
+  Lab lab;
+  if (!lab.start()) return lab.verdict.text();
+  lab.append(3);
+  lab.wait_for_spare();
+  lab.stop();
+  std::string spare;
+  for (const std::string& path : lab.disk.paths()) {
+    if (path.ends_with(".twj") && journal::all_zero(*lab.disk.contents(path))) spare = path;
+  }
+  // As if it had been renamed, and the process killed before it synced the directory.
+  if (!lab.disk.rename(spare, spare + ".tmp") || !lab.disk.sync_directory("/journal") ||
+      !lab.disk.rename(spare + ".tmp", spare)) {
+    lab.verdict.fail("the disk renames nothing");
+  }
+  lab.expect_recovery(RecoveryCase::spare_segment);
+  lab.disk.power_cut();
+  lab.disk.restart();
+  if (!lab.disk.contents(spare)) lab.verdict.fail("{} is gone after the power cut", spare);
+  return lab.verdict.text();
+}
+
 std::string an_unfinished_file_is_deleted() {
   return with_journal([](Lab& lab) {
     const auto spare = lab.segments().front();
@@ -452,6 +474,7 @@ constexpr Scenario all[] = {
     SCENARIO(a_zeroed_header_in_the_middle_is_refused),
     SCENARIO(a_batch_whose_end_was_overwritten_with_nonsense_is_refused),
     SCENARIO(a_flipped_bit_in_a_header_is_refused),
+    SCENARIO(a_name_that_a_killed_process_left_is_durable_before_it_is_used),
     SCENARIO(a_header_of_nonsense_is_refused),
     SCENARIO(data_that_reaches_further_than_any_batch_without_a_header_is_refused),
     SCENARIO(a_foreign_file_under_a_segment_s_name_is_refused),
