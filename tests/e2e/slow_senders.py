@@ -14,8 +14,8 @@ import sys
 import time
 
 IP_BIND_ADDRESS_NO_PORT = 24  # socket has no name for it before 3.12
-RAMP = 25    # connections a tick
-TICKS = 100  # a second; the bytes are spread over them, as those of independent clients are
+RAMP = 1     # connections a tick: their timeouts, too, are spread over time
+TICKS = 1000  # a second; the bytes are spread over them, as those of independent clients are
 
 HEAD = b"POST /v1/epro/reports HTTP/1.1\r\nHost: a\r\nX-Slow: "
 BODY = (b"POST /v1/epro/reports HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
