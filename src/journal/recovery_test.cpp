@@ -74,6 +74,19 @@ TEST_F(RecoveryTest, a_creation_that_was_interrupted_is_finished_with_the_same_k
   EXPECT_EQ(read_file(in_journal(identity_key_name)), key);
 }
 
+TEST_F(RecoveryTest, a_creation_that_was_interrupted_replaces_a_damaged_public_key) {
+  ASSERT_TRUE(open());
+  const std::string pem = read_file(in_journal(signing_public_name));
+  std::filesystem::remove(in_journal(meta_name));
+  for (const std::string& damaged : {pem.substr(0, 20), std::string(), pem + "x"}) {
+    write_file(in_journal(signing_public_name), damaged);
+    std::filesystem::remove(in_journal(meta_name));
+    ASSERT_TRUE(open());
+    EXPECT_EQ(read_file(in_journal(signing_public_name)), pem);
+    EXPECT_TRUE(open());
+  }
+}
+
 TEST_F(RecoveryTest, a_clean_tail_is_gone_on_with) {
   three_batches();
   const auto store = expect_opens(RecoveryCase::clean_tail, 6);

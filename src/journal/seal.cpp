@@ -137,11 +137,18 @@ Result<SigningKey> SigningKey::ensure(FileLayer& files, const path& directory) {
     key = load(files, directory);
   }
   if (!key) return key;
+  // Derived from the private one: whatever else is there under its name is wrong.
   const path file = directory / signing_public_name;
-  if (const auto known = read_text(files, file); !known) {
-    if (known.error().code != ErrorCode::not_found) return std::unexpected(known.error());
-    const auto written = replace_text(files, file, key->public_pem());
-    if (!written) return std::unexpected(written.error());
+  const std::string pem = key->public_pem();
+  const auto known = read_text(files, file);
+  if (!known && known.error().code != ErrorCode::not_found &&
+      known.error().code != ErrorCode::corrupt) {
+    return std::unexpected(known.error());
+  }
+  if (!known || *known != pem) {
+    if (auto written = replace_text(files, file, pem); !written) {
+      return std::unexpected(written.error());
+    }
   }
   return key;
 }

@@ -40,7 +40,7 @@ class VerifyingKey {
 class SigningKey {
  public:
   static Result<SigningKey> load(FileLayer& files, const std::filesystem::path& directory);
-  /// Creates signing.key (0600) and signing.pub when they are missing.
+  /// Creates signing.key (0600) when it is missing, and signing.pub when it is not its public half.
   static Result<SigningKey> ensure(FileLayer& files, const std::filesystem::path& directory);
   /// 64 bytes. Ed25519 is deterministic.
   std::string sign(std::string_view text) const;

@@ -206,13 +206,14 @@ void exercise(MemoryFiles& files) {
   static_cast<void>(journal_info("/j", files));
   const auto repaired = journal_repair("/j", files, {.apply = true});
   if (!repaired || !repaired->applied) return;
-  store = open(files);
-  if (!store) std::fprintf(stderr, "%s\n", store.error().text.c_str());
-  TW_CHECK(store.has_value());
-  read_all(**store);
-  append(**store, 1, 10);
-  store->reset();
-  TW_CHECK(open(files).has_value());
+  for (int start = 0; start < 3; ++start) {  // what it writes after the repair is accepted, too
+    store = open(files);
+    if (!store) std::fprintf(stderr, "%s\n", store.error().text.c_str());
+    TW_CHECK(store.has_value());
+    read_all(**store);
+    append(**store, 1, 10);
+    store->reset();
+  }
 }
 
 }  // namespace
