@@ -41,6 +41,10 @@ void IntakeAnswer::committed(const journal::Receipt& receipt) noexcept {
   first_sequence_ = receipt.first_sequence;
   first_record_id_ = receipt.first_record_id;
   conflicts_.assign(receipt.conflicts.begin(), receipt.conflicts.end());
+  if (!receipt.sequences.empty()) [[unlikely]] {
+    sequences_ = std::make_unique<const std::vector<std::uint64_t>>(receipt.sequences.begin(),
+                                                                    receipt.sequences.end());
+  }
   if (state_ == journal::Receipt::State::refused) {
     context_.metrics.refused(error_, content_.records);
   } else {
@@ -110,6 +114,21 @@ void IntakeAnswer::render_receipt(std::uint32_t count) {
     to = synced_ ? put(to, "}") : put(to, R"(,"durable":false})");
     return static_cast<std::size_t>(to - begin);
   });
+  if (sequences_) [[unlikely]]
+    render_sequences();
+}
+
+/// The first one and their number are not all there is to say: some were stored before.
+void IntakeAnswer::render_sequences() {
+  std::string& text = context_.text;
+  text.back() = ',';
+  text += R"("sequences":[)";
+  for (std::uint64_t sequence : *sequences_) {
+    append_number(text, sequence);
+    text += ',';
+  }
+  text.back() = ']';
+  text += '}';
 }
 
 RecordPlace IntakeAnswer::place(std::uint32_t record) const noexcept {

@@ -4,6 +4,7 @@
 // to outlives it: its Intake's context, and what `Exchange::keep` copied.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,6 +61,7 @@ class IntakeAnswer final : public net::DeferredAnswer, public journal::Waiter {
 
  private:
   void render_receipt(std::uint32_t count);
+  void render_sequences();
   void render_stored(net::ResponseWriter& writer);
   void render_conflicts(net::ResponseWriter& writer);
   void render_lines(net::ResponseWriter& writer);
@@ -79,6 +81,7 @@ class IntakeAnswer final : public net::DeferredAnswer, public journal::Waiter {
   std::uint64_t first_sequence_ = 0;
   Uuid first_record_id_;
   std::vector<std::uint32_t> conflicts_;  // empty but for the rare conflict: no allocation
+  std::unique_ptr<const std::vector<std::uint64_t>> sequences_;  // null but for a partial retry
 };
 
 /// The 400 of an NDJSON body of which no line was accepted.

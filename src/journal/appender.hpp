@@ -39,6 +39,9 @@ struct Receipt {
   std::uint64_t first_sequence = 0;          // of the first record that is not a conflict
   Uuid first_record_id;                      // likewise
   std::span<const std::uint32_t> conflicts;  // indexes within the group, ascending
+  /// Of every record that is not a conflict, in order. Empty when they are numbered on from
+  /// `first_sequence`: always, unless some are known and others are not, or not from one group.
+  std::span<const std::uint64_t> sequences;
 };
 
 /// Told on the appender's thread, exactly once for each group that `end` was called for and that

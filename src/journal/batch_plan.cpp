@@ -13,6 +13,28 @@ void refuse_group(Group& group, ErrorCode code) noexcept {
   group.receipt.state = Receipt::State::refused;
   group.receipt.error = code;
   group.conflict_count = 0;
+  group.sequence_count = 0;
+}
+
+/// Notes the sequence of a record that follows a known one, or is one; of those before the first
+/// known one, which were all new, too.
+void note_sequence(ShardBatch& batch, const Group& group, std::uint64_t sequence) {
+  const Receipt& receipt = group.receipt;
+  if (batch.sequences.size() == group.sequence_at) {
+    for (std::uint32_t i = 0; i < receipt.stored; ++i) {
+      batch.sequences.push_back(receipt.first_sequence + i);
+    }
+  }
+  batch.sequences.push_back(sequence);
+}
+
+/// Says the sequences one by one only when the first one and their number would not.
+void settle_sequences(ShardBatch& batch, Group& group) {
+  auto noted = std::span(batch.sequences).subspan(group.sequence_at);
+  bool contiguous = true;
+  for (std::size_t i = 0; i < noted.size(); ++i) contiguous &= noted[i] == noted[0] + i;
+  if (contiguous) batch.sequences.resize(group.sequence_at);
+  group.sequence_count = static_cast<std::uint32_t>(batch.sequences.size()) - group.sequence_at;
 }
 
 }  // namespace
@@ -77,10 +99,13 @@ bool BatchPlan::decide(ShardBatch& batch, Group& group, std::uint32_t index_in_g
   if (answer->verdict == Verdict::fresh) [[likely]] {
     if (first) known(receipt, sequence, origin_.epoch, key.received_ns);
     add_run(bytes, key.stride);
+    if (receipt.duplicates > 0) [[unlikely]]
+      note_sequence(batch, group, sequence);
     ++receipt.stored;
   } else if (answer->verdict == Verdict::duplicate) {
     const DedupeEntry& entry = answer->known;
     if (first) known(receipt, entry.sequence, entry.epoch(), entry.received_ms() * 1'000'000);
+    if (group.records > 1) note_sequence(batch, group, entry.sequence);
     ++receipt.duplicates;
   } else {
     batch.conflicts.push_back(index_in_group);
@@ -97,6 +122,8 @@ void BatchPlan::add(ShardBatch& batch, Group& group, DedupeIndex& index, Prefetc
   receipt = {};
   receipt.synced = origin_.synced;
   group.conflict_at = static_cast<std::uint32_t>(batch.conflicts.size());
+  group.sequence_at = static_cast<std::uint32_t>(batch.sequences.size());
+  group.sequence_count = 0;
   const std::byte* at = batch.bytes.data() + group.offset;
   for (std::uint32_t i = 0; i < group.records; ++i) {
     const std::byte* bytes = at;
@@ -116,11 +143,14 @@ void BatchPlan::add(ShardBatch& batch, Group& group, DedupeIndex& index, Prefetc
     receipt.synced = origin_.synced;
   }
   if (receipt.state != Receipt::State::durable) [[unlikely]] {
+    batch.sequences.resize(group.sequence_at);
     index.undo_to(mark);
     runs_.resize(runs_before);
     if (runs_before > 0) runs_.back() = last_run;
     payload_bytes_ = bytes_before;
   }
+  if (receipt.duplicates > 0) [[unlikely]]
+    settle_sequences(batch, group);
   records_ += receipt.stored;
   duplicates_ += receipt.duplicates;
   conflicts_ += group.conflict_count;

@@ -19,10 +19,12 @@ using State = Receipt::State;
 struct Told final : Waiter {
   Receipt receipt;
   std::vector<std::uint32_t> conflicts;
+  std::vector<std::uint64_t> sequences;
   int times = 0;
   void committed(const Receipt& r) noexcept override {
     receipt = r;
     conflicts.assign(r.conflicts.begin(), r.conflicts.end());
+    sequences.assign(r.sequences.begin(), r.sequences.end());
     ++times;
   }
 };
@@ -232,6 +234,37 @@ TEST_F(CommitterTest, AllOrNoneWithRetriesStoresTheRest) {
   EXPECT_EQ(b.receipt.stored, 2u);
   EXPECT_EQ(b.receipt.duplicates, 2u);
   EXPECT_EQ(b.receipt.first_sequence, 1u);
+}
+
+TEST_F(CommitterTest, SequencesThatAreNotOneRangeAreSaidOneByOne) {
+  start();
+  Told first, second, third, whole, all_new, conflicting;
+  append(0, first, {{1}});
+  append(0, second, {{2}, {3}});
+  append(0, third, {{4}, {1}, {2}, {5}});
+  append(0, whole, {{2}, {3}}, GroupMode::all_or_none);
+  append(0, conflicting, {{2}, {6}, {1, "other"}, {7}});
+  append(0, all_new, {{8}, {9}});
+  flush();
+  wait_for({&first, &second, &third, &whole, &conflicting, &all_new});
+  EXPECT_EQ(second.sequences, (std::vector<std::uint64_t>{}));
+  EXPECT_EQ(third.receipt.first_sequence, 4u);
+  EXPECT_EQ(third.sequences, (std::vector<std::uint64_t>{4, 1, 2, 5}));
+  EXPECT_EQ(whole.receipt.first_sequence, 2u);
+  EXPECT_EQ(whole.sequences, (std::vector<std::uint64_t>{})) << "a retry of one whole range";
+  EXPECT_EQ(conflicting.sequences, (std::vector<std::uint64_t>{2, 6, 7}));
+  EXPECT_EQ(conflicting.conflicts, (std::vector<std::uint32_t>{2}));
+  EXPECT_EQ(all_new.receipt.first_sequence, 8u);
+  EXPECT_EQ(all_new.sequences, (std::vector<std::uint64_t>{}));
+
+  Told refused, after;
+  append(0, refused, {{1}, {10}, {2, "other"}}, GroupMode::all_or_none);
+  append(0, after, {{10}, {1}});
+  flush();
+  wait_for({&refused, &after});
+  EXPECT_EQ(refused.receipt.state, State::conflict);
+  EXPECT_EQ(refused.sequences, (std::vector<std::uint64_t>{}));
+  EXPECT_EQ(after.sequences, (std::vector<std::uint64_t>{10, 1}));
 }
 
 TEST_F(CommitterTest, AGroupCanBeWithdrawnUntilTheCommitterHasTakenIt) {

@@ -120,6 +120,7 @@ void ShardAppender::deliver() {
       pending_ -= group.bytes;
       if (group.waiter == nullptr) continue;
       group.receipt.conflicts = {batch->conflicts.data() + group.conflict_at, group.conflict_count};
+      group.receipt.sequences = {batch->sequences.data() + group.sequence_at, group.sequence_count};
       group.waiter->committed(group.receipt);
     }
     recycle(std::move(batch));

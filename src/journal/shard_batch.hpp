@@ -66,9 +66,11 @@ struct Group {
   std::size_t offset = 0;     // in the batch's bytes
   std::size_t bytes = 0;
   std::uint64_t ticket = 0;
-  Receipt receipt;                // the committer's; `conflicts` is set when it is delivered
+  Receipt receipt;                // the committer's; its spans are set when it is delivered
   std::uint32_t conflict_at = 0;  // in ShardBatch::conflicts
   std::uint32_t conflict_count = 0;
+  std::uint32_t sequence_at = 0;  // in ShardBatch::sequences
+  std::uint32_t sequence_count = 0;
 };
 
 struct ShardBatch {
@@ -77,16 +79,19 @@ struct ShardBatch {
   std::vector<RecordKey> keys;
   std::vector<Group> groups;
   std::vector<std::uint32_t> conflicts;
+  std::vector<std::uint64_t> sequences;
 
   std::size_t memory() const noexcept {
     return bytes.capacity() + keys.capacity() * sizeof(RecordKey) +
-           groups.capacity() * sizeof(Group) + conflicts.capacity() * sizeof(std::uint32_t);
+           groups.capacity() * sizeof(Group) + conflicts.capacity() * sizeof(std::uint32_t) +
+           sequences.capacity() * sizeof(std::uint64_t);
   }
   void clear() noexcept {
     bytes.truncate(0);
     keys.clear();
     groups.clear();
     conflicts.clear();
+    sequences.clear();
   }
 };
 

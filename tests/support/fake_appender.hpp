@@ -103,6 +103,7 @@ class FakeAppender final : public journal::Appender {
     } else {
       look_up(receipt, conflicts);
       receipt.conflicts = conflicts;
+      receipt.sequences = sequences_;
     }
     std::exchange(waiter_, nullptr)->committed(receipt);
   }
@@ -124,6 +125,8 @@ class FakeAppender final : public journal::Appender {
       receipt.state = journal::Receipt::State::conflict;
       return;
     }
+    sequences_.clear();
+    bool contiguous = true;
     for (std::uint32_t i = 0; i < group_.size(); ++i) {
       if (std::ranges::find(conflicts, i) != conflicts.end()) continue;
       const StoredRecord* first = known(group_[i].attributes.identity);
@@ -141,11 +144,15 @@ class FakeAppender final : public journal::Appender {
         receipt.first_record_id =
             record_id({Uuid{}, 1, first->sequence, first->attributes.received_ns});
       }
+      sequences_.push_back(first->sequence);
+      contiguous &= first->sequence == receipt.first_sequence + sequences_.size() - 1;
     }
+    if (contiguous) sequences_.clear();
   }
 
   journal::GroupMode mode_ = journal::GroupMode::each;
   std::vector<StoredRecord> group_;
+  std::vector<std::uint64_t> sequences_;
   std::map<Hash128, std::size_t> by_identity_;
   journal::Waiter* waiter_ = nullptr;
   std::uint64_t ticket_ = 0;
