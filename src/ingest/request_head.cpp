@@ -77,6 +77,8 @@ bool all_zero(std::string_view text) noexcept {
 
 constexpr Refusal wrong_type{ErrorCode::unsupported_media_type, "Content-Type", Rule::format,
                              "must be application/json or application/x-ndjson, in UTF-8"};
+constexpr Refusal repeated_type{ErrorCode::invalid_argument, "Content-Type", Rule::duplicate,
+                                "may be given once"};
 constexpr Refusal wrong_encoding{ErrorCode::unsupported_media_type, "Content-Encoding",
                                  Rule::format, "must be gzip, or absent"};
 constexpr Refusal wrong_key{ErrorCode::invalid_argument, "Idempotency-Key", Rule::format,
@@ -97,6 +99,7 @@ bool valid_traceparent(std::string_view text) noexcept {
 
 std::expected<RequestHead, Refusal> read_request_head(const net::Request& request) noexcept {
   RequestHead head;
+  bool typed = false;
   bool encoded = false;
   for (const net::HeaderField& header : request.headers) {
     auto known = net::known_header(header.name);
@@ -106,6 +109,9 @@ std::expected<RequestHead, Refusal> read_request_head(const net::Request& reques
         if (valid_traceparent(header.value)) head.traceparent = header.value;
         break;
       case KnownHeader::content_type:
+        // Which of two is meant is a guess, and someone on the way may have guessed otherwise.
+        if (typed) return std::unexpected(repeated_type);
+        typed = true;
         if (!header.value.empty() && !read_content_type(header.value, head.media_type)) {
           return std::unexpected(wrong_type);
         }

@@ -28,7 +28,7 @@ struct Refusal {
   std::string_view message;
 };
 
-/// Content-Type application/json (also when absent) or application/x-ndjson, charset utf-8 if any;
+/// Content-Type once, application/json (also when absent) or application/x-ndjson, charset utf-8;
 /// Content-Encoding gzip or none; Idempotency-Key of at most 255 printable ASCII characters.
 std::expected<RequestHead, Refusal> read_request_head(const net::Request& request) noexcept;
 

@@ -44,6 +44,16 @@ TEST(RequestHead, refuses_other_media_types_and_encodings) {
   EXPECT_FALSE(read({{"Content-Encoding", "identity"}})->gzip);
 }
 
+TEST(RequestHead, refuses_a_second_content_type_even_of_the_same_value) {
+  for (std::string_view second : {"application/x-ndjson", "application/json", "text/plain", ""}) {
+    auto head = read({{"Content-Type", "application/json"}, {"content-type", second}});
+    ASSERT_FALSE(head.has_value()) << second;
+    EXPECT_EQ(head.error().code, ErrorCode::invalid_argument);
+    EXPECT_EQ(head.error().field, "Content-Type");
+  }
+  EXPECT_FALSE(read({{"Content-Type", ""}, {"Content-Type", "application/json"}}).has_value());
+}
+
 TEST(RequestHead, bounds_the_idempotency_key) {
   std::string longest(255, 'k');
   EXPECT_EQ(read({{"Idempotency-Key", longest}})->idempotency_key, longest);

@@ -125,7 +125,7 @@ void Connection::call_handler() {
 void Connection::settle(std::size_t mark) {
   Workspace& work = listener_.workspace();
   if (work.match.route != nullptr && listener_.exchange().deferred() != nullptr) return;
-  const Route* route = work.match.route;
+  const Route* route = work.match.route != nullptr ? work.match.route : work.match.of_path;
   if (context_ == nullptr || context_->front() == nullptr) {
     listener_.metrics().answered(route, work.head.method, work.writer.status(), 0);
     return;

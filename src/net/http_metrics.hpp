@@ -19,7 +19,7 @@ class HttpMetrics {
  public:
   HttpMetrics(telemetry::Registry& registry, std::string server, std::size_t routes);
 
-  /// Null route: none matched.
+  /// Null route: nothing is at that path. For a method that the path does not have, any of its own.
   void answered(const Route* route, Method method, Status status, double seconds);
   /// A request that was refused before it had a route.
   void refused(Status status);

@@ -27,6 +27,33 @@ int hex_value(char c) noexcept {
   return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
 }
 
+bool unreserved(int c) noexcept {
+  int l = c | 0x20;
+  return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
+         c == '~';
+}
+
+/// Appends the path to `scratch`, which has the room, with escapes of unreserved characters
+/// replaced by them: the same path by RFC 3986, 6.2.2.2. "%2F" and all others stay as they are.
+std::string_view normalise(std::string_view path, std::string& scratch) {
+  std::size_t from = scratch.size();
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    int c = -1;
+    if (path[i] == '%' && i + 2 < path.size()) {
+      int high = hex_value(path[i + 1]);
+      int low = hex_value(path[i + 2]);
+      if (high >= 0 && low >= 0) c = high << 4 | low;
+    }
+    if (unreserved(c)) {
+      scratch.push_back(static_cast<char>(c));
+      i += 2;
+    } else {
+      scratch.push_back(path[i]);
+    }
+  }
+  return std::string_view(scratch).substr(from);
+}
+
 /// Appends the decoded text to `scratch`, which has the room. Malformed escapes stay as they are:
 /// the server has refused such paths before.
 std::string_view decode(std::string_view text, std::string& scratch) {
@@ -108,6 +135,13 @@ struct Search {
   std::span<PathParam> params;
   std::size_t count = 0;
   std::string_view allow{};
+  const Route* of_path = nullptr;  // one that `allow` names
+
+  template <typename Node>
+  void others(const Node& node) {
+    allow = node.allow;
+    for (std::size_t i = 0; i < method_count && of_path == nullptr; ++i) of_path = node.routes[i];
+  }
 };
 
 }  // namespace
@@ -169,7 +203,7 @@ template <typename Node>
 const Route* find(const Node& node, std::string_view path, Search& search) {
   if (path.empty()) {
     if (const Route* route = node.route(search.method)) return route;
-    if (search.allow.empty()) search.allow = node.allow;
+    if (search.allow.empty()) search.others(node);
   }
   for (const auto& child : node.children) {
     if (!path.starts_with(child->prefix)) continue;
@@ -188,7 +222,7 @@ const Route* find(const Node& node, std::string_view path, Search& search) {
       search.params[search.count++] = {node.rest->name, path};
       return route;
     }
-    if (search.allow.empty()) search.allow = node.rest->allow;
+    if (search.allow.empty()) search.others(*node.rest);
   }
   return nullptr;
 }
@@ -198,15 +232,18 @@ const Route* find(const Node& node, std::string_view path, Search& search) {
 Router::Match Router::match(Method method, std::string_view path, std::span<PathParam> params_out,
                             std::string& scratch) const {
   Search search{.method = method, .params = params_out};
+  scratch.clear();
+  if (path.find('%') != std::string_view::npos) [[unlikely]] {
+    scratch.reserve(2 * path.size());  // for the decoded parameters too: the views must not move
+    path = normalise(path, scratch);
+  }
   const Route* route = find(*root_, path, search);
-  if (route == nullptr) return {nullptr, search.allow, 0};
+  if (route == nullptr) return {nullptr, search.of_path, search.allow, 0};
   if (search.count > 0) {
-    scratch.clear();
-    scratch.reserve(path.size());  // the views that follow must not move
     for (PathParam& param : params_out.first(search.count))
       param.value = decode(param.value, scratch);
   }
-  return {route, {}, search.count};
+  return {route, nullptr, {}, search.count};
 }
 
 std::span<const std::unique_ptr<Route>> Router::routes() const {

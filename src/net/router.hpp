@@ -44,11 +44,13 @@ class Router {
                    RouteOptions options = {});
 
   struct Match {
-    const Route* route = nullptr;  // null: 404, or 405 when `allow` is not empty
-    std::string_view allow;        // "GET, HEAD, POST"
-    std::size_t params = 0;        // filled of `params_out`
+    const Route* route = nullptr;    // null: 404, or 405 when `allow` is not empty
+    const Route* of_path = nullptr;  // then one of those that `allow` names
+    std::string_view allow;          // "GET, HEAD, POST"
+    std::size_t params = 0;          // filled of `params_out`
   };
-  /// `path` is percent-encoded; parameters are decoded into `scratch`, which must outlive them.
+  /// `path` is percent-encoded; an escape of a letter, digit, '-', '.', '_' or '~' is the same as
+  /// that character. Parameters are decoded into `scratch`, which must outlive them.
   Match match(Method method, std::string_view path, std::span<PathParam> params_out,
               std::string& scratch) const;
 

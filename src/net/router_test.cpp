@@ -101,6 +101,22 @@ TEST(Router, decodes_parameters_and_keeps_an_escaped_slash_inside_one) {
   EXPECT_EQ(find(router, Method::get, "/p//b").pattern, "");
 }
 
+TEST(Router, an_escape_of_an_unreserved_character_is_that_character) {
+  Router router = router_of({{Method::post, "/v1/epro/reports"},
+                             {Method::get, "/p/:a"},
+                             {Method::get, "/p/new-one_~.x"},
+                             {Method::get, "/a/b"}});
+  EXPECT_EQ(find(router, Method::post, "/v1/%65pro/r%65port%73").pattern, "/v1/epro/reports");
+  EXPECT_EQ(find(router, Method::post, "/%76%31/epro/reports").pattern, "/v1/epro/reports");
+  EXPECT_EQ(find(router, Method::get, "/p/new%2Done%5f%7E%2ex").pattern, "/p/new-one_~.x");
+  EXPECT_EQ(find(router, Method::get, "/a%2Fb").pattern, "") << "a slash that is data";
+  EXPECT_EQ(find(router, Method::get, "/a/%62").pattern, "/a/b");
+  EXPECT_EQ(find(router, Method::get, "/%41/b").pattern, "") << "capitals make another path";
+  EXPECT_EQ(find(router, Method::get, "/p/%2565").params, "a=%65;") << "decoded once";
+  EXPECT_EQ(find(router, Method::get, "/p/%61%2F%2e").params, "a=a/.;");
+  EXPECT_EQ(find(router, Method::get, "/v1/%65pro/reports").allow, "POST");
+}
+
 TEST(Router, numbers_its_routes_from_zero) {
   Router router = router_of({{Method::get, "/a"}, {Method::post, "/a"}, {Method::get, "/b"}});
   for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(router.routes()[i]->index, i);

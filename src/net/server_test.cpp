@@ -374,6 +374,15 @@ TEST_F(ServerTest, counts_requests_by_route_and_status) {
   HttpClient client(server_.address());
   client.send(post("/echo", "x") + post("/echo", "y") + get("/nothing"));
   client.read_many(3);
+  client.send("DELETE /echo HTTP/1.1\r\nHost: a\r\n\r\nOPTIONS /echo HTTP/1.1\r\nHost: a\r\n\r\n");
+  client.read_many(2);
+  EXPECT_EQ(server_.metric("trialwire_http_requests_total{method=\"DELETE\",route=\"/echo\","
+                           "server=\"http\",status=\"405\"}"),
+            1)
+      << "the path is known, the method is not";
+  EXPECT_EQ(server_.metric("trialwire_http_requests_total{method=\"OPTIONS\",route=\"/echo\","
+                           "server=\"http\",status=\"204\"}"),
+            1);
   client.send("bad\r\n\r\n");
   client.read();
   EXPECT_EQ(server_.metric("trialwire_http_requests_total{method=\"POST\",route=\"/echo\","
