@@ -28,8 +28,7 @@ Fraction read_fraction(std::string_view rest) noexcept {
   while (result.characters < rest.size()) {
     unsigned digit = static_cast<unsigned char>(rest[result.characters]) - unsigned{'0'};
     if (digit > 9) break;
-    unit /= 10;
-    if (unit == 0) return {0, std::string_view::npos};
+    unit /= 10;  // 0 from the tenth digit on: what is finer than a nanosecond is cut off
     result.ns += digit * unit;
     ++result.characters;
   }
@@ -52,10 +51,16 @@ void put_two(char* to, unsigned value) noexcept {
   to[1] = static_cast<char>('0' + value % 10);
 }
 
-}  // namespace
+/// A well-formed time, of any year of four digits.
+struct Reading {
+  int year = 0;
+  std::int64_t seconds = 0;  // since 1970
+  std::int64_t ns = 0;
+  std::int16_t offset_minutes = 0;
+};
 
-std::optional<ZonedInstant> parse_rfc3339(std::string_view text) noexcept {
-  if (text.size() < 20 || text.size() > 35) return std::nullopt;
+std::optional<Reading> read(std::string_view text) noexcept {
+  if (text.size() < 20) return std::nullopt;
   const char* at = text.data();
   int century = two(at), year_low = two(at + 2), month = two(at + 5), day = two(at + 8);
   int hour = two(at + 11), minute = two(at + 14), second = two(at + 17);
@@ -67,9 +72,7 @@ std::optional<ZonedInstant> parse_rfc3339(std::string_view text) noexcept {
   std::chrono::year_month_day date{std::chrono::year(year),
                                    std::chrono::month(static_cast<unsigned>(month)),
                                    std::chrono::day(static_cast<unsigned>(day))};
-  if (!date.ok() || year < 1678 || year > 2261 || hour > 23 || minute > 59 || second > 60) {
-    return std::nullopt;
-  }
+  if (!date.ok() || hour > 23 || minute > 59 || second > 60) return std::nullopt;
   Fraction fraction = read_fraction(text.substr(19));
   if (fraction.characters == std::string_view::npos) return std::nullopt;
   auto offset = read_offset(text.substr(19 + fraction.characters));
@@ -77,7 +80,24 @@ std::optional<ZonedInstant> parse_rfc3339(std::string_view text) noexcept {
   std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
   std::int64_t minutes = days * 1440 + hour * 60 + minute - *offset;
   if (second == 60 && ((minutes % 1440) + 1440) % 1440 != 1439) return std::nullopt;
-  return ZonedInstant{(minutes * 60 + second) * ns_per_second + fraction.ns, *offset};
+  return Reading{year, minutes * 60 + second, fraction.ns, *offset};
+}
+
+bool year_fits(const Reading& reading) noexcept {
+  return reading.year >= rfc3339_year_min && reading.year <= rfc3339_year_max;
+}
+
+}  // namespace
+
+std::optional<ZonedInstant> parse_rfc3339(std::string_view text) noexcept {
+  auto reading = read(text);
+  if (!reading || !year_fits(*reading)) return std::nullopt;
+  return ZonedInstant{reading->seconds * ns_per_second + reading->ns, reading->offset_minutes};
+}
+
+bool rfc3339_year_out_of_range(std::string_view text) noexcept {
+  auto reading = read(text);
+  return reading && !year_fits(*reading);
 }
 
 void write_rfc3339_ms(std::int64_t unix_ns, char* to) noexcept {

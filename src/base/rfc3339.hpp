@@ -13,10 +13,16 @@ struct ZonedInstant {
   std::int16_t offset_minutes = 0;  // of the sender's clock from UTC
 };
 
-/// "2026-03-01T08:15:30.25+01:00": date, 'T' or 't', time, optional fraction of 1 to 9 digits, 'Z',
-/// 'z' or ±hh:mm. Years 1678 to 2261 (what 64-bit nanoseconds hold). Second 60 is accepted where a
-/// leap second can be (23:59:60 UTC) and is the next second. Nothing may follow.
+// Years of the sender's clock whose every instant 64-bit nanoseconds hold.
+constexpr int rfc3339_year_min = 1678;
+constexpr int rfc3339_year_max = 2261;
+
+/// "2026-03-01T08:15:30.25+01:00": date, 'T' or 't', time, optional fraction of any number of
+/// digits (cut off after the ninth), 'Z', 'z' or ±hh:mm. Second 60 is accepted where a leap second
+/// can be (23:59:60 UTC) and is the next second. Nothing may follow.
 std::optional<ZonedInstant> parse_rfc3339(std::string_view text) noexcept;
+/// Was `text` refused for nothing but its year?
+bool rfc3339_year_out_of_range(std::string_view text) noexcept;
 
 /// "2026-03-01T07:15:30.250Z"; milliseconds.
 std::string format_rfc3339_ms(std::int64_t unix_ns);

@@ -14,8 +14,8 @@ namespace {
 ReportLimits no_limits() noexcept {
   constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
   ReportLimits limits;
-  limits.id_bytes_max = most;
-  limits.site_id_bytes_max = most;
+  limits.id_characters_max = most;
+  limits.site_id_characters_max = most;
   limits.comments_bytes_max = most;
   limits.legacy_data_bytes_max = most;
   limits.answers_max = most;

@@ -132,8 +132,8 @@ FieldOutcome read_field(FieldReader& fields, const ReportLimits& limits, std::si
                         ReadReport& out) {
   PatientReport& report = out.report;
   std::string_view name = names[field];
-  ingest::TextLimits id{0, limits.id_bytes_max};
-  ingest::TextLimits required_id{1, limits.id_bytes_max};
+  ingest::TextLimits id{0, limits.id_characters_max};
+  ingest::TextLimits required_id{1, limits.id_characters_max};
   switch (field) {
     case patient_id: {
       FieldOutcome outcome = fields.text(name, required_id, report.patient_id);
@@ -149,7 +149,7 @@ FieldOutcome read_field(FieldReader& fields, const ReportLimits& limits, std::si
     case comments:
       return read_optional(fields, name, {0, limits.comments_bytes_max, true}, report.comments);
     case site_id:
-      return read_optional(fields, name, {0, limits.site_id_bytes_max}, report.site_id);
+      return read_optional(fields, name, {0, limits.site_id_characters_max}, report.site_id);
     case report_id:
       return read_optional(fields, name, id, report.report_id);
     case answers:
@@ -188,7 +188,7 @@ bool read_legacy_report(ingest::JsonReader& reader, ingest::DecodeContext& conte
   PatientReport& report = out.report;
   std::uint64_t given = 0;
   bool well_formed = fields.object<legacy_names>([&](std::size_t field) {
-    ingest::TextLimits id{1, limits.id_bytes_max};
+    ingest::TextLimits id{1, limits.id_characters_max};
     FieldOutcome outcome;
     switch (field) {
       case 0:

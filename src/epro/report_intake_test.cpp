@@ -209,6 +209,7 @@ TEST(ReportIntake, counts_records_rules_and_bytes) {
   expect(R"(trialwire_ingest_unknown_fields_total{kind="epro_report"} 5)");
   expect(R"(code="unsupported_media_type",kind="epro_report")");
   expect(R"(trialwire_ingest_limit{limit="records_max"} 10000)");
+  EXPECT_EQ(text.find(R"(rule="conflict")"), std::string::npos) << "it would never count";
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bounds of a patient's report. Bytes are of UTF-8, after JSON escapes are decoded.
+// Bounds of a patient's report: characters are code points, bytes are of UTF-8, both after JSON
+// escapes are decoded.
 #pragma once
 #include <chrono>
 #include <cstddef>
@@ -7,8 +8,8 @@
 namespace trialwire::epro {
 
 struct ReportLimits {
-  std::size_t id_bytes_max = 64;  // patientId, trialId, reportId, instrument…, visitId
-  std::size_t site_id_bytes_max = 255;
+  std::size_t id_characters_max = 64;  // patientId, trialId, reportId, instrument…, visitId
+  std::size_t site_id_characters_max = 255;
   std::size_t comments_bytes_max = 4096;
   std::size_t legacy_data_bytes_max = 4096;  // `data` of an older client's report
   std::size_t answers_max = 200;

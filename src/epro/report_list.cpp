@@ -16,8 +16,10 @@
 #include <fmt/format.h>
 
 #include "base/rfc3339.hpp"
+#include "ingest/json_text.hpp"
 #include "net/response.hpp"
 #include "runtime/shard.hpp"
+#include "storage/page_cursor.hpp"
 #include "telemetry/log.hpp"
 
 namespace trialwire::epro {
@@ -28,16 +30,15 @@ using ingest::Rule;
 
 constexpr std::string_view json = "application/json";
 constexpr std::uint32_t errors_listed_max = 20;
-constexpr std::size_t cursor_bytes_max = 256;
 
 /// Names a client may use, in the order of the bits that say that one was seen.
 constexpr std::array<std::string_view, 6> names{"patientId", "trialId", "since",
                                                 "until",     "limit",   "cursor"};
 
-void parse_id(std::string_view name, const std::string& value, std::size_t bytes_max,
+void parse_id(std::string_view name, const std::string& value, std::size_t characters_max,
               FieldErrors& errors, std::optional<std::string>& to) {
-  if (value.empty() || value.size() > bytes_max) {
-    errors.add(name, Rule::length, "must have 1 to {} bytes", bytes_max);
+  if (value.empty() || ingest::count_characters(value) > characters_max) {
+    errors.add(name, Rule::length, "must be 1 to {} characters", characters_max);
   } else {
     to = value;
   }
@@ -49,7 +50,10 @@ void parse_time(std::string_view name, std::string value, FieldErrors& errors,
   // plus to those who type it. No RFC 3339 time of ours has a space.
   std::ranges::replace(value, ' ', '+');
   auto instant = parse_rfc3339(value);
-  if (!instant) {
+  if (!instant && rfc3339_year_out_of_range(value)) {
+    errors.add(name, Rule::range, "must be in the years {} to {}", rfc3339_year_min,
+               rfc3339_year_max);
+  } else if (!instant) {
     errors.add(name, Rule::format, "must be an RFC 3339 time with offset");
   } else {
     to = instant->unix_ns;
@@ -183,16 +187,16 @@ storage::ReportFilter parse_report_filter(std::string_view text, const ReportLis
     } else if ((seen & bit) != 0) {
       errors.add(*known, Rule::duplicate, "may be given once");
     } else if (*known == "patientId") {
-      parse_id(*known, *value, options.id_bytes_max, errors, filter.patient_id);
+      parse_id(*known, *value, options.id_characters_max, errors, filter.patient_id);
     } else if (*known == "trialId") {
-      parse_id(*known, *value, options.id_bytes_max, errors, filter.trial_id);
+      parse_id(*known, *value, options.id_characters_max, errors, filter.trial_id);
     } else if (*known == "since") {
       parse_time(*known, *value, errors, filter.since_ns);
     } else if (*known == "until") {
       parse_time(*known, *value, errors, filter.until_ns);
     } else if (*known == "limit") {
       parse_limit(*value, options.limit_max, errors, filter.limit);
-    } else if (value->empty() || value->size() > cursor_bytes_max) {
+    } else if (!storage::has_page_cursor_form(*value)) {
       errors.add(*known, Rule::format, "is not the `next` of a page of this list");
     } else {
       filter.cursor = *value;

@@ -4,7 +4,8 @@
 //
 // Parameters, each at most once: patientId, trialId; since (inclusive), until (exclusive), RFC
 // 3339, of the report's own timestamp; limit, 1 to 1000, default 100; cursor, the `next` of the
-// page before. All that is wrong is answered at once; an unknown parameter is wrong. Bounds: the
+// page before. All that is wrong is answered at once, but for a cursor that has the form of one and
+// is none, which the database's key tells; an unknown parameter is wrong. Bounds: the
 // pool's queue (full: 503), `query_timeout` (504). A client that goes away, or a request whose
 // deadline passes, cancels its query. Threads: `handle` on any shard. The query, the pool and this
 // object outlive the router's server.
@@ -27,7 +28,7 @@ namespace trialwire::epro {
 
 struct ReportListOptions {
   std::chrono::milliseconds query_timeout{5'000};
-  std::size_t id_bytes_max = 64;  // of patientId and trialId
+  std::size_t id_characters_max = 64;  // of patientId and trialId
   std::uint32_t limit_default = 100;
   std::uint32_t limit_max = 1'000;
 };

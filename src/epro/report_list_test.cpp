@@ -13,6 +13,7 @@
 
 #include "net/http_exchange.hpp"
 #include "runtime/shard.hpp"
+#include "storage/page_cursor.hpp"
 
 namespace trialwire::epro {
 namespace {
@@ -34,6 +35,8 @@ class FilterTest : public testing::Test {
   ingest::FieldErrors errors{20};
 };
 
+const std::string some_cursor = storage::encode_page_cursor({1, 2}, {3, 4});
+
 TEST_F(FilterTest, no_parameters_ask_for_the_first_hundred_of_all) {
   ReportFilter filter = parse("");
   EXPECT_TRUE(errors.empty());
@@ -45,14 +48,15 @@ TEST_F(FilterTest, no_parameters_ask_for_the_first_hundred_of_all) {
 TEST_F(FilterTest, every_parameter_is_understood) {
   ReportFilter filter = parse(
       "patientId=P%201&trialId=T+1&since=2026-03-01T08:15:30%2B01:00&until=2026-03-02T00:00:00Z"
-      "&limit=7&cursor=abc_-");
+      "&limit=7&cursor=" +
+      some_cursor);
   EXPECT_TRUE(errors.empty()) << problems();
   EXPECT_EQ(filter.patient_id, "P 1");
   EXPECT_EQ(filter.trial_id, "T 1");
   EXPECT_EQ(filter.since_ns, 1'772'349'330'000'000'000);
   EXPECT_EQ(filter.until_ns, 1'772'409'600'000'000'000);
   EXPECT_EQ(filter.limit, 7U);
-  EXPECT_EQ(filter.cursor, "abc_-");
+  EXPECT_EQ(filter.cursor, some_cursor);
 }
 
 TEST_F(FilterTest, a_plus_in_a_time_that_was_typed_as_such_is_an_offset) {
@@ -72,6 +76,33 @@ TEST_F(FilterTest, all_that_is_wrong_is_said_at_once_and_nothing_is_repeated) {
   for (const char* sent : {"yesterday", "xxx", "1001", "secret"}) {
     EXPECT_FALSE(text.contains(sent)) << sent << text;
   }
+}
+
+TEST_F(FilterTest, a_cursor_that_cannot_be_one_is_named_with_the_others) {
+  for (std::string wrong : {std::string("zzz"), std::string(300, 'a'), some_cursor + "A",
+                            some_cursor.substr(1) + "%2B", some_cursor.substr(1) + "="}) {
+    errors.clear();
+    parse("limit=0&cursor=" + wrong);
+    EXPECT_EQ(errors.total(), 2U) << wrong;
+    EXPECT_TRUE(problems().contains(R"("field":"limit")")) << wrong;
+    EXPECT_TRUE(problems().contains(R"("field":"cursor","rule":"format")")) << wrong;
+  }
+}
+
+TEST_F(FilterTest, ids_are_measured_in_characters) {
+  std::string longest;
+  for (int i = 0; i < 64; ++i) longest += "\xF0\x9F\xA9\xBA";
+  EXPECT_EQ(parse("patientId=" + longest).patient_id, longest);
+  EXPECT_TRUE(errors.empty()) << problems();
+  parse("patientId=x" + longest);
+  EXPECT_TRUE(problems().contains("must be 1 to 64 characters")) << problems();
+}
+
+TEST_F(FilterTest, a_time_out_of_range_is_told_the_range) {
+  parse("since=9999-01-01T00:00:00Z");
+  EXPECT_TRUE(
+      problems().contains(R"("rule":"range","message":"must be in the years 1678 to 2261")"))
+      << problems();
 }
 
 TEST_F(FilterTest, limits_are_whole_numbers_in_range) {
@@ -218,7 +249,7 @@ TEST_F(ReportListTest, a_forged_cursor_is_a_field_error) {
     return fail(ErrorCode::invalid_argument, "cursor");
   };
   ReportList list({}, query, workers);
-  std::string response = respond_to(list, "cursor=forged");
+  std::string response = respond_to(list, "cursor=" + some_cursor);
   EXPECT_TRUE(response.starts_with("HTTP/1.1 400 ")) << response;
   EXPECT_TRUE(response.contains(R"("field":"cursor","rule":"format")")) << response;
 }

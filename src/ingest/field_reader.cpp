@@ -34,6 +34,16 @@ FieldOutcome FieldReader::wrong_type(std::string_view field, std::string_view ex
   return FieldOutcome::error;
 }
 
+/// Of what is short enough in bytes the characters need not be counted.
+bool FieldReader::fits(const JsonString& written, const TextLimits& limits) {
+  constexpr std::size_t character_bytes_max = 4;
+  std::size_t bytes = decoded_bytes(written);
+  if (bytes <= limits.max) [[likely]]
+    return bytes >= limits.min;
+  if (limits.lines || bytes / character_bytes_max > limits.max) return false;
+  return count_characters(decode(written, context_.scratch)) <= limits.max;
+}
+
 FieldOutcome FieldReader::text(std::string_view field, const TextLimits& limits,
                                std::string_view& out) {
   if (reader_.peek() != '"') {
@@ -43,13 +53,12 @@ FieldOutcome FieldReader::text(std::string_view field, const TextLimits& limits,
   JsonString written = reader_.string();
   if (!written) return FieldOutcome::error;
   last_raw_ = written.raw;
-  std::size_t bytes = decoded_bytes(written);
-  if (bytes < limits.bytes_min || bytes > limits.bytes_max) {
-    if (limits.bytes_min == 0) {
-      context_.errors.add(field, Rule::length, "must be at most {} bytes", limits.bytes_max);
+  if (!fits(written, limits)) {
+    std::string_view unit = limits.lines ? "bytes" : "characters";
+    if (limits.min == 0) {
+      context_.errors.add(field, Rule::length, "must be at most {} {}", limits.max, unit);
     } else {
-      context_.errors.add(field, Rule::length, "must be {} to {} bytes", limits.bytes_min,
-                          limits.bytes_max);
+      context_.errors.add(field, Rule::length, "must be {} to {} {}", limits.min, limits.max, unit);
     }
     return FieldOutcome::error;
   }
@@ -94,14 +103,15 @@ FieldOutcome FieldReader::instant(std::string_view field, std::string_view& text
   }
   JsonString written = reader_.string();
   if (!written) return FieldOutcome::error;
-  constexpr std::size_t longest_bytes = 6 * 35;  // every character written as \u00XX
-  std::optional<ZonedInstant> instant;
-  if (written.raw.size() <= longest_bytes) {
-    text = decode(written, context_.scratch);
-    instant = parse_rfc3339(text);
-  }
+  text = decode(written, context_.scratch);
+  auto instant = parse_rfc3339(text);
   if (!instant) {
-    context_.errors.add(field, Rule::format, "must be an RFC 3339 date and time with offset");
+    if (rfc3339_year_out_of_range(text)) {
+      context_.errors.add(field, Rule::range, "must be in the years {} to {}", rfc3339_year_min,
+                          rfc3339_year_max);
+    } else {
+      context_.errors.add(field, Rule::format, "must be an RFC 3339 date and time with offset");
+    }
     return FieldOutcome::error;
   }
   out = *instant;

@@ -2,7 +2,7 @@
 // Reads the members of one JSON object into typed values, with the rules that all kinds share:
 //   - a name is given once, also when spelled with escapes; unknown ones are counted or refused
 //   - null is the same as leaving the field out
-//   - lengths are counted in bytes of UTF-8, after escapes are decoded
+//   - lengths are of what escapes decode to, in characters (code points); of free text in bytes
 //   - an integer is what has an integer's value: 7, 7.0 and 7e0; "7" is not
 // Every error is recorded and reading goes on, so that an answer names all bad fields at once.
 // Malformed JSON stops at once: the reader's fault then is the only error worth telling.
@@ -33,9 +33,10 @@ struct DecodeContext {
 };
 
 struct TextLimits {
-  std::size_t bytes_min = 0;
-  std::size_t bytes_max = 64;
-  bool lines = false;  // line breaks and other control characters but NUL are allowed
+  std::size_t min = 0;  // 0 or 1
+  std::size_t max = 64;
+  bool lines = false;  // free text: line breaks and other control characters but NUL are allowed,
+                       // and its length is of bytes of UTF-8
 };
 
 struct IntegerLimits {
@@ -70,6 +71,7 @@ class FieldReader {
   std::string_view last_raw() const noexcept { return last_raw_; }
 
  private:
+  bool fits(const JsonString& written, const TextLimits& limits);
   bool null_value() noexcept;
   void unknown(std::string_view name, std::uint32_t position);
   void repeated(std::string_view field);

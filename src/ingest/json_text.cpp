@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ingest/json_text.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/check.hpp"
@@ -167,6 +168,11 @@ IntegerForm parse_long_integer(std::string_view number, std::int64_t& out) noexc
   if (value > limit || (value == limit && !decimal.negative)) return IntegerForm::out_of_range;
   out = static_cast<std::int64_t>(decimal.negative ? 0 - value : value);
   return IntegerForm::integer;
+}
+
+std::size_t count_characters(std::string_view text) noexcept {
+  auto begins_one = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; };
+  return static_cast<std::size_t>(std::ranges::count_if(text, begins_one));
 }
 
 bool has_control_character(std::string_view text) noexcept {

@@ -35,6 +35,9 @@ inline IntegerForm parse_integer(std::string_view number, std::int64_t& out) noe
   return IntegerForm::integer;
 }
 
+/// Characters (code points) of `text`, which is UTF-8.
+std::size_t count_characters(std::string_view text) noexcept;
+
 /// Has a control character (Unicode category Cc: U+0000–U+001F, U+007F–U+009F)? `text` is UTF-8.
 bool has_control_character(std::string_view text) noexcept;
 

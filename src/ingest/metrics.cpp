@@ -44,6 +44,8 @@ IntakeMetrics::IntakeMetrics(telemetry::Registry& registry, std::string_view kin
                                           "Records in one array or NDJSON request.",
                                           telemetry::size_buckets(), kind_label(kind))) {
   for (std::size_t i = 0; i < rules_.size(); ++i) {
+    // Found by the journal, not in a record: counted as the outcome `conflict`.
+    if (static_cast<Rule>(i) == Rule::conflict) continue;
     rules_[i] = &registry.counter(
         "trialwire_ingest_field_errors_total", "Errors found in records, by rule.",
         {{"kind", std::string(kind)}, {"rule", std::string(name_of(static_cast<Rule>(i)))}});
@@ -73,7 +75,8 @@ void IntakeMetrics::stored(std::uint32_t accepted, std::uint32_t duplicates,
 
 void IntakeMetrics::errors(const FieldErrors& errors) noexcept {
   for (std::size_t i = 0; i < rules_.size(); ++i) {
-    if (auto count = errors.count(static_cast<Rule>(i)); count != 0) rules_[i]->add(count);
+    auto count = errors.count(static_cast<Rule>(i));
+    if (count != 0 && rules_[i] != nullptr) rules_[i]->add(count);
   }
 }
 

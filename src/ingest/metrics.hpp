@@ -39,7 +39,7 @@ class IntakeMetrics {
   telemetry::Counter& gzip_bytes_;
   telemetry::Counter& inflated_bytes_;
   telemetry::Histogram& request_records_;
-  std::array<telemetry::Counter*, static_cast<std::size_t>(Rule::count_)> rules_{};
+  std::array<telemetry::Counter*, static_cast<std::size_t>(Rule::count_)> rules_{};  // null: none
   std::array<telemetry::Counter*, static_cast<std::size_t>(ErrorCode::count_)> codes_{};
 };
 

@@ -38,15 +38,17 @@ std::string encode_page_cursor(const PagePosition& position, SipKey key) {
   return text;
 }
 
+bool has_page_cursor_form(std::string_view text) noexcept {
+  return text.size() == text_bytes && text.find_first_not_of(alphabet) == std::string_view::npos;
+}
+
 std::optional<PagePosition> decode_page_cursor(std::string_view text, SipKey key) {
-  if (text.size() != text_bytes) return std::nullopt;
+  if (!has_page_cursor_form(text)) return std::nullopt;
   Plain plain{};
   for (std::size_t i = 0; i < text_bytes; i += 4) {
     unsigned three = 0;
     for (std::size_t k = 0; k < 4; ++k) {
-      std::size_t digit = alphabet.find(text[i + k]);
-      if (digit == std::string_view::npos) return std::nullopt;
-      three = (three << 6) | static_cast<unsigned>(digit);
+      three = (three << 6) | static_cast<unsigned>(alphabet.find(text[i + k]));
     }
     for (std::size_t k = 0; k < 3; ++k) {
       plain[i / 4 * 3 + k] = static_cast<std::uint8_t>(three >> (16 - 8 * k));

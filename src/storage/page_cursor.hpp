@@ -26,6 +26,9 @@ struct PagePosition {
 
 std::string encode_page_cursor(const PagePosition& position, SipKey key);
 
+/// Could it be one, of any database? What needs no key: length and alphabet.
+bool has_page_cursor_form(std::string_view text) noexcept;
+
 /// Nothing, when it is not one that was made under this key.
 std::optional<PagePosition> decode_page_cursor(std::string_view text, SipKey key);
 
