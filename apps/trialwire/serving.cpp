@@ -161,6 +161,16 @@ ServingAddresses Serving::addresses() const {
   return {http_ ? http_->address() : "", admin_ ? admin_->address() : ""};
 }
 
+ReadinessCheck Serving::journal_readiness() const {
+  const journal::Status status = journal_status();
+  if (status.failed) return {"journal", false, true, "the disk failed"};
+  if (journal_->journal().backlog(status.next_sequence).blocked) {
+    return {"journal", false, true,
+            "no room for a new segment: reports are refused, or soon will be"};
+  }
+  return {"journal", true, true, ""};
+}
+
 std::vector<ReadinessCheck> Serving::readiness() {
   Phase phase = phase_.load();
   std::string_view names[] = {"starting", "serving", "draining"};
@@ -169,7 +179,7 @@ std::vector<ReadinessCheck> Serving::readiness() {
   std::vector<ReadinessCheck> checks;
   checks.push_back({"process", phase == Phase::serving, true,
                     std::string(names[static_cast<std::size_t>(phase)])});
-  checks.push_back({"journal", !journal_status().failed, true, ""});
+  checks.push_back(journal_readiness());
   checks.push_back(store_->readiness());
   checks.push_back({"disk", room.free_percent() >= least, true,
                     fmt::format("{:.1f}% free, at least {:g}%", room.free_percent(), least)});

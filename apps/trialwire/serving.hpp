@@ -52,6 +52,7 @@ class Serving {
   Result<void> listen();
   void add_services();
   void drain_clients();
+  ReadinessCheck journal_readiness() const;
   std::vector<ReadinessCheck> readiness();
 
   const config::Settings& settings_;

@@ -105,6 +105,17 @@ TEST(ReportIntake, answers_503_with_retry_after_when_the_journal_takes_nothing) 
   }
 }
 
+TEST(ReportIntake, answers_413_when_the_records_of_one_request_do_not_fit_into_a_segment) {
+  Gateway gateway;
+  gateway.appender.group_fits = false;
+  EXPECT_EQ(gateway.status(ndjson(report() + "\n" + report())), 413);
+  EXPECT_NE(gateway.exchange.response().body.find("send fewer at once"), std::string::npos);
+  EXPECT_EQ(gateway.appender.cancelled, 1u);
+  EXPECT_TRUE(gateway.appender.stored.empty());
+  gateway.appender.group_fits = true;
+  EXPECT_EQ(gateway.status({"", {}, report()}), 200);
+}
+
 TEST(ReportIntake, takes_an_abandoned_request_back_while_that_is_possible) {
   Gateway gateway;
   gateway.send({"", {}, report()});
@@ -123,6 +134,7 @@ TEST(ReportIntake, drops_the_group_when_the_journal_throws) {
     Result<void> admit(std::size_t) noexcept override { return {}; }
     void begin(journal::GroupMode) noexcept override { open = true; }
     void add(const journal::Record&) override { throw std::bad_alloc(); }
+    bool fits() const noexcept override { return true; }
     void cancel() noexcept override { open = false; }
     std::uint64_t end(journal::Waiter&) override { return 0; }
     bool withdraw(std::uint64_t) noexcept override { return false; }

@@ -16,6 +16,10 @@ constexpr Refusal too_large{ErrorCode::payload_too_large, "", Rule::length,
 constexpr Refusal too_many{ErrorCode::payload_too_large, "", Rule::length,
                            "too many records in one request"};
 
+constexpr Refusal too_large_to_store{ErrorCode::payload_too_large, "", Rule::length,
+                                     "the records of one request are too large to be stored "
+                                     "together; send fewer at once"};
+
 /// Drops an open group when something throws between `begin` and `end`.
 class OpenGroup {
  public:
@@ -267,6 +271,7 @@ void Intake::append(Job& job, BodyForm form) {
     shard_.appender.add(record);
     if (one.flags != 0) metrics_.flagged();
   }
+  if (!shard_.appender.fits()) return refuse(job, too_large_to_store);
   if (form != BodyForm::object) metrics_.request_records(count);
   if (job.unknown_fields != 0) metrics_.unknown_fields(job.unknown_fields);
   auto& answer = job.exchange.defer<IntakeAnswer>(answer_context_, answer_content(job, form));

@@ -66,6 +66,9 @@ class Appender {
   virtual void begin(GroupMode mode) noexcept = 0;
   /// Copies the record into the open group.
   virtual void add(const Record& record) = 0;
+  /// Can the open group be stored? No batch, and so no group, is larger than a segment holds: one
+  /// that does not fit is to be cancelled and refused as payload_too_large.
+  virtual bool fits() const noexcept = 0;
   /// Drops the open group as if it had never begun.
   virtual void cancel() noexcept = 0;
   /// Closes the group; `waiter` is told of it. An empty group is answered at once as durable.

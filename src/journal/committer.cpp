@@ -19,7 +19,8 @@ std::int64_t unix_now_ns() {
 }
 
 bool nothing_written(ErrorCode code) noexcept {
-  return code == ErrorCode::disk_full || code == ErrorCode::unavailable;
+  return code == ErrorCode::disk_full || code == ErrorCode::unavailable ||
+         code == ErrorCode::payload_too_large;
 }
 
 }  // namespace

@@ -25,6 +25,20 @@ StoreOptions store_options(const Options& options) {
           .scrub_bytes_per_second = options.scrub_bytes_per_second};
 }
 
+/// A batch is one write within one segment, and one that was torn must be recognised as such: it is
+/// no longer than `batch_extent_max`. It may hold almost `soft` bytes and then one group more.
+struct BatchLimits {
+  std::size_t soft = 0;
+  std::size_t group = 0;
+};
+
+BatchLimits batch_limits(const Options& options, std::uint64_t segment_bytes) {
+  const std::uint64_t most = std::min(segment_bytes, StoreOptions{}.batch_extent_max);
+  const std::uint64_t header = 2 * block_bytes + most / block_bytes * sizeof(std::uint32_t);
+  const std::uint64_t soft = std::min<std::uint64_t>(options.batch_bytes_max, most / 2);
+  return {.soft = soft, .group = most - header - soft};
+}
+
 /// The records of a range, from the segments, for the index to learn their identities.
 Result<void> replay(SegmentStore& store, SequenceRange range, const DedupeIndex::Take& take) {
   auto reader = store.read(range.first);
@@ -50,6 +64,7 @@ class OpenJournal final : public Journal {
   OpenJournal(const Options& options, std::unique_ptr<SegmentStore> store,
               std::unique_ptr<DedupeIndex> dedupe, telemetry::Registry& metrics)
       : options_(options),
+        limits_(batch_limits(options, store->segment_bytes())),
         id_(store->status().id),
         store_(std::move(store)),
         dedupe_(std::move(dedupe)),
@@ -58,10 +73,9 @@ class OpenJournal final : public Journal {
                                                                 .silence = options.silence})),
         recent_(
             std::make_shared<RecentBatches>(options.recent_bytes, store_->tail().next_sequence)),
-        committer_(
-            {.queue = *queue_, .store = *store_, .dedupe = *dedupe_, .recent = *recent_},
-            {.batch_bytes_max = options.batch_bytes_max, .sync = options.sync == SyncMode::always},
-            metrics) {
+        committer_({.queue = *queue_, .store = *store_, .dedupe = *dedupe_, .recent = *recent_},
+                   {.batch_bytes_max = limits_.soft, .sync = options.sync == SyncMode::always},
+                   metrics) {
     // Segments whose identities are in memory alone stay. From the beginning: the store deletes by
     // the cursors that it knows, and must not know this one, further on, before a consumer's.
     store_->set_cursor(index_consumer, 0);
@@ -75,6 +89,8 @@ class OpenJournal final : public Journal {
                     [recent = recent_] { return static_cast<double>(recent->bytes()); });
     metrics.gauge("trialwire_journal_pending_bytes_limit", "Limit of unacknowledged bytes.")
         .set(static_cast<double>(options.unacknowledged_bytes_max));
+    metrics.gauge("trialwire_journal_group_bytes_max", "Limit of one request's records, encoded.")
+        .set(static_cast<double>(limits_.group));
     metrics.gauge("trialwire_journal_recent_bytes_limit", "Limit of recent batches in memory.")
         .set(static_cast<double>(options.recent_bytes));
   }
@@ -85,7 +101,8 @@ class OpenJournal final : public Journal {
     auto appender = std::make_unique<ShardAppender>(
         ShardAppender::Context{.queue = *queue_,
                                .store = *store_,
-                               .unacknowledged_bytes_max = options_.unacknowledged_bytes_max},
+                               .unacknowledged_bytes_max = options_.unacknowledged_bytes_max,
+                               .group_bytes_max = limits_.group},
         shard);
     auto deliver = [mine = appender.get()] { mine->deliver(); };
     return {std::move(appender), std::move(deliver)};
@@ -143,6 +160,7 @@ class OpenJournal final : public Journal {
   }
 
   const Options options_;
+  const BatchLimits limits_;
   const Uuid id_;
   // In the order that one uses the other; the committer's thread ends first.
   std::unique_ptr<SegmentStore> store_;

@@ -181,6 +181,61 @@ TEST_F(JournalTest, EachStartHasAnEpochOfItsOwnAndSequencesGoOn) {
   expect_records(**reader, 1, 10);
 }
 
+TEST_F(JournalTest, AGroupThatNoSegmentHoldsIsRefusedAndTheJournalGoesOn) {
+  open();
+  const std::string large(options_.segment_bytes, 'x');
+  Record record;
+  record.attributes.received_ns = received_ns;
+  record.bytes = as_bytes(large);
+  port_.appender->begin(GroupMode::each);
+  port_.appender->add(record);
+  EXPECT_FALSE(port_.appender->fits());
+  port_.appender->cancel();
+  // Even when its appender does not ask.
+  port_.appender->begin(GroupMode::each);
+  port_.appender->add(record);
+  port_.appender->end(told_);
+  port_.appender->flush();
+  for (port_.deliver(); told_.receipts.empty(); port_.deliver()) {
+    ASSERT_TRUE(news_.try_acquire_for(20s));
+  }
+  EXPECT_EQ(told_.receipts[0].state, Receipt::State::refused);
+  EXPECT_EQ(told_.receipts[0].error, ErrorCode::payload_too_large);
+  EXPECT_EQ(store(1, 10).back().state, Receipt::State::durable);
+}
+
+TEST_F(JournalTest, TheLargestGroupThatFitsIsStoredBehindAlmostAFullBatch) {
+  options_.batch_bytes_max = options_.segment_bytes;  // more than a segment can do with
+  open();
+  std::string bytes;
+  auto add = [&](char fill, std::size_t size) {
+    bytes.assign(size, fill);
+    Record record;
+    record.attributes.received_ns = received_ns;
+    record.attributes.identity = siphash(port_.appender->identity_key(), as_bytes(bytes));
+    record.bytes = as_bytes(bytes);
+    port_.appender->begin(GroupMode::each);
+    port_.appender->add(record);
+    return port_.appender->fits();
+  };
+  std::size_t largest = 0;
+  for (std::size_t size = 8; size < options_.segment_bytes; size += 64) {
+    if (add('z', size)) largest = size;
+    port_.appender->cancel();
+  }
+  ASSERT_GT(largest, options_.segment_bytes / 4);
+  const std::size_t quarter = options_.segment_bytes / 4 - 100;  // two of them are almost a batch
+  for (const auto& [fill, size] : {std::pair('a', quarter), {'b', quarter}, {'c', largest}}) {
+    ASSERT_TRUE(add(fill, size));
+    port_.appender->end(told_);
+  }
+  port_.appender->flush();
+  for (port_.deliver(); told_.receipts.size() < 3; port_.deliver()) {
+    ASSERT_TRUE(news_.try_acquire_for(20s));
+  }
+  for (const Receipt& receipt : told_.receipts) EXPECT_EQ(receipt.state, Receipt::State::durable);
+}
+
 TEST_F(JournalTest, AFullDiskRefusesAndIntakeReturnsWithTheSpace) {
   open();
   store(1, 10);

@@ -40,6 +40,7 @@ class Recovery {
     if (!found) return std::unexpected(found.error());
     found_ = std::move(*found);
     if (Result<void> said = report(); !said) return std::unexpected(said.error());
+    if (Result<void> held = check_budget(); !held) return std::unexpected(held.error());
     Result<void> done = found_.exists ? apply() : create();
     if (!done) return std::unexpected(done.error());
     return hand_over(std::move(*lock));
@@ -103,6 +104,15 @@ class Recovery {
                 fmt::format("{}{}; nothing was changed: see `trialwire journal verify`, then "
                             "`trialwire journal repair`",
                             found_.refusal()->line(), more));
+  }
+
+  /// A journal keeps the size of segments that it was made with.
+  Result<void> check_budget() const {
+    if (!found_.meta || options_.bytes_max / 3 >= found_.meta->segment_bytes) return {};
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("journal.max_bytes is {}: it must hold at least three segments of {}, "
+                            "the size that this journal was made with; nothing was changed",
+                            options_.bytes_max, found_.meta->segment_bytes));
   }
 
   Result<void> create() {

@@ -219,9 +219,13 @@ Result<Seal> parse_seal(std::string_view text, const VerifyingKey& key) {
   return seal;
 }
 
-Result<void> write_seal(FileLayer& files, const path& directory, const Seal& seal,
-                        const SigningKey& key) {
-  return replace_text(files, directory / seal_name(seal.segment.number), seal_text(seal, key));
+Result<std::string> write_seal(FileLayer& files, const path& directory, const Seal& seal,
+                               const SigningKey& key) {
+  const std::string text = seal_text(seal, key);
+  auto written = replace_text(files, directory / seal_name(seal.segment.number), text);
+  if (!written) return std::unexpected(written.error());
+  const std::size_t at = text.rfind(signature_line) + signature_line.size();
+  return text.substr(at, 2 * signature_bytes);
 }
 
 Result<Seal> read_seal(FileLayer& files, const path& directory, std::uint64_t number,

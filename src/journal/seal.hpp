@@ -58,8 +58,9 @@ std::string seal_text(const Seal& seal, const SigningKey& key);
 Result<Seal> parse_seal(std::string_view text, const VerifyingKey& key);
 
 /// Durable when it returns.
-Result<void> write_seal(FileLayer& files, const std::filesystem::path& directory, const Seal& seal,
-                        const SigningKey& key);
+/// Returns the signature, in hexadecimal.
+Result<std::string> write_seal(FileLayer& files, const std::filesystem::path& directory,
+                               const Seal& seal, const SigningKey& key);
 Result<Seal> read_seal(FileLayer& files, const std::filesystem::path& directory,
                        std::uint64_t number, const VerifyingKey& key);
 

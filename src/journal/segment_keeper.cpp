@@ -186,7 +186,8 @@ void SegmentKeeper::seal_full() {
                    {{"segment", segment->number},
                     {"first_sequence", segment->first_sequence},
                     {"next_sequence", segment->next_sequence},
-                    {"chain_head", std::string_view(head)}});
+                    {"chain_head", std::string_view(head)},
+                    {"signature", std::string_view(*written)}});
     if (events_.sealed) events_.sealed(*segment);
   }
 }

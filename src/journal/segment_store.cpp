@@ -158,6 +158,7 @@ class Store final : public SegmentStore {
     return here + keeper_.spares() * meta_.segment_bytes >= bytes;
   }
 
+  std::uint64_t segment_bytes() const noexcept override { return meta_.segment_bytes; }
   Tail tail() const override { return ledger_.tail(); }
   std::uint64_t first_sequence() const override { return ledger_.first_sequence(); }
   SipKey identity_key() const noexcept override { return identity_key_; }

@@ -111,6 +111,8 @@ class SegmentStore {
   // Any thread:
   /// Is there room for so many more bytes, or a segment on its way? False: disk full or budget.
   virtual bool has_room(std::uint64_t bytes) const noexcept = 0;
+  /// As the journal was made, whatever the options say now.
+  virtual std::uint64_t segment_bytes() const noexcept = 0;
   virtual Tail tail() const = 0;
   virtual std::uint64_t first_sequence() const = 0;  // of the oldest record still here
   /// For key of identities: 16 random bytes kept in the directory.

@@ -62,6 +62,21 @@ TEST_F(SegmentStoreTest, a_restart_goes_on_with_the_sequence_in_a_new_epoch) {
   EXPECT_EQ(read_all(**store), sequence_range(1, 11));
 }
 
+TEST_F(SegmentStoreTest, a_budget_that_does_not_hold_three_of_the_segments_it_has_is_refused) {
+  telemetry::Registry metrics;
+  StoreOptions larger = options();
+  larger.segment_bytes *= 4;
+  larger.bytes_max = larger.segment_bytes * 3;
+  ASSERT_TRUE(SegmentStore::open(larger, posix_files(), metrics));
+  StoreOptions smaller = options();
+  smaller.bytes_max = larger.bytes_max - 1;
+  const auto store = SegmentStore::open(smaller, posix_files(), metrics);
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().code, ErrorCode::invalid_argument);
+  EXPECT_TRUE(store.error().text.contains("journal.max_bytes")) << store.error().text;
+  EXPECT_TRUE(store.error().text.contains("was made with")) << store.error().text;
+}
+
 TEST_F(SegmentStoreTest, a_reader_at_the_tail_sees_what_is_appended_later_also_in_a_new_segment) {
   auto store = open();
   ASSERT_TRUE(store);

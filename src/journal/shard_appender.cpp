@@ -64,6 +64,11 @@ void ShardAppender::add(const Record& record) {
   ++group_records_;
 }
 
+bool ShardAppender::fits() const noexcept {
+  TW_CHECK(open_);
+  return current_->bytes.size() - group_offset_ <= context_.group_bytes_max;
+}
+
 void ShardAppender::cancel() noexcept {
   TW_CHECK(open_);
   open_ = false;

@@ -14,6 +14,7 @@ class ShardAppender final : public Appender {
     CommitQueue& queue;
     const SegmentStore& store;
     std::size_t unacknowledged_bytes_max = 64 << 20;
+    std::size_t group_bytes_max = 48 << 20;
   };
   ShardAppender(Context context, std::uint32_t shard);
   ~ShardAppender() override;
@@ -21,6 +22,7 @@ class ShardAppender final : public Appender {
   Result<void> admit(std::size_t bytes) noexcept override;
   void begin(GroupMode mode) noexcept override;
   void add(const Record& record) override;
+  bool fits() const noexcept override;
   void cancel() noexcept override;
   std::uint64_t end(Waiter& waiter) override;
   bool withdraw(std::uint64_t ticket) noexcept override;

@@ -92,6 +92,7 @@ class StoreDouble final : public SegmentStore {
   void start(StoreEvents) override {}
   void stop() override {}
   void maintain() override {}
+  std::uint64_t segment_bytes() const noexcept override { return 128 << 20; }
   Tail tail() const override { return {.next_sequence = records() + 1}; }
   std::uint64_t first_sequence() const override { return 1; }
   Backlog backlog(std::uint64_t) const override { return {}; }

@@ -28,6 +28,7 @@ class FakeAppender final : public journal::Appender {
   std::optional<Error> admission_error;
   std::optional<ErrorCode> refuse_commits;
   bool synced = true;
+  bool group_fits = true;
   bool keep_records = true;  // false: count only, allocate nothing
   std::uint64_t next_sequence = 812;
 
@@ -58,6 +59,7 @@ class FakeAppender final : public journal::Appender {
     copy.attributes.principal = copy.attributes.origin = copy.attributes.traceparent = {};
     group_.push_back(std::move(copy));
   }
+  bool fits() const noexcept override { return group_fits; }
   void cancel() noexcept override {
     TW_CHECK(open_groups == 1);
     --open_groups;
