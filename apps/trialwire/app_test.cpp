@@ -12,6 +12,7 @@
 #include "held_address.hpp"
 #include "journal_cat.hpp"
 #include "process_metrics.hpp"
+#include "sink_progress.hpp"
 
 namespace trialwire {
 namespace {
@@ -19,6 +20,33 @@ namespace {
 using std::filesystem::path;
 using testing::EndsWith;
 using testing::HasSubstr;
+
+TEST(SinkProgressTest, ASinkThatHasNotAnsweredIsNotOkAfterAShortPatience) {
+  SinkProgress::Time start{};
+  SinkProgress progress(start);
+  auto check = progress.check(0, 1, start);
+  EXPECT_TRUE(check.ok);
+  check = progress.check(0, 1, start + SinkProgress::answer_patience);
+  EXPECT_FALSE(check.ok);
+  EXPECT_FALSE(check.required);
+  EXPECT_EQ(check.detail, "the database has not answered yet");
+  EXPECT_TRUE(progress.check(1, 1, start + SinkProgress::answer_patience).ok);
+}
+
+TEST(SinkProgressTest, OneThatStopsAnsweringOrMovingIsNotOk) {
+  SinkProgress::Time start{};
+  SinkProgress progress(start);
+  EXPECT_TRUE(progress.check(5, 9, start).ok);
+  auto later = start + SinkProgress::move_patience;
+  EXPECT_TRUE(progress.check(5, 9, later - std::chrono::seconds(1)).ok);
+  auto check = progress.check(5, 9, later);
+  EXPECT_FALSE(check.ok);
+  EXPECT_EQ(check.detail, "lag 4");
+  EXPECT_TRUE(progress.check(9, 9, later).ok);
+  EXPECT_TRUE(progress.check(9, 9, later + std::chrono::hours(1)).ok);
+  EXPECT_TRUE(progress.check(0, 9, later + std::chrono::hours(1)).ok);
+  EXPECT_FALSE(progress.check(0, 9, later + std::chrono::hours(2)).ok);
+}
 
 class DataDirectoryTest : public testing::Test {
  protected:

@@ -88,19 +88,8 @@ void StoreService::stop() {
 }
 
 ReadinessCheck StoreService::readiness() {
-  using namespace std::chrono_literals;
-  std::uint64_t at = lane_.next_sequence();
-  std::uint64_t end = journal_.status().next_sequence;
-  auto now = std::chrono::steady_clock::now();
-  if (at != seen_sequence_ || at >= end) {
-    seen_sequence_ = at;
-    moved_ = now;
-  }
-  constexpr auto patience = 5s;  // longer than a slow transaction takes
-  ReadinessCheck check{"sink", now - moved_ < patience, false, ""};
-  check.detail = at == 0 ? std::string("the database has not answered yet")
-                         : fmt::format("lag {}", end > at ? end - at : 0);
-  return check;
+  return progress_.check(lane_.next_sequence(), journal_.status().next_sequence,
+                         std::chrono::steady_clock::now());
 }
 
 }  // namespace trialwire

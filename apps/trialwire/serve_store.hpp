@@ -2,7 +2,6 @@
 // Where reports go from the journal, and where queries read them: the sink's lane, the workers,
 // the query routes.
 #pragma once
-#include <chrono>
 #include <filesystem>
 #include <memory>
 
@@ -13,6 +12,7 @@
 #include "net/router.hpp"
 #include "pipeline/lane.hpp"
 #include "runtime/worker_pool.hpp"
+#include "sink_progress.hpp"
 #include "storage/report_query.hpp"
 
 namespace trialwire {
@@ -42,8 +42,7 @@ class StoreService {
   std::unique_ptr<storage::ReportQuery> query_;
   epro::ReportList list_;
   pipeline::Lane lane_;
-  std::uint64_t seen_sequence_ = 0;
-  std::chrono::steady_clock::time_point moved_ = std::chrono::steady_clock::now();
+  SinkProgress progress_{std::chrono::steady_clock::now()};
 };
 
 }  // namespace trialwire
