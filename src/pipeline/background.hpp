@@ -9,4 +9,8 @@ namespace trialwire::pipeline {
 /// the kernel refused any of them; the thread then runs as before in that respect.
 bool enter_background() noexcept;
 
+/// Back to normal for another thread of this process, which must not have ended: it is waited for.
+/// False when the kernel does not let an account that is not privileged do that (RLIMIT_NICE).
+bool leave_background(int thread) noexcept;
+
 }  // namespace trialwire::pipeline

@@ -2,6 +2,7 @@
 #include "pipeline/lane.hpp"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -61,6 +62,13 @@ struct Lane::State {
   }
 
   Result<void> open_reader();
+  Result<void> locate();
+  bool may_repeat(const std::stop_token& stop);
+  void start_over();
+  void hold(const journal::Cursor& cursor);
+  void records_missing();
+  void end();
+  void stop();
   void run(const std::stop_token& stop);
   bool collect(const std::stop_token& stop);
   bool full() const noexcept;
@@ -88,6 +96,8 @@ struct Lane::State {
   std::unique_ptr<journal::Reader> reader;  // null: where to begin is not known, or reading failed
   bool answered = false;                    // the sink has said where it is …
   bool located = false;                     // … and the journal knows that place
+  std::uint64_t said = 1;                   // the sink's cursor in its own words
+  std::uint64_t held = 1;                   // the journal's: it keeps everything from there on
   journal::Cursor taken;                    // after the last record in `batch`
   journal::Cursor durable;                  // after the last record in the sink
   journal::Batch* pending = nullptr;        // the reader's; from `pending_index` on not taken
@@ -103,27 +113,50 @@ struct Lane::State {
   std::uint64_t asked_sequence = 0;          // the journal's end when the rule was last asked
   Clock::time_point last_delivery{};
 
+  std::mutex end_mutex;  // of the next two
+  std::condition_variable end_reached;
+  bool ended = false;         // the thread needs nothing any more
+  int background_thread = 0;  // its number, when it is in background
+
   std::mutex sleep_mutex;
   std::condition_variable_any sleeper;
   std::atomic<std::uint64_t> next_sequence{0};
   std::jthread thread;
 };
 
+/// Sets `durable` to where the sink says it is, or to the oldest record that is left.
+Result<void> Lane::State::locate() {
+  const Uuid id = journal.begin().journal;
+  Result<journal::Cursor> cursor = sink->durable_cursor(id);
+  if (!cursor) return std::unexpected(cursor.error());
+  answered = true;
+  said = cursor->next_sequence;
+  durable = {id, said};
+  // First held, then looked for: it must not be deleted in between.
+  if (said < held) hold(durable);
+  journal::Cursor begin = journal.begin();
+  if (said < begin.next_sequence) durable = begin;
+  taken = durable;
+  return {};
+}
+
+void Lane::State::hold(const journal::Cursor& cursor) {
+  journal.set_cursor(consumer, cursor);
+  held = cursor.next_sequence;
+}
+
+void Lane::State::records_missing() {
+  metrics.missing.add(durable.next_sequence - said);
+  telemetry::log(
+      LogLevel::warn, "pipeline",
+      said == 1 ? "the sink has nothing of this journal, whose oldest records are gone"
+                : "the sink lacks records that are gone from the journal",
+      {{"sink", consumer}, {"missing_from", said}, {"missing_to", durable.next_sequence - 1}});
+}
+
 Result<void> Lane::State::open_reader() {
   if (!located) {
-    journal::Cursor begin = journal.begin();
-    Result<journal::Cursor> cursor = sink->durable_cursor(begin.journal);
-    if (!cursor) return std::unexpected(cursor.error());
-    durable = *cursor;
-    durable.journal = begin.journal;
-    answered = true;
-    if (durable.next_sequence == 1 && begin.next_sequence > 1) {
-      telemetry::log(LogLevel::warn, "pipeline",
-                     "the sink has nothing of this journal, whose oldest records are gone",
-                     {{"sink", consumer}, {"from_sequence", begin.next_sequence}});
-      durable = begin;
-    }
-    taken = durable;
+    if (auto done = locate(); !done) return done;
   }
   auto opened = journal.read(taken);
   if (!opened) {
@@ -134,7 +167,8 @@ Result<void> Lane::State::open_reader() {
   pending = nullptr;
   if (!located) {
     located = true;
-    journal.set_cursor(consumer, durable);
+    if (said < durable.next_sequence) records_missing();
+    hold(durable);
     next_sequence.store(durable.next_sequence, std::memory_order_release);
     metrics.running.set(1);
   }
@@ -160,12 +194,40 @@ void Lane::State::run(const std::stop_token& stop) {
     if (give_way.gives_way()) leave_processor(stop);
   }
   refresh_lag();
+  end();
+}
+
+void Lane::State::end() {
+  std::lock_guard lock(end_mutex);
+  ended = true;
+  end_reached.notify_all();
+}
+
+void Lane::State::stop() {
+  thread.request_stop();
+  std::unique_lock lock(end_mutex);
+  if (!ended && background_thread != 0 && !leave_background(background_thread)) {
+    telemetry::log(LogLevel::debug, "pipeline", "the sink's thread stays in background",
+                   {{"sink", consumer}});
+  }
+  bool in_time = end_reached.wait_for(lock, options.stop_patience, [this] { return ended; });
+  lock.unlock();
+  if (!in_time) {
+    telemetry::log(LogLevel::info, "pipeline", "the sink's delivery is given up for now",
+                   {{"sink", consumer}});
+    sink->give_up();
+  }
+  thread.join();
 }
 
 void Lane::State::enter_background() {
   if (!pipeline::enter_background()) {
     telemetry::log(LogLevel::info, "pipeline", "the sink's thread runs at normal priority",
                    {{"sink", consumer}});
+  }
+  {
+    std::lock_guard lock(end_mutex);
+    background_thread = ::gettid();
   }
   clock.emplace();
   if (!processor_time()) {
@@ -276,14 +338,12 @@ void Lane::State::deliver(const std::stop_token& stop) {
     Result<void> done = sink->deliver(batch.records(), taken);
     if (done) break;
     failed(done.error(), "delivering");
-    sink->reset();
-    if (stop.stop_requested()) return;
-    pause_after_failure(stop);
-    if (stop.stop_requested()) return;
+    if (!may_repeat(stop)) return;
   }
   std::chrono::duration<double> elapsed = Clock::now() - last_delivery;
-  journal.set_cursor(consumer, taken);
+  hold(taken);
   durable = taken;
+  said = taken.next_sequence;
   durable_received_ns = batch.records().back().attributes.received_ns;
   metrics.deliver_seconds.observe(elapsed.count());
   metrics.batch_records.observe(static_cast<double>(batch.size()));
@@ -298,6 +358,35 @@ void Lane::State::deliver(const std::stop_token& stop) {
   judge_contention();
   // Last: who sees it may rely on the metrics.
   next_sequence.store(durable.next_sequence, std::memory_order_release);
+}
+
+/// After a failure: true when the sink answers and what was collected is still what follows. It is
+/// not when the destination was replaced meanwhile, or had stored what it said it could not.
+bool Lane::State::may_repeat(const std::stop_token& stop) {
+  while (true) {
+    sink->reset();
+    if (!stop.stop_requested()) pause_after_failure(stop);
+    if (stop.stop_requested()) return false;
+    auto cursor = sink->durable_cursor(durable.journal);
+    if (!cursor) {
+      failed(cursor.error(), "asking the sink where it is");
+      continue;
+    }
+    if (cursor->next_sequence == said) return true;
+    telemetry::log(LogLevel::warn, "pipeline", "the sink is not where it was: was it replaced?",
+                   {{"sink", consumer}, {"was_at", said}, {"is_at", cursor->next_sequence}});
+    start_over();
+    return false;
+  }
+}
+
+/// What was collected is read again, from where the sink is now.
+void Lane::State::start_over() {
+  batch.clear();
+  pending = nullptr;
+  reader.reset();
+  located = false;
+  next_sequence.store(0, std::memory_order_release);
 }
 
 void Lane::State::failed(const Error& error, std::string_view doing) {
@@ -357,7 +446,7 @@ Result<void> Lane::start() {
   State& state = *state_;
   state.started_ns = state.options.unix_now_ns();
   // Before the sink is asked: nothing may be deleted until it has said that it has it.
-  state.journal.set_cursor(state.consumer, state.journal.begin());
+  state.hold(state.journal.begin());
   if (auto opened = state.open_reader(); !opened) {
     if (state.answered) return opened;
     state.failed(opened.error(), "asking the sink where it is");
@@ -371,8 +460,7 @@ Result<void> Lane::start() {
 
 void Lane::stop() {
   if (!state_->thread.joinable()) return;
-  state_->thread.request_stop();
-  state_->thread.join();
+  state_->stop();
 }
 
 std::uint64_t Lane::next_sequence() const noexcept {

@@ -32,6 +32,9 @@ LaneMetrics::LaneMetrics(telemetry::Registry& registry, std::string_view sink, u
       retries(registry.counter("trialwire_sink_retries_total",
                                "Attempts that failed and were or will be repeated.",
                                labels_of(sink, lane))),
+      missing(registry.counter("trialwire_sink_missing_records_total",
+                               "Records that the sink lacks and the journal no longer has.",
+                               labels_of(sink, lane))),
       batch_records(registry.histogram("trialwire_sink_batch_records", "Records of one delivery.",
                                        telemetry::size_buckets(), labels_of(sink, lane))),
       deliver_seconds(registry.histogram(

@@ -31,6 +31,7 @@ class LaneMetrics {
   telemetry::Gauge& gives_way;
   telemetry::Counter& delivered;
   telemetry::Counter& retries;
+  telemetry::Counter& missing;
   telemetry::Histogram& batch_records;
   telemetry::Histogram& deliver_seconds;
 

@@ -163,7 +163,9 @@ class SinkLog {
   ErrorCode failure = ErrorCode::unavailable;
   unsigned attempts = 0;
   unsigned resets = 0;
-  bool hold = false;  // deliveries wait while it is set
+  bool hold = false;  // deliveries wait while it is set, or until they are given up
+  bool given_up = false;
+  std::function<void()> when_reset;  // under the mutex
 };
 
 class FakeSink final : public Sink {
@@ -183,7 +185,8 @@ class FakeSink final : public Sink {
     std::unique_lock lock(log_.mutex);
     ++log_.attempts;
     log_.changed.notify_all();
-    log_.changed.wait(lock, [this] { return !log_.hold; });
+    log_.changed.wait(lock, [this] { return !log_.hold || log_.given_up; });
+    if (log_.given_up) return fail(ErrorCode::cancelled, "given up");
     if (log_.failing_deliveries > 0) {
       --log_.failing_deliveries;
       return fail(log_.failure, "cannot");
@@ -197,6 +200,12 @@ class FakeSink final : public Sink {
   void reset() noexcept override {
     std::lock_guard lock(log_.mutex);
     ++log_.resets;
+    if (log_.when_reset) log_.when_reset();
+  }
+  void give_up() noexcept override {
+    std::lock_guard lock(log_.mutex);
+    log_.given_up = true;
+    log_.changed.notify_all();
   }
 
  private:
@@ -213,6 +222,13 @@ class LaneTest : public testing::Test {
   }
   std::unique_ptr<Lane> make_lane() {
     return std::make_unique<Lane>(options, journal, std::make_unique<FakeSink>(log), metrics);
+  }
+  std::vector<std::string> delivered() const {
+    std::vector<std::string> all;
+    for (const auto& delivery : log.deliveries) {
+      all.insert(all.end(), delivery.bodies.begin(), delivery.bodies.end());
+    }
+    return all;
   }
   bool metrics_have(std::string_view line) { return metrics.text().contains(line); }
 
@@ -246,11 +262,7 @@ TEST_F(LaneTest, delivers_in_order_and_moves_the_cursor_after_success) {
   journal.append({"d"});
   log.wait_for([](const SinkLog& sink) { return sink.records() == 4; });
   lane->stop();
-  std::vector<std::string> all;
-  for (auto& delivery : log.deliveries) {
-    all.insert(all.end(), delivery.bodies.begin(), delivery.bodies.end());
-  }
-  EXPECT_EQ(all, (std::vector<std::string>{"a", "b", "c", "d"}));
+  EXPECT_EQ(delivered(), (std::vector<std::string>{"a", "b", "c", "d"}));
   EXPECT_EQ(journal.cursors_of("fake/0").back(), 5U);
   EXPECT_EQ(lane->next_sequence(), 5U);
   EXPECT_TRUE(metrics_have(R"(trialwire_sink_delivered_records_total{lane="0",sink="fake"} 4)") ||
@@ -318,6 +330,62 @@ TEST_F(LaneTest, a_failed_delivery_is_repeated_whole_whatever_the_error) {
   EXPECT_EQ(log.cursor, 3U);
   EXPECT_TRUE(metrics_have("code=\"corrupt\""));
   EXPECT_TRUE(metrics_have("trialwire_sink_retries_total"));
+}
+
+TEST_F(LaneTest, a_sink_that_was_replaced_while_it_failed_gets_everything_again) {
+  journal.append({"a", "b"});
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 2; });
+  {
+    std::lock_guard lock(log.mutex);
+    log.failing_deliveries = 3;
+    log.when_reset = [this] { log.cursor = log.resets == 2 ? 1 : log.cursor; };
+  }
+  journal.append({"c"});
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 5; });
+  lane->stop();
+  EXPECT_EQ(delivered(), (std::vector<std::string>{"a", "b", "a", "b", "c"}));
+  EXPECT_EQ(lane->next_sequence(), 4U);
+  std::vector<std::uint64_t> held = journal.cursors_of("fake/0");
+  EXPECT_TRUE(std::find(held.begin() + 2, held.end(), 1U) != held.end()) << "held again";
+  EXPECT_EQ(held.back(), 4U);
+}
+
+TEST_F(LaneTest, a_delivery_that_failed_but_was_stored_is_not_repeated) {
+  journal.append({"a"});
+  log.failing_deliveries = 1;
+  log.when_reset = [this] { log.cursor = 2; };
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  while (lane->next_sequence() != 2) std::this_thread::yield();
+  journal.append({"b"});
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 1; });
+  lane->stop();
+  EXPECT_EQ(delivered(), (std::vector<std::string>{"b"}));
+}
+
+TEST_F(LaneTest, a_sink_replaced_by_one_beyond_the_tail_gets_nothing_and_releases_nothing) {
+  journal.append({"a"});
+  log.failing_deliveries = 1;
+  log.when_reset = [this] { log.cursor = log.resets < 4 ? 900 : 1; };
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 1; });
+  lane->stop();
+  for (std::uint64_t held : journal.cursors_of("fake/0")) EXPECT_LE(held, 2U);
+}
+
+TEST_F(LaneTest, a_cursor_older_than_the_oldest_record_begins_there_and_the_lost_are_counted) {
+  journal.append({"a", "b", "c", "d", "e"});
+  journal.forget_before(5);
+  log.cursor = 2;
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 1; });
+  lane->stop();
+  EXPECT_EQ(delivered(), (std::vector<std::string>{"e"}));
+  EXPECT_EQ(value_of("trialwire_sink_missing_records_total"), 3.0);
 }
 
 TEST_F(LaneTest, a_lagging_lane_delivers_large_batches_up_to_the_limit) {
@@ -393,6 +461,19 @@ TEST_F(LaneTest, stop_finishes_the_delivery_in_flight) {
   stopper.join();
   EXPECT_EQ(log.records(), 1U);
   EXPECT_EQ(journal.cursors_of("fake/0").back(), 2U);
+}
+
+TEST_F(LaneTest, stop_gives_up_a_delivery_that_takes_too_long) {
+  log.hold = true;
+  options.stop_patience = milliseconds(10);
+  journal.append({"a"});
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& sink) { return sink.attempts == 1; });
+  lane->stop();
+  EXPECT_TRUE(log.given_up);
+  EXPECT_EQ(log.records(), 0U);
+  EXPECT_EQ(journal.cursors_of("fake/0").back(), 1U);
 }
 
 TEST_F(LaneTest, stop_does_not_wait_for_a_sink_that_stays_away) {

@@ -24,13 +24,18 @@ class Sink {
   virtual Result<journal::Cursor> durable_cursor(const Uuid& journal) = 0;
 
   /// Makes `records` (in order) and `cursor` (after the last of them) durable in one step: when it
-  /// returns without error both are, otherwise neither. Called again with the same records after an
-  /// error. Errors that are `retryable` are retried for ever, with backoff.
+  /// returns without error both are, otherwise neither. The destination must still hold the cursor
+  /// that was read or delivered last: it is an error (conflict) if it does not. After an error the
+  /// lane resets and asks for the cursor again; the same records come again only if it is the same.
   virtual Result<void> deliver(std::span<const journal::Record> records,
                                const journal::Cursor& cursor) = 0;
 
   /// After an error: drop the connection, so that the next call makes a new one.
   virtual void reset() noexcept = 0;
+
+  /// From another thread, once, when the process ends: a delivery that has not begun to commit
+  /// fails soon, as do later ones. A sink whose deliveries are short may ignore it.
+  virtual void give_up() noexcept {}
 };
 
 }  // namespace trialwire::pipeline

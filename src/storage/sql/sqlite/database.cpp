@@ -206,6 +206,12 @@ Error Database::error(std::string_view doing) const {
                                         sqlite3_errmsg(handle()), code)};
 }
 
+bool Database::moved() const noexcept {
+  int moved = 0;
+  int code = sqlite3_file_control(handle(), "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  return code == SQLITE_OK && moved != 0;
+}
+
 std::int64_t Database::changes() const noexcept {
   return sqlite3_changes64(handle());
 }

@@ -81,6 +81,8 @@ class Database {
   Error error(std::string_view doing) const;
   /// Rows that the last INSERT, UPDATE or DELETE changed.
   std::int64_t changes() const noexcept;
+  /// The path no longer leads to the file that is open here.
+  bool moved() const noexcept;
   sqlite3* handle() const noexcept { return handle_.get(); }
 
  private:

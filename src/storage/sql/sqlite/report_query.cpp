@@ -154,10 +154,11 @@ class SqliteReportQuery final : public ReportQuery {
 Result<std::unique_ptr<Connection>> SqliteReportQuery::acquire() {
   {
     std::lock_guard lock(mutex_);
-    if (!idle_.empty()) {
+    while (!idle_.empty()) {
       auto connection = std::move(idle_.back());
       idle_.pop_back();
-      return connection;
+      if (!connection->database.moved()) return connection;
+      --open_;  // it would go on listing the file that was there before
     }
     if (open_ >= options_.connections_max) {
       return fail(ErrorCode::overloaded, "all database connections are in use");

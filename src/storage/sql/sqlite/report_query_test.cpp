@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <set>
 #include <stop_token>
@@ -317,6 +318,21 @@ TEST_F(ReportQueryTest, a_query_waits_for_no_writer) {
   ASSERT_TRUE(other.execute("BEGIN IMMEDIATE; DELETE FROM epro_reports"));
   EXPECT_EQ(patients(page()), (Ids{"P-1"}));
   ASSERT_TRUE(other.execute("ROLLBACK"));
+}
+
+TEST_F(ReportQueryTest, a_file_in_the_place_of_another_is_listed_from_then_on) {
+  add("P-old T-1 1700000000");
+  store();
+  EXPECT_EQ(patients(page()), Ids{"P-old"});  // its connection is kept
+  sink.reset();
+  for (const char* suffix : {"", "-wal", "-shm"}) {
+    std::filesystem::remove(database_options.path.string() + suffix);
+  }
+  sink = test::make_test_sink(database_options, metrics);
+  deliveries.clear();
+  add("P-new T-1 1700000000");
+  store();
+  EXPECT_EQ(patients(page()), Ids{"P-new"});
 }
 
 TEST_F(ReportQueryTest, more_queries_at_once_than_connections_are_overload) {

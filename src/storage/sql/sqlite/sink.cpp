@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -82,7 +83,9 @@ void append_identity(std::vector<IdentityAt>& to, const Hash128& identity, std::
   to.push_back({std::byteswap(identity.low), std::byteswap(identity.high), index});
 }
 
-Result<journal::Cursor> read_cursor(Database& database, unsigned lane, const Uuid& journal) {
+/// None when nothing is stored of this journal.
+Result<std::optional<std::uint64_t>> read_cursor(Database& database, unsigned lane,
+                                                 const Uuid& journal) {
   auto select = database.prepare(
       "SELECT next_sequence FROM sink_cursors WHERE sink = ? AND lane = ? AND journal_id = ?");
   if (!select) return std::unexpected(select.error());
@@ -91,9 +94,9 @@ Result<journal::Cursor> read_cursor(Database& database, unsigned lane, const Uui
   select->bind(2, std::int64_t{lane});
   select->bind(3, std::string_view(journal_text));
   int code = select->step();
-  if (code == SQLITE_DONE) return journal::Cursor{journal, 1};
+  if (code == SQLITE_DONE) return std::nullopt;
   if (code != SQLITE_ROW) return std::unexpected(database.error("read its cursor"));
-  return journal::Cursor{journal, static_cast<std::uint64_t>(select->integer(0))};
+  return static_cast<std::uint64_t>(select->integer(0));
 }
 
 class SqliteSink final : public pipeline::Sink {
@@ -105,10 +108,13 @@ class SqliteSink final : public pipeline::Sink {
   Result<journal::Cursor> durable_cursor(const Uuid& journal) override;
   Result<void> deliver(std::span<const Record> records, const journal::Cursor& cursor) override;
   void reset() noexcept override;
+  void give_up() noexcept override { given_up_.store(true, std::memory_order_relaxed); }
 
  private:
   Result<void> open();
   Result<void> prepare(Table& table);
+  void use_journal(const Uuid& journal);
+  Result<void> go_on() const;
   Result<void> write(std::span<const Record> records, const journal::Cursor& cursor);
   Result<void> begin_table(Table& table);
   Result<void> write_identities(Table& table);
@@ -132,8 +138,11 @@ class SqliteSink final : public pipeline::Sink {
   std::optional<Statement> update_cursor_;
   std::vector<bool> known_;        // by index in the delivery: its identity is stored already
   std::uint64_t ignored_now_ = 0;  // in the delivery
+  std::atomic<bool> given_up_{false};
   Uuid journal_;
   std::string journal_text_;
+  // Of `journal_`, as this sink last read or wrote it, in whichever file; none: it had no row.
+  std::optional<std::uint64_t> stored_;
 
   // What a row borrows while it is inserted.
   std::array<char, Uuid::text_size> record_id_{};
@@ -207,8 +216,11 @@ Result<void> SqliteSink::open() {
   if (!begin) return std::unexpected(begin.error());
   auto commit = database_->prepare("COMMIT");
   if (!commit) return std::unexpected(commit.error());
+  // Only over the cursor that is known, be it none: what was delivered before is in that file.
   auto cursor = database_->prepare(
-      "INSERT INTO sink_cursors (sink, lane, journal_id, next_sequence) VALUES (?, ?, ?, ?) "
+      "INSERT INTO sink_cursors (sink, lane, journal_id, next_sequence) SELECT ?1, ?2, ?3, ?4 "
+      "WHERE (SELECT next_sequence FROM sink_cursors "
+      "WHERE sink = ?1 AND lane = ?2 AND journal_id = ?3) IS ?5 "
       "ON CONFLICT DO UPDATE SET next_sequence = excluded.next_sequence");
   if (!cursor) return std::unexpected(cursor.error());
   begin_ = std::move(*begin);
@@ -219,11 +231,31 @@ Result<void> SqliteSink::open() {
 
 Result<journal::Cursor> SqliteSink::durable_cursor(const Uuid& journal) {
   if (auto opened = open(); !opened) return std::unexpected(opened.error());
-  return read_cursor(*database_, options_.lane, journal);
+  auto stored = read_cursor(*database_, options_.lane, journal);
+  if (!stored) return std::unexpected(stored.error());
+  use_journal(journal);
+  stored_ = *stored;
+  return journal::Cursor{journal, stored_.value_or(1)};
+}
+
+void SqliteSink::use_journal(const Uuid& journal) {
+  if (journal_ == journal && !journal_text_.empty()) return;
+  journal_ = journal;
+  journal_text_ = journal.text();
+  stored_.reset();
+}
+
+Result<void> SqliteSink::go_on() const {
+  if (!given_up_.load(std::memory_order_relaxed)) return {};
+  return fail(ErrorCode::cancelled, "the delivery was given up");
 }
 
 Result<void> SqliteSink::deliver(std::span<const Record> records, const journal::Cursor& cursor) {
   if (auto opened = open(); !opened) return opened;
+  if (database_->moved()) {
+    return fail(ErrorCode::unavailable, fmt::format("database {}: was moved away or replaced",
+                                                    options_.database.path.string()));
+  }
   if (begin_->run() != SQLITE_DONE) return std::unexpected(database_->error("begin"));
   auto written = write(records, cursor);
   if (!written) {
@@ -235,15 +267,13 @@ Result<void> SqliteSink::deliver(std::span<const Record> records, const journal:
     rollback();
     return std::unexpected(std::move(error));
   }
+  stored_ = cursor.next_sequence;
   count_delivery();
   return {};
 }
 
 Result<void> SqliteSink::write(std::span<const Record> records, const journal::Cursor& cursor) {
-  if (journal_ != cursor.journal || journal_text_.empty()) {
-    journal_ = cursor.journal;
-    journal_text_ = journal_.text();
-  }
+  use_journal(cursor.journal);
   known_.assign(records.size(), false);
   ignored_now_ = 0;
   for (Table& table : tables_) {
@@ -259,6 +289,7 @@ Result<void> SqliteSink::write(std::span<const Record> records, const journal::C
   for (std::uint32_t i = 0; i < records.size(); ++i) {
     Table* table = table_of(records[i]);
     if (table == nullptr || known_[i]) continue;
+    if (auto goes_on = go_on(); !goes_on) return goes_on;
     if (auto done = write_row(*table, records[i], table->base_id + i); !done) {
       return done;
     }
@@ -280,6 +311,7 @@ Result<void> SqliteSink::begin_table(Table& table) {
 Result<void> SqliteSink::write_identities(Table& table) {
   std::sort(table.identities.begin(), table.identities.end());
   for (const IdentityAt& identity : table.identities) {
+    if (auto goes_on = go_on(); !goes_on) return goes_on;
     std::array<std::uint64_t, 2> stored{std::byteswap(identity.first),
                                         std::byteswap(identity.second)};
     table.insert_identity->bind(1, std::as_bytes(std::span(stored)));
@@ -343,8 +375,18 @@ Result<void> SqliteSink::write_cursor(const journal::Cursor& cursor) {
   update_cursor_->bind(2, std::int64_t{options_.lane});
   update_cursor_->bind(3, std::string_view(journal_text_));
   update_cursor_->bind(4, static_cast<std::int64_t>(cursor.next_sequence));
+  if (stored_) {
+    update_cursor_->bind(5, static_cast<std::int64_t>(*stored_));
+  } else {
+    update_cursor_->bind_null(5);
+  }
   if (update_cursor_->run() != SQLITE_DONE) {
     return std::unexpected(database_->error("store its cursor"));
+  }
+  if (database_->changes() == 0) {
+    return fail(ErrorCode::conflict,
+                fmt::format("database {}: holds another cursor than the last known one, {}",
+                            options_.database.path.string(), stored_.value_or(1)));
   }
   return {};
 }
@@ -366,7 +408,9 @@ void SqliteSink::count_delivery() {
 Result<journal::Cursor> stored_cursor(const SinkOptions& options, const Uuid& journal) {
   auto database = Database::open_reader(options.database);
   if (!database) return std::unexpected(database.error());
-  return read_cursor(*database, options.lane, journal);
+  auto stored = read_cursor(*database, options.lane, journal);
+  if (!stored) return std::unexpected(stored.error());
+  return journal::Cursor{journal, stored->value_or(1)};
 }
 
 std::unique_ptr<pipeline::Sink> make_sink(SinkOptions options,

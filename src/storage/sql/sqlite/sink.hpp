@@ -4,8 +4,10 @@
 // A record whose identity or record id is stored already adds no row and is counted; one whose kind
 // has no mapper is not this sink's. One that cannot be decoded is stored with its bytes and a flag:
 // it must neither be lost nor hold up those behind it.
-// The file is opened, and its schema brought up to date, at the first call and after `reset`. The
-// directory must exist.
+// The cursor is stored only over the one that the sink last read or wrote: another one in the file
+// is a conflict, and nothing of the delivery is stored; so is a file that was moved away or
+// replaced found out (unavailable). Ask for the cursor again then. The file is opened, and its
+// schema brought up to date, at the first call and after `reset`. The directory must exist.
 #pragma once
 #include <memory>
 #include <vector>

@@ -29,6 +29,14 @@ class SqliteSinkTest : public testing::Test {
   }
   std::unique_ptr<pipeline::Sink> make() { return test::make_test_sink(options, metrics); }
   std::string value(const char* sql) { return OtherProgram(options.path).value(sql); }
+  /// With everything that belongs to it, as an operator would.
+  void move_away() {
+    for (std::string suffix : {"", "-wal", "-shm"}) {
+      if (auto file = directory / ("trialwire.db" + suffix); std::filesystem::exists(file)) {
+        std::filesystem::rename(file, directory / ("away.db" + suffix));
+      }
+    }
+  }
 
   test::TemporaryDirectory directory;
   DatabaseOptions options;
@@ -134,6 +142,66 @@ TEST_F(SqliteSinkTest, a_kind_without_a_table_is_passed_over) {
   EXPECT_EQ(sink->durable_cursor(journal)->next_sequence, 2U);
 }
 
+TEST_F(SqliteSinkTest,
+       a_new_file_in_the_place_of_the_old_one_gets_no_delivery_that_follows_others) {
+  auto sink = make();
+  deliveries.add("P-1 T-1 1700000000");
+  ASSERT_TRUE(deliveries.to(*sink));
+  deliveries.clear();
+  deliveries.add("P-2 T-1 1700000001");
+  sink->reset();
+  move_away();
+  auto done = deliveries.to(*sink);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ErrorCode::conflict) << done.error().text;
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "0");
+  EXPECT_EQ(value("SELECT count(*) FROM sink_cursors"), "0");
+  EXPECT_EQ(sink->durable_cursor(journal)->next_sequence, 1U);
+  EXPECT_TRUE(deliveries.to(*sink)) << "now it is known";
+}
+
+TEST_F(SqliteSinkTest, a_cursor_that_another_program_moved_is_a_conflict) {
+  auto sink = make();
+  deliveries.add("P-1 T-1 1700000000");
+  ASSERT_TRUE(deliveries.to(*sink));
+  ASSERT_TRUE(OtherProgram(options.path).execute("UPDATE sink_cursors SET next_sequence = 7"));
+  deliveries.clear();
+  deliveries.add("P-2 T-1 1700000001");
+  auto done = deliveries.to(*sink);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ErrorCode::conflict) << done.error().text;
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "1");
+  EXPECT_EQ(value("SELECT next_sequence FROM sink_cursors"), "7");
+  auto other = make();
+  EXPECT_FALSE(deliveries.to(*other)) << "one that has not asked expects none";
+}
+
+TEST_F(SqliteSinkTest, a_file_that_is_moved_away_while_it_is_open_gets_nothing_more) {
+  auto sink = make();
+  deliveries.add("P-1 T-1 1700000000");
+  ASSERT_TRUE(deliveries.to(*sink));
+  move_away();
+  deliveries.clear();
+  deliveries.add("P-2 T-1 1700000001");
+  auto done = deliveries.to(*sink);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ErrorCode::unavailable) << done.error().text;
+  EXPECT_EQ(OtherProgram(directory / "away.db").value("SELECT count(*) FROM epro_reports"), "1");
+  sink->reset();
+  EXPECT_EQ(sink->durable_cursor(journal)->next_sequence, 1U);
+}
+
+TEST_F(SqliteSinkTest, a_sink_that_gives_up_stores_nothing_of_the_delivery) {
+  auto sink = make();
+  deliveries.add("P-1 T-1 1700000000", 5);
+  sink->give_up();
+  auto done = deliveries.to(*sink);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ErrorCode::cancelled);
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "0");
+  EXPECT_EQ(value("SELECT count(*) FROM epro_report_identities"), "0");
+}
+
 TEST_F(SqliteSinkTest, the_file_is_for_its_owner_alone) {
   ASSERT_TRUE(make()->durable_cursor(journal));
   struct stat status{};
@@ -209,6 +277,7 @@ TEST_F(SqliteSinkTest, when_the_disk_is_full_nothing_of_the_delivery_is_stored) 
   EXPECT_EQ(sink->durable_cursor(journal)->next_sequence, 2U);
   options.file_bytes_max = 0;
   sink = make();
+  EXPECT_EQ(sink->durable_cursor(journal)->next_sequence, 2U);
   ASSERT_TRUE(deliveries.to(*sink));
   EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "5001");
 }
