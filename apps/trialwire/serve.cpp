@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -21,14 +22,12 @@ namespace {
 using telemetry::log;
 using telemetry::LogLevel;
 
-/// One line: in the log when that is what is read there, else on stderr.
-int refuse(const config::Settings& settings, std::string_view why) {
-  if (settings.log.format == config::LogFormat::json || !settings.log.file.empty()) {
-    log(LogLevel::error, "serve", "cannot start", {{"reason", why}});
-  }
-  if (settings.log.format == config::LogFormat::plain || !settings.log.file.empty()) {
-    fmt::print(stderr, "trialwire: {}\n", why);
-  }
+/// One line on stderr, as JSON when the log is and is there; in the log's file, once it is open,
+/// too.
+int refuse(const config::Settings& settings, std::string_view why, bool file_open) {
+  bool json = settings.log.format == config::LogFormat::json;
+  if (json || file_open) log(LogLevel::error, "serve", "cannot start", {{"reason", why}});
+  if (!json || file_open) fmt::print(stderr, "trialwire: {}\n", why);
   return exit_failed;
 }
 
@@ -87,22 +86,29 @@ void log_ready(const Serving& serving) {
 
 int serve(const config::Settings& settings, journal::FileLayer& files) {
   StopSignal signal;
-  try {
-    telemetry::configure_log(log_options(settings));
-  } catch (const std::exception& exception) {
-    fmt::print(stderr, "trialwire: log.file: {}\n", exception.what());
-    return exit_failed;
+  auto options = log_options(settings);
+  std::string log_file = std::exchange(options.file, "");
+  bool file_open = false;
+  auto refused = [&](std::string_view why) { return refuse(settings, why, file_open); };
+  if (auto configured = telemetry::configure_log(options); !configured) {
+    return refused(configured.error().text);
   }
   if (simdjson_implementation() == "fallback") {
-    return refuse(settings, "this processor has none of the instructions that JSON is read with");
+    return refused("this processor has none of the instructions that JSON is read with");
   }
   Serving serving(settings, files);
-  if (auto claimed = serving.claim(); !claimed) return refuse(settings, claimed.error().text);
+  if (auto claimed = serving.claim(); !claimed) return refused(claimed.error().text);
+  // Only now: until ports and directory are this process's, the file may be another's log.
+  options.file = log_file;
+  if (auto opened = telemetry::configure_log(options); !opened) {
+    return refused(opened.error().text);
+  }
+  file_open = !log_file.empty();
   log_start(settings);
-  if (auto prepared = serving.prepare(); !prepared) return refuse(settings, prepared.error().text);
+  if (auto prepared = serving.prepare(); !prepared) return refused(prepared.error().text);
   serving.on_committed(StopSignal::committed);
   signal.arm();
-  if (auto started = serving.start(); !started) return refuse(settings, started.error().text);
+  if (auto started = serving.start(); !started) return refused(started.error().text);
   log_ready(serving);
   if (settings.log.format == config::LogFormat::plain) print_welcome(serving);
 

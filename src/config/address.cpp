@@ -21,6 +21,8 @@ std::optional<ListenAddress> parse_listen_address(std::string_view text) {
     in6_addr ip{};
     if (inet_pton(AF_INET6, address.host.c_str(), &ip) != 1) return std::nullopt;
     address.loopback = IN6_IS_ADDR_LOOPBACK(&ip);
+    char canonical[INET6_ADDRSTRLEN] = "";  // "0:0::1" is "::1"
+    address.host = inet_ntop(AF_INET6, &ip, canonical, sizeof canonical);
   } else {
     in_addr ip{};
     if (inet_pton(AF_INET, address.host.c_str(), &ip) != 1) return std::nullopt;

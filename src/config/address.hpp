@@ -10,7 +10,7 @@
 namespace trialwire::config {
 
 struct ListenAddress {
-  std::string host;  // "127.0.0.1", "::1"
+  std::string host;  // "127.0.0.1", "::1": one text for each address
   std::uint16_t port = 0;
   bool loopback = false;
 };

@@ -20,6 +20,18 @@ void check_listen(const Settings& settings, std::string_view path, const std::st
                                   listen)});
 }
 
+/// One socket cannot serve both; "any" address of a port holds each address of it.
+void check_apart(const Settings& settings, std::vector<Problem>& problems) {
+  auto http = parse_listen_address(settings.http.listen);
+  auto admin = parse_listen_address(settings.admin.listen);
+  if (!http || !admin || http->port == 0 || http->port != admin->port) return;
+  auto is_any = [](const std::string& host) { return host == "0.0.0.0" || host == "::"; };
+  if (http->host != admin->host && !is_any(http->host) && !is_any(admin->host)) return;
+  problems.push_back({"", "admin.listen",
+                      fmt::format("{} is taken by http.listen ({}): give it another port",
+                                  settings.admin.listen, settings.http.listen)});
+}
+
 void check_roles(const Settings& settings, std::vector<Problem>& problems) {
   auto has = [&](Role role) {
     return std::ranges::find(settings.roles, role) != settings.roles.end();
@@ -66,6 +78,7 @@ std::vector<Problem> check(const Settings& settings) {
   std::vector<Problem> problems;
   check_listen(settings, "http.listen", settings.http.listen, problems);
   check_listen(settings, "admin.listen", settings.admin.listen, problems);
+  check_apart(settings, problems);
   check_roles(settings, problems);
   check_sizes(settings, problems);
   if (settings.journal.sync == JournalSync::none && !settings.allow_unsafe) {

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "telemetry/log.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -147,6 +152,24 @@ void format_line(Buffer& to, bool json, std::int64_t unix_ns, LogLevel level,
   }
 }
 
+/// The library would make missing directories, and the file for everybody to read.
+Result<void> make_log_file(const std::string& file) {
+  if (file.empty()) return {};
+  int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (descriptor >= 0) {
+    ::close(descriptor);
+    return {};
+  }
+  int number = errno;
+  std::filesystem::path directory = std::filesystem::path(file).parent_path();
+  std::error_code ignored;
+  if (number == ENOENT && !directory.empty() && !std::filesystem::exists(directory, ignored)) {
+    return fail(ErrorCode::not_found,
+                fmt::format("log.file {}: there is no directory {}", file, directory.native()));
+  }
+  return std::unexpected(errno_error(fmt::format("log.file {} cannot be opened", file), number));
+}
+
 /// The one piece of process-wide state here: a log is where a process says things.
 struct LogState {
   std::mutex mutex;
@@ -199,8 +222,14 @@ std::string_view name_of(LogLevel level) noexcept {
   return index < level_names.size() ? level_names[index] : "?";
 }
 
-void configure_log(const LogOptions& options) {
-  auto made = LogState::make_logger(options.file);
+Result<void> configure_log(const LogOptions& options) {
+  if (auto made = make_log_file(options.file); !made) return made;
+  std::shared_ptr<spdlog::logger> made;
+  try {
+    made = LogState::make_logger(options.file);
+  } catch (const std::exception& exception) {
+    return fail(ErrorCode::io, fmt::format("log.file: {}", exception.what()));
+  }
   LogState& log_state = state();
   std::lock_guard lock(log_state.mutex);
   log_state.logger = std::move(made);
@@ -208,6 +237,7 @@ void configure_log(const LogOptions& options) {
   log_state.by_module.clear();
   log_state.json.store(options.json, std::memory_order_relaxed);
   log_state.update_lowest();
+  return {};
 }
 
 void set_log_level(std::string_view module, LogLevel level) {

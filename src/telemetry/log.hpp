@@ -10,6 +10,8 @@
 #include <type_traits>
 #include <variant>
 
+#include "base/error.hpp"
+
 namespace trialwire::telemetry {
 
 enum class LogLevel : unsigned char { trace, debug, info, warn, error, off };
@@ -47,8 +49,10 @@ struct LogOptions {
   std::string file;  // empty: stderr
 };
 
-/// Called once at start, before other threads; logging before it goes to stderr as plain text.
-void configure_log(const LogOptions& options);
+/// Called at start, before other threads; logging before it goes to stderr as plain text. A file is
+/// made with mode 0600, its directory is not made. On error, which says why in one line, the log
+/// stays as it was.
+Result<void> configure_log(const LogOptions& options);
 
 /// Text values longer than this are cut (at a character's boundary) and end in "…".
 constexpr std::size_t log_value_bytes_max = 512;

@@ -6,6 +6,7 @@
 #include <limits>
 #include <sstream>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
@@ -65,7 +66,7 @@ class LogFile : public testing::Test {
  protected:
   std::string path_ = testing::TempDir() + "log_test." + std::to_string(::getpid());
   ~LogFile() override {
-    configure_log({});
+    EXPECT_TRUE(configure_log({}));
     std::filesystem::remove(path_);
   }
   std::string content() {
@@ -77,15 +78,37 @@ class LogFile : public testing::Test {
 };
 
 TEST_F(LogFile, TakesTheLinesOfEnabledLevels) {
-  configure_log({.level = LogLevel::warn, .json = true, .file = path_});
+  ASSERT_TRUE(configure_log({.level = LogLevel::warn, .json = true, .file = path_}));
   log(LogLevel::info, "net", "not wanted");
   log(LogLevel::error, "net", "braces {} stay");
   EXPECT_THAT(content(), testing::HasSubstr("braces {} stay"));
   EXPECT_THAT(content(), testing::Not(testing::HasSubstr("not wanted")));
 }
 
+TEST_F(LogFile, IsItsOwnersAlone) {
+  mode_t before = ::umask(0);
+  EXPECT_TRUE(configure_log({.file = path_}));
+  ::umask(before);
+  using std::filesystem::perms;
+  EXPECT_EQ(std::filesystem::status(path_).permissions(), perms::owner_read | perms::owner_write);
+}
+
+TEST_F(LogFile, MakesNoDirectoryAndLeavesTheLogAsItWasWhenItCannotBeOpened) {
+  ASSERT_TRUE(configure_log({.level = LogLevel::warn, .file = path_}));
+  auto missing = configure_log({.file = path_ + ".d/below/log"});
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().text,
+            "log.file " + path_ + ".d/below/log: there is no directory " + path_ + ".d/below");
+  EXPECT_FALSE(std::filesystem::exists(path_ + ".d"));
+  auto directory = configure_log({.file = testing::TempDir()});
+  ASSERT_FALSE(directory);
+  EXPECT_THAT(directory.error().text, testing::HasSubstr("cannot be opened"));
+  log(LogLevel::warn, "net", "still here");
+  EXPECT_THAT(content(), testing::HasSubstr("still here"));
+}
+
 TEST_F(LogFile, HasLevelsByModule) {
-  configure_log({.level = LogLevel::warn, .file = path_});
+  ASSERT_TRUE(configure_log({.level = LogLevel::warn, .file = path_}));
   set_log_level("journal", LogLevel::debug);
   EXPECT_TRUE(log_enabled(LogLevel::debug, "journal"));
   EXPECT_FALSE(log_enabled(LogLevel::debug, "net"));
@@ -96,10 +119,10 @@ TEST_F(LogFile, HasLevelsByModule) {
 
 TEST(Log, NeverThrowsWhenTheDiskIsFull) {
   if (!std::filesystem::exists("/dev/full")) GTEST_SKIP();
-  configure_log({.file = "/dev/full"});
+  ASSERT_TRUE(configure_log({.file = "/dev/full"}));
   for (int i = 0; i < 100; ++i) log(LogLevel::error, "net", std::string(1000, 'x'));
   flush_log();
-  configure_log({});
+  EXPECT_TRUE(configure_log({}));
 }
 
 }  // namespace
