@@ -14,6 +14,8 @@ import unittest
 
 BINARY = os.environ["TRIALWIRE_BINARY"]
 PATIENCE = 30.0  # seconds for what takes none
+# A start after a crash: 2 s for 1 GiB of journal, here for much less. Sanitizers slow it down.
+START_SECONDS = 2.0 * float(os.environ.get("TRIALWIRE_SLOWDOWN", "1"))
 
 # Small, so that a start does not write 128 MiB of zeros.
 SMALL = {
