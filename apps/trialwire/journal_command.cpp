@@ -74,6 +74,7 @@ int run_cat(const path& directory, const journal::CatRange& range, bool bodies) 
                                    });
   write();
   if (!read) print_error(read.error());
+  if (!read && read.error().code == ErrorCode::invalid_argument) return exit_usage;
   if (!written || std::fflush(stdout) != 0) print_error({ErrorCode::io, "cannot write the output"});
   return read && written ? exit_ok : exit_failed;
 }
@@ -128,16 +129,19 @@ void add_cat(CLI::App& journal, int& exit_code) {
   CLI::App* command = add_action(
       journal, exit_code, "cat", "Print records as JSON, one a line",
       "Sequence, record id, kind, time and origin of receipt, identity, size. The sender's bytes,\n"
-      "which are patients' data, only with --bodies. Stops at the first damage.\n\n"
+      "which are patients' data, only with --bodies. Stops at the first damage. A range that "
+      "begins\n"
+      "with a deleted sequence, or one that is not written yet, is refused.\n\n"
       "Examples:\n"
       "  trialwire journal cat --from 800 --to 900\n"
       "  trialwire journal cat --bodies | jq -r .body\n\n"
-      "Exit codes: 0 printed, 1 not (damaged, in use, or not there), 2 wrong command line or\n"
-      "settings.",
+      "Exit codes: 0 printed, 1 not (damaged, deleted, in use, or not there), 2 wrong command "
+      "line\n"
+      "or settings.",
       [arguments](const path& directory) {
         return run_cat(directory, arguments->range, arguments->bodies);
       });
-  command->add_option("--from", arguments->range.from, "First sequence")->capture_default_str();
+  command->add_option("--from", arguments->range.from, "First sequence [the oldest]");
   command->add_option("--to", arguments->range.to, "Last sequence [the newest]");
   command->add_flag("--bodies", arguments->bodies, "With the sender's bytes (patients' data)");
 }

@@ -85,7 +85,8 @@ void add_options(CLI::App& command, LoadArguments& arguments) {
       ->capture_default_str();
   command.add_option("-d,--duration", arguments.duration, "Measured time, e.g. 30s or 2m")
       ->capture_default_str();
-  command.add_option("-n,--count", load.count, "Requests in all, in place of --duration");
+  command.add_option("-n,--count", load.count, "Requests in all, in place of --duration")
+      ->check(CLI::PositiveNumber);
   command.add_option("--warmup", arguments.warmup, "Time before measuring starts")
       ->capture_default_str();
   command.add_option("--timeout", arguments.timeout, "Give up a connection without an answer")

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <exception>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -9,8 +11,23 @@
 
 namespace {
 
+using namespace trialwire;
+
+/// The word in the place of a subcommand that is none; empty: there is no such word.
+std::string unknown_subcommand(const CLI::App& app, int argc, char** argv) {
+  const CLI::App* at = &app;
+  for (int i = 1; i < argc && *argv[i] != '-'; ++i) {
+    auto all = at->get_subcommands([](const CLI::App*) { return true; });
+    if (all.empty()) break;
+    auto chosen =
+        std::ranges::find(all, argv[i], [](const CLI::App* one) { return one->get_name(); });
+    if (chosen == all.end()) return argv[i];
+    at = *chosen;
+  }
+  return {};
+}
+
 int run(int argc, char** argv) {
-  using namespace trialwire;
   int exit_code = exit_ok;
   CLI::App app{
       "The back end that clinical trials report into: reports are on disk before they are\n"
@@ -31,6 +48,11 @@ int run(int argc, char** argv) {
   add_journal_command(app, exit_code);
   add_config_command(app, exit_code);
   add_version_command(app, exit_code);
+  if (auto word = unknown_subcommand(app, argc, argv); !word.empty()) {
+    fmt::print(stderr, "trialwire: {} is no subcommand\nRun with --help for those there are.\n",
+               word);
+    return exit_usage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -31,6 +31,13 @@ bool is_section(std::string_view path) {
   return false;
 }
 
+std::string_view first_in(std::string_view section) {
+  for (const Descriptor& descriptor : descriptors()) {
+    if (section_of(descriptor.path) == section) return descriptor.path;
+  }
+  return {};
+}
+
 /// A key as it may be shown: what is no word may be a value, even a secret, in the wrong place.
 std::string shown_key(std::string_view key) {
   bool word = !key.empty() && key.size() <= 64 && std::ranges::all_of(key, [](char c) {
@@ -99,6 +106,10 @@ class Reader {
   }
 
   void add_unknown(std::string where, std::string_view path) {
+    if (!path.empty() && is_section(path)) {
+      return add(std::move(where), path,
+                 fmt::format("is a section: set one of its settings, such as {}", first_in(path)));
+    }
     add(std::move(where), shown_key(path),
         fmt::format("is no setting; the nearest is {}", nearest_path(path)));
   }

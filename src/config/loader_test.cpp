@@ -132,6 +132,13 @@ TEST(Loader, SaysWhyAFileCannotBeRead) {
   EXPECT_FALSE(load({.file = testing::TempDir()}));
 }
 
+TEST(Loader, TellsASectionFromASetting) {
+  EXPECT_THAT(problems("", {"http=x"}),
+              ElementsAre("--set: http: is a section: set one of its settings, such as "
+                          "http.listen"));
+  EXPECT_THAT(problems("", {"=x"}), ElementsAre(HasSubstr("is no setting")));
+}
+
 TEST(Loader, RefusesAFileThatIsTooLarge) {
   std::string path = testing::TempDir() + "loader_test." + std::to_string(::getpid());
   std::ofstream(path) << std::string((1 << 20) + 1, '#');
@@ -146,6 +153,20 @@ TEST(Check, RefusesToListenOpenlyUnlessThatIsMeant) {
               ElementsAre(HasSubstr("http.listen: 0.0.0.0:8080 is not a loopback address")));
   EXPECT_THAT(problems("admin: { listen: \"[::]:6060\" }"), ElementsAre(HasSubstr("admin.listen")));
   EXPECT_TRUE(problems("http: { listen: \"0.0.0.0:8080\" }\nallow_insecure: true").empty());
+}
+
+TEST(Check, RefusesOneAddressForTwoListeners) {
+  EXPECT_THAT(problems("http: { listen: \"127.0.0.1:6060\" }"),
+              ElementsAre("admin.listen: 127.0.0.1:6060 is taken by http.listen (127.0.0.1:6060): "
+                          "give it another port"));
+  EXPECT_THAT(problems("http: { listen: \"[::1]:1\" }\nadmin: { listen: \"[0:0::1]:1\" }"),
+              ElementsAre(HasSubstr("is taken by http.listen")));
+  EXPECT_THAT(problems("http: { listen: \"0.0.0.0:6060\" }\nallow_insecure: true"),
+              ElementsAre(HasSubstr("is taken by http.listen")));
+  EXPECT_TRUE(
+      problems("http: { listen: \"127.0.0.1:0\" }\nadmin: { listen: \"127.0.0.1:0\" }").empty());
+  EXPECT_TRUE(problems("http: { listen: \"127.0.0.2:6060\" }").empty());
+  EXPECT_TRUE(problems("http: { listen: \"\" }\nadmin: { listen: \"\" }").empty());
 }
 
 TEST(Check, RefusesToLoseReportsUnlessThatIsMeant) {

@@ -64,6 +64,12 @@ class FileLayer {
   /// Locks by the file `path`, which is created when missing. Error: unavailable when another
   /// process (or this one) holds it.
   virtual Result<std::unique_ptr<DirectoryLock>> lock(const std::filesystem::path& path) = 0;
+  /// The same for who only reads the directory, which may be a copy that cannot be written: nothing
+  /// is created then; without the file nobody has ever held it.
+  virtual Result<std::unique_ptr<DirectoryLock>> lock_for_reading(
+      const std::filesystem::path& path) {
+    return lock(path);
+  }
   /// Survives a rename of the file.
   virtual Result<FileIdentity> identity(const std::filesystem::path& path) = 0;
   virtual Result<void> rename(const std::filesystem::path& from,

@@ -95,8 +95,10 @@ class PosixFile final : public File {
 
 class PosixLock final : public DirectoryLock {
  public:
-  explicit PosixLock(int descriptor) : descriptor_(descriptor) {}
-  ~PosixLock() override { ::close(descriptor_); }
+  explicit PosixLock(int descriptor) : descriptor_(descriptor) {}  // -1: there is nothing to hold
+  ~PosixLock() override {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
 
  private:
   int descriptor_;
@@ -150,6 +152,18 @@ class PosixFiles final : public FileLayer {
   Result<std::unique_ptr<DirectoryLock>> lock(const path& where) override {
     const int descriptor = ::open(where.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (descriptor < 0) return failed("open", where, errno);
+    return hold(where, descriptor);
+  }
+
+  Result<std::unique_ptr<DirectoryLock>> lock_for_reading(const path& where) override {
+    const int descriptor = ::open(where.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor >= 0) return hold(where, descriptor);
+    if (errno != ENOENT) return failed("open", where, errno);
+    if (::access(where.parent_path().c_str(), W_OK) == 0) return lock(where);
+    return std::make_unique<PosixLock>(-1);
+  }
+
+  static Result<std::unique_ptr<DirectoryLock>> hold(const path& where, int descriptor) {
     if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
       const int number = errno;
       ::close(descriptor);

@@ -21,6 +21,11 @@ std::uint64_t headers_alone(const Uuid&) {
   return std::numeric_limits<std::uint64_t>::max();
 }
 
+Error told_to_stop(Error error) {
+  if (error.code == ErrorCode::unavailable) error.text += ": stop the server first";
+  return error;
+}
+
 Result<Held> hold_and_inspect(const path& directory, FileLayer& files,
                               const InspectOptions& options) {
   const auto names = files.list(directory);
@@ -29,11 +34,29 @@ Result<Held> hold_and_inspect(const path& directory, FileLayer& files,
       fail(ErrorCode::not_found, fmt::format("there is no journal in {}", directory.native()));
   // Before the lock, which would leave a file in someone else's directory.
   if (classify(*names).empty_of_journal()) return no_journal;
-  auto lock = files.lock(directory / lock_name);
-  if (!lock) return std::unexpected(lock.error());
+  auto lock = files.lock_for_reading(directory / lock_name);
+  if (!lock) return std::unexpected(told_to_stop(lock.error()));
   auto found = inspect(directory, files, options);
   if (!found) return std::unexpected(found.error());
   return Held{std::move(*lock), std::move(*found)};
+}
+
+Result<void> check_range(const CatRange& range, std::uint64_t first, std::uint64_t next) {
+  if (range.to < range.from) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("--to {} is before --from {}", range.to, range.from));
+  }
+  if (range.from == 0 && range.to >= first) return {};
+  if (range.from < first) {
+    return fail(ErrorCode::not_found,
+                fmt::format("sequences before {} are deleted: the journal holds {} to {}", first,
+                            first, next - 1));
+  }
+  if (range.from >= next) {
+    return fail(ErrorCode::not_found,
+                fmt::format("sequence {} is not written yet: the next is {}", range.from, next));
+  }
+  return {};
 }
 
 }  // namespace
@@ -88,6 +111,9 @@ Result<void> journal_cat(const path& directory, FileLayer& files, const CatRange
   };
   if (!found.meta) return refused();
   const SegmentLedger ledger(found.meta->id, found.segments, 0, found.end.next_sequence);
+  if (auto there = check_range(range, ledger.first_sequence(), found.end.next_sequence); !there) {
+    return there;
+  }
   DiskReader reader({directory, found.meta->id, false, found.gaps}, files, ledger, range.from);
   std::vector<Record> records;
   while (reader.next_sequence() <= range.to) {

@@ -47,11 +47,13 @@ Result<VerifyReport> journal_verify(const std::filesystem::path& directory, File
                                     unsigned threads = 0);
 
 struct CatRange {
-  std::uint64_t from = 1;
+  std::uint64_t from = 0;    // 0: the oldest that is there
   std::uint64_t to = ~0ULL;  // inclusive
 };
 /// Calls `each` for the records of the range in order until it returns false; `journal` is what
-/// record ids are derived from. Ends with an error (corrupt) at the first damage it meets.
+/// record ids are derived from. Ends with an error (corrupt) at the first damage it meets. Errors,
+/// before any call: invalid_argument when `to` is before `from`, not_found when `from` is deleted
+/// or not yet written.
 Result<void> journal_cat(const std::filesystem::path& directory, FileLayer& files,
                          const CatRange& range,
                          const std::function<bool(const Uuid& journal, const Record&)>& each);

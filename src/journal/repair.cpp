@@ -435,7 +435,11 @@ Result<RepairReport> journal_repair(const path& directory, FileLayer& files,
     return fail(ErrorCode::not_found, fmt::format("there is no journal in {}", directory.native()));
   }
   const auto lock = files.lock(directory / lock_name);
-  if (!lock) return std::unexpected(lock.error());
+  if (!lock) {
+    Error error = lock.error();
+    if (error.code == ErrorCode::unavailable) error.text += ": stop the server first";
+    return std::unexpected(error);
+  }
   const auto found = inspect(directory, files, {.thorough = true});
   if (!found) return std::unexpected(found.error());
   RepairReport report;

@@ -296,6 +296,46 @@ TEST_F(RepairTest, cat_gives_the_records_of_a_range_and_stops_at_damage) {
   EXPECT_THAT(seen, ElementsAre(1, 2));
 }
 
+TEST_F(RepairTest, cat_refuses_a_range_that_is_deleted_unwritten_or_upside_down) {
+  StoreOptions small = options();
+  small.bytes_max = 4 * small.segment_bytes;
+  small.retention = std::chrono::nanoseconds(0);
+  std::uint64_t first = 0, next = 0;
+  {
+    auto store = open(small);
+    ASSERT_TRUE(store);
+    while (append(**store, 1)) {
+    }
+    (*store)->set_cursor("sql", 17);
+    ASSERT_TRUE(append(**store, 1));
+    first = (*store)->first_sequence();
+    next = (*store)->chain().next_sequence;
+  }
+  ASSERT_GT(first, 1U);
+  std::vector<std::uint64_t> seen;
+  const auto cat = [&](const CatRange& range) {
+    seen.clear();
+    const auto read = journal_cat(options().directory, posix_files(), range,
+                                  [&](const Uuid&, const Record& record) {
+                                    seen.push_back(record.sequence);
+                                    return true;
+                                  });
+    return read ? std::string() : read.error().text;
+  };
+  EXPECT_EQ(cat({}), "");
+  ASSERT_EQ(seen.size(), next - first);
+  EXPECT_EQ(seen.front(), first) << "all that is there";
+  EXPECT_EQ(cat({.from = first, .to = first}), "");
+  EXPECT_THAT(seen, ElementsAre(first));
+  for (const CatRange& gone : {CatRange{1, 5}, CatRange{1, next}, CatRange{0, first - 1}}) {
+    EXPECT_THAT(cat(gone), HasSubstr("are deleted: the journal holds " + std::to_string(first) +
+                                     " to " + std::to_string(next - 1)));
+    EXPECT_THAT(seen, IsEmpty());
+  }
+  EXPECT_THAT(cat({.from = next}), HasSubstr("is not written yet"));
+  EXPECT_EQ(cat({.from = 10, .to = 5}), "--to 5 is before --from 10");
+}
+
 TEST_F(RepairTest, info_tells_counts_and_why_a_start_would_be_refused) {
   const std::uint64_t next = fill(3);
   auto info = journal_info(options().directory, posix_files());

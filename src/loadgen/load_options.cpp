@@ -94,6 +94,9 @@ Result<void> check_options(const LoadOptions& options) {
   if (options.count == 0 && options.duration.count() == 0) {
     return refuse("--duration must be longer than 0");
   }
+  if (options.warmup.count() > 0 && (options.count > 0 || options.once)) {
+    return refuse("--warmup needs --duration: of a number of requests each one is measured");
+  }
   if (options.timeout.count() == 0) return refuse("--timeout must be longer than 0");
   if (!options.path.starts_with('/')) return refuse("--path must start with /");
   if (options.path.find_first_of(" \r\n") != options.path.npos) {

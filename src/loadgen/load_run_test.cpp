@@ -328,6 +328,18 @@ TEST(LoadOptions, what_makes_no_sense_is_refused) {
   EXPECT_TRUE(refused([](LoadOptions& o) { o.duration = {}; }));
 }
 
+TEST(LoadOptions, a_warm_up_goes_with_a_time_and_not_with_a_number_of_requests) {
+  LoadOptions options;
+  options.warmup = std::chrono::seconds(1);
+  EXPECT_TRUE(check_options(options));
+  options.count = 5;
+  ASSERT_FALSE(check_options(options));
+  EXPECT_THAT(check_options(options).error().text, ::testing::StartsWith("--warmup needs"));
+  options.count = 0;
+  options.once = true;
+  EXPECT_FALSE(check_options(options));
+}
+
 TEST(Summary, a_progress_line_shows_the_rate_since_the_last_one) {
   const ProgressView before{.seconds = 2, .answered = 1000, .refused = 0, .unanswered = 0};
   const ProgressView now{.seconds = 4, .answered = 5000, .refused = 3, .unanswered = 1};

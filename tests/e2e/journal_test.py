@@ -2,9 +2,12 @@
 """`trialwire journal` on what a real server left behind, whole and damaged."""
 import json
 import os
+import shutil
 import sqlite3
+import subprocess
+import unittest
 
-from harness import ServerTest, eventually, report
+from harness import BINARY, ServerTest, eventually, report
 
 BLOCK = 4096
 
@@ -63,6 +66,42 @@ class Journal(ServerTest):
             run = server.run("journal", action)
             self.assertEqual(run.returncode, 1, action)
             self.assertEqual(len(run.stderr.strip().splitlines()), 1, run.stderr)
+            self.assertIn("stop the server first", run.stderr)
+
+    @unittest.skipUnless(os.geteuid() == 0, "wants to become another user")
+    def test_a_copy_that_cannot_be_written_is_verified_by_anyone(self):
+        server = self.filled(5)
+        for path in [self.directory, *self.directory.parents]:
+            if not path.stat().st_mode & 0o001 and path != self.directory:
+                self.skipTest(f"{path} cannot be entered by others")
+        binary = self.directory / "trialwire"
+        shutil.copy(BINARY, binary)
+        self.directory.chmod(0o755)
+        nobody = 65534
+        for with_lock in (True, False):
+            with self.subTest(with_lock=with_lock):
+                copy = self.directory / f"copy-{with_lock}"
+                shutil.copytree(server.data, copy)
+                if not with_lock:
+                    (copy / "journal/lock").unlink()
+                for path in [copy, *copy.rglob("*")]:
+                    path.chmod(0o555 if path.is_dir() else 0o444)
+                before = sorted(copy.rglob("*"))
+                for action in ("verify", "info", "cat"):
+                    run = subprocess.run([binary, "journal", action, "--set", f"data_dir={copy}"],
+                                         capture_output=True, text=True, check=False, timeout=30,
+                                         user=nobody, group=nobody)
+                    self.assertEqual(run.returncode, 0, action + run.stdout + run.stderr)
+                self.assertEqual(before, sorted(copy.rglob("*")))
+
+    def test_cat_says_why_a_range_is_not_there(self):
+        server = self.filled(3)
+        run = server.run("journal", "cat", "--from", "3", "--to", "2")
+        self.assertEqual((run.returncode, run.stdout), (2, ""))
+        self.assertEqual(run.stderr, "trialwire: --to 2 is before --from 3\n")
+        run = server.run("journal", "cat", "--from", "4")
+        self.assertEqual((run.returncode, run.stdout), (1, ""))
+        self.assertIn("the next is 4", run.stderr)
 
     def test_a_journal_that_is_not_there_is_said(self):
         server = self.server()

@@ -38,6 +38,37 @@ class Refusals(ServerTest):
                     self.assertEqual(line, f"trialwire: {setting} {address} is taken by another process")
                     self.assertFalse(server.data.exists())
 
+    def test_one_address_for_both_listeners_is_refused_before_anything_is_touched(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            address = "127.0.0.1:%d" % free.getsockname()[1]
+        log = self.directory / "server.log"
+        server = self.server(**{"http.listen": address, "admin.listen": address, "log.file": log})
+        self.assertEqual(self.refused(server, code=2),
+                         f"trialwire: admin.listen: {address} is taken by http.listen ({address}): "
+                         "give it another port")
+        self.assertEqual(server.run("config", "check").returncode, 2)
+        self.assertFalse(server.data.exists() or log.exists())
+
+    def test_the_log_is_opened_once_the_rest_is_claimed(self):
+        log = self.directory / "server.log"
+        for log_format in ("plain", "json"):
+            server = self.server(**{"http.listen": self.listener(False), "log.file": log,
+                                    "log.format": log_format})
+            self.assertIn("is taken by another process", self.refused(server))
+            self.assertFalse(log.exists())
+        server = self.server(**{"log.file": log}).start()
+        self.assertEqual(server.stop(), 0)
+        self.assertEqual(log.stat().st_mode & 0o777, 0o600)
+        self.assertIn("ready", log.read_text())
+
+    def test_a_log_in_a_directory_that_is_not_there_is_refused(self):
+        log = self.directory / "missing/below/server.log"
+        server = self.server(**{"log.file": log})
+        self.assertEqual(self.refused(server), f"trialwire: log.file {log}: there is no directory "
+                                               f"{log.parent}")
+        self.assertFalse((self.directory / "missing").exists())
+
     def test_a_second_instance_on_the_directory_is_refused_and_the_first_goes_on(self):
         first = self.server().start()
         # The first one's own segment, which it pre-writes in the background.
@@ -145,6 +176,17 @@ class CommandLine(unittest.TestCase):
                 run = self.run_it(*arguments)
                 self.assertEqual(run.returncode, 2)
                 self.assertNotEqual(run.stderr + run.stdout, "")
+
+    def test_what_is_wrong_is_named(self):
+        for arguments, word in ((["bogus"], "bogus is no subcommand"),
+                                (["journal", "bogus"], "bogus is no subcommand"),
+                                (["load", "-n", "0"], "--count"),
+                                (["load", "-n", "5", "--warmup", "1s"], "--warmup needs --duration"),
+                                (["config", "check", "--set", "http=x"], "http: is a section")):
+            with self.subTest(arguments=arguments):
+                run = self.run_it(*arguments)
+                self.assertEqual(run.returncode, 2, run.stderr)
+                self.assertIn(word, run.stderr)
 
     def test_printed_settings_are_settings(self):
         run = self.run_it("config", "print", "--set", "journal.retention=36h")
