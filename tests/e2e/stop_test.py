@@ -2,8 +2,11 @@
 """How the server ends: what was accepted is finished, the rest is closed, nothing is lost."""
 import http.client
 import json
+import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -69,6 +72,24 @@ class Stopping(ServerTest):
             begun = time.monotonic()
             self.assertEqual(server.stop(), 0)
             self.assertLess(time.monotonic() - begun, 3)
+
+    def test_a_sink_far_behind_on_a_busy_machine_does_not_hold_it_up(self):
+        server = self.server(**{"pipeline.background": "true"})
+        server.start()
+        busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"])
+                for _ in range(2 * os.cpu_count())]
+        try:
+            for request in range(20):
+                lines = [json.dumps(report(request * 1000 + n)) for n in range(1000)]
+                answer = server.post("/v1/epro/reports", "\n".join(lines), "application/x-ndjson")
+                self.assertEqual(answer.status, 200)
+            self.assertEqual(server.stop(), 0)
+        finally:
+            for process in busy:
+                process.kill()
+                process.wait()
+        self.assertNotIn("took too long", server.log())
+        self.assertIn("stopped", server.log())
 
     def test_a_second_signal_ends_it_at_once(self):
         server = self.server(**{"runtime.drain": "1h"}).start()
