@@ -86,7 +86,9 @@ void add_options(CLI::App& command, LoadArguments& arguments) {
   command.add_option("-d,--duration", arguments.duration, "Measured time, e.g. 30s or 2m")
       ->capture_default_str();
   command.add_option("-n,--count", load.count, "Requests in all, in place of --duration")
-      ->check(CLI::PositiveNumber);
+      ->check([](const std::string& count) {
+        return count.find_first_not_of('0') == count.npos ? "must be at least 1" : std::string();
+      });
   command.add_option("--warmup", arguments.warmup, "Time before measuring starts")
       ->capture_default_str();
   command.add_option("--timeout", arguments.timeout, "Give up a connection without an answer")

@@ -180,7 +180,7 @@ class CommandLine(unittest.TestCase):
     def test_what_is_wrong_is_named(self):
         for arguments, word in ((["bogus"], "bogus is no subcommand"),
                                 (["journal", "bogus"], "bogus is no subcommand"),
-                                (["load", "-n", "0"], "--count"),
+                                (["load", "-n", "0"], "--count: must be at least 1"),
                                 (["load", "-n", "5", "--warmup", "1s"], "--warmup needs --duration"),
                                 (["config", "check", "--set", "http=x"], "http: is a section")):
             with self.subTest(arguments=arguments):
