@@ -83,12 +83,15 @@ class Stopping(ServerTest):
                 lines = [json.dumps(report(request * 1000 + n)) for n in range(1000)]
                 answer = server.post("/v1/epro/reports", "\n".join(lines), "application/x-ndjson")
                 self.assertEqual(answer.status, 200)
+            begun = time.monotonic()
             self.assertEqual(server.stop(), 0)
+            took = time.monotonic() - begun
         finally:
             for process in busy:
                 process.kill()
                 process.wait()
         self.assertNotIn("took too long", server.log())
+        self.assertLess(took, 5)
         self.assertIn("stopped", server.log())
 
     def test_a_second_signal_ends_it_at_once(self):
