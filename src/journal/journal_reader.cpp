@@ -30,6 +30,7 @@ Result<Batch*> JournalReader::next(std::chrono::milliseconds wait, std::stop_tok
 Result<Batch*> JournalReader::from_memory() {
   disk_.reset();
   BatchView view;
+  view.head.journal = journal_;
   view.head.epoch = pinned_->epoch;
   view.head.first_sequence = pinned_->first_sequence;
   view.head.records = pinned_->buffer.records();

@@ -82,6 +82,7 @@ class JournalTest : public testing::Test {
       EXPECT_EQ((*batch)->first_sequence, next);
       for (const Record& record : (*batch)->records) {
         ASSERT_EQ(record.sequence, next);
+        ASSERT_EQ(record.journal, journal_->status().id);
         ASSERT_EQ(as_text(record.bytes), body(next));
         ++next;
       }

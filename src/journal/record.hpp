@@ -44,9 +44,12 @@ struct RecordAttributes {
   std::uint32_t submission_count = 0;
 };
 
-/// Views borrow: for the call when appending, until the next read when reading.
+/// Views borrow: for the call when appending, until the next read when reading. Journal, epoch,
+/// sequence and time of receipt make the record's id (base/uuid.hpp), whichever way it came: a sink
+/// takes them from here, not from its cursor, which may be of another source than a journal.
 struct Record {
   RecordAttributes attributes;
+  Uuid journal;                // reading only: the one that acknowledged it
   std::uint64_t sequence = 0;  // reading only
   std::uint32_t epoch = 0;     // reading only
   ByteView bytes;

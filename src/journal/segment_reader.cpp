@@ -120,6 +120,7 @@ bool decode_batch(const BatchView& view, std::vector<Record>& into) {
     const std::size_t stride = decode_record(left, record);
     if (stride == 0) return false;
     left = left.subspan(stride);
+    record.journal = view.head.journal;
     record.sequence = sequence++;
     record.epoch = view.head.epoch;
     if (record.sequence >= view.from_sequence) into.push_back(record);

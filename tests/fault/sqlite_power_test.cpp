@@ -74,6 +74,7 @@ class SqlitePower {
 
   Record record(std::uint64_t sequence) const {
     Record record;
+    record.journal = journal_;
     record.sequence = sequence;
     record.epoch = 1;
     record.bytes = as_bytes(texts_[sequence - 1]);

@@ -146,6 +146,7 @@ class SqliteSink final : public pipeline::Sink {
 
   // What a row borrows while it is inserted.
   std::array<char, Uuid::text_size> record_id_{};
+  std::array<char, Uuid::text_size> journal_id_{};
   std::array<char, Uuid::text_size> submission_id_{};
   std::array<char, 24> received_at_{};
 };
@@ -330,14 +331,15 @@ Result<void> SqliteSink::write_identities(Table& table) {
 void SqliteSink::bind_attributes(Table& table, const Record& record, bool decoded) {
   Statement& insert = *table.insert;
   const RecordAttributes& attributes = record.attributes;
-  record_id({journal_, record.epoch, record.sequence, attributes.received_ns})
+  record_id({record.journal, record.epoch, record.sequence, attributes.received_ns})
       .write(record_id_.data());
+  record.journal.write(journal_id_.data());
   write_rfc3339_ms(attributes.received_ns, received_at_.data());
   auto text = [&insert](int column, std::string_view value) {
     value.empty() ? insert.bind_null(column) : insert.bind(column, value);
   };
   insert.bind(column_record_id, std::string_view(record_id_.data(), record_id_.size()));
-  insert.bind(column_journal_id, std::string_view(journal_text_));
+  insert.bind(column_journal_id, std::string_view(journal_id_.data(), journal_id_.size()));
   insert.bind(column_sequence, static_cast<std::int64_t>(record.sequence));
   insert.bind(column_received_at, std::string_view(received_at_.data(), received_at_.size()));
   insert.bind(column_flags, attributes.flags | (decoded ? 0 : flag_undecodable));

@@ -81,6 +81,18 @@ TEST_F(SqliteSinkTest, rows_and_cursor_are_there_after_a_delivery_and_a_restart)
   EXPECT_EQ(value("SELECT received_at FROM epro_reports"), format_rfc3339_ms(received));
 }
 
+TEST_F(SqliteSinkTest, a_row_names_the_journal_of_its_record_and_the_cursor_that_of_its_source) {
+  auto sink = make();
+  const Uuid acknowledged_by = Uuid::random();
+  journal::Record& record = deliveries.add("P-1 T-1 1700000000");
+  record.journal = acknowledged_by;
+  std::string id = record_id({acknowledged_by, 1, 1, record.attributes.received_ns}).text();
+  ASSERT_TRUE(deliveries.to(*sink));
+  EXPECT_EQ(value("SELECT journal_id FROM epro_reports"), acknowledged_by.text());
+  EXPECT_EQ(value("SELECT record_id FROM epro_reports"), id);
+  EXPECT_EQ(value("SELECT journal_id FROM sink_cursors"), journal.text());
+}
+
 TEST_F(SqliteSinkTest, a_submission_is_stored_with_its_place_in_it) {
   auto sink = make();
   journal::Record& record = deliveries.add("P-1 T-1 1700000000");

@@ -76,6 +76,7 @@ class Deliveries {
 
   journal::Record& add(std::string body, std::uint64_t identity = 0) {
     journal::Record& record = records_.emplace_back();
+    record.journal = journal_;
     record.sequence = next_++;
     record.epoch = 1;
     record.attributes.received_ns =
