@@ -5,7 +5,7 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 RELEASE := build/release
 
-.PHONY: help run build test test-all setup lint format bench clean
+.PHONY: help run build test test-services test-all setup lint format bench clean
 
 help: ## what the targets do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,7 +24,11 @@ run: build ## build, then serve with defaults, data in ./data
 
 test: setup $(RELEASE)/build.ninja ## build and run the tests
 	@cmake --build $(RELEASE) -j $(JOBS)
-	@ctest --test-dir $(RELEASE) --output-on-failure -j $(JOBS) -LE long
+	@ctest --test-dir $(RELEASE) --output-on-failure -j $(JOBS) -LE 'long|services'
+
+test-services: setup $(RELEASE)/build.ninja ## the tests against real PostgreSQL, MariaDB and Kafka
+	@cmake --build $(RELEASE) -j $(JOBS)
+	@tools/test_services
 
 test-all: test ## the long ones too: sanitizers, fault seeds, fuzz minutes, mutants, performance
 	@tools/test_long

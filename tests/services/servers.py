@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A database server of a test's own: real, on a free port, in its own directory, with fsync on.
+
+PostgreSQL and MariaDB refuse to run as root, so that then they run as another user. A server is
+stopped by the id of the process that was started here; nothing else is looked for or ended."""
+import contextlib
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+PATIENCE = 60.0  # seconds for what takes few
+USER, PASSWORD, DATABASE = "trialwire", "correct-horse", "trialwire"
+POSTGRES_PROGRAMS = pathlib.Path("/usr/lib/postgresql/15/bin")
+
+
+class ServiceFailed(Exception):
+    """What did not start, and the end of its log."""
+
+
+def free_port():
+    """Nobody else's now; what starts on it says so when that has changed."""
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def other_user(*names):
+    """Whom to run a server as: nobody else unless this is root."""
+    if os.geteuid() != 0:
+        return {}
+    for name in (*names, "nobody"):
+        with contextlib.suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    return {}
+
+
+class Service:
+    """One server process. Its directory outlives it, so that it can be started again."""
+
+    name = ""
+    users = ()
+    stop_signal = signal.SIGTERM
+
+    def __init__(self, directory):
+        self.directory = pathlib.Path(directory).absolute() / self.name
+        self.log_path = self.directory / "log"
+        self.as_user = other_user(*self.users)
+        self.port = None
+        self.process = None
+
+    # What a kind of server says about itself.
+    def make(self):
+        """Makes the data directory; once."""
+        raise NotImplementedError
+
+    def command(self):
+        raise NotImplementedError
+
+    def answers(self):
+        """Whether it serves requests already."""
+        raise NotImplementedError
+
+    def environment(self):
+        return dict(os.environ)
+
+    def start(self, wait=True):
+        if self.port is None:
+            self.port = free_port()
+            self.directory.mkdir(parents=True)
+            if self.as_user:
+                os.chown(self.directory, self.as_user["user"], self.as_user["group"])
+            self.make()
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL, cwd=self.directory,
+                                            env=self.environment(), **self.as_user)
+        if wait:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self):
+        end = time.monotonic() + PATIENCE
+        while not self.answers():
+            if self.process.poll() is not None:
+                raise ServiceFailed(f"{self.name} ended with {self.process.returncode}: "
+                                    f"{self.log_tail()}")
+            if time.monotonic() > end:
+                raise ServiceFailed(f"{self.name} does not answer: {self.log_tail()}")
+            time.sleep(0.05)
+
+    def stop(self):
+        """An orderly end, connections of clients cut."""
+        if self.process is not None:
+            self.process.send_signal(self.stop_signal)
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.process = None
+
+    def kill(self):
+        """As `kill -9` does."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def freeze(self):
+        """It stays connected and says nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def remove(self):
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def log_tail(self):
+        with contextlib.suppress(FileNotFoundError):
+            return self.log_path.read_text(errors="replace")[-3000:]
+        return ""
+
+    def run(self, command, **options):
+        """A program of the server's, as its user, to its end."""
+        done = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE,
+                              check=False, cwd=self.directory, env=self.environment(),
+                              **self.as_user, **options)
+        if done.returncode != 0:
+            raise ServiceFailed(f"{pathlib.Path(command[0]).name}: {done.stderr or done.stdout}")
+        return done.stdout
+
+
+class Postgres(Service):
+    name = "postgres"
+    users = ("postgres",)
+    stop_signal = signal.SIGINT  # "fast": transactions are rolled back, connections closed
+
+    def __init__(self, directory, **settings):
+        super().__init__(directory)
+        self.settings = {"fsync": "on", "synchronous_commit": "on", "shared_buffers": "128MB",
+                         "max_connections": "200", "log_min_messages": "warning", **settings}
+
+    def make(self):
+        secret = self.directory / "password"
+        secret.write_text(PASSWORD + "\n")
+        secret.chmod(0o644)
+        self.run([POSTGRES_PROGRAMS / "initdb", "-D", self.directory / "data", "-U", USER,
+                  "--pwfile", secret, "-A", "scram-sha-256", "-E", "UTF8", "--locale", "C.UTF-8",
+                  "--no-sync"])
+        self.start()  # on the port chosen already
+        self.create_database(DATABASE)
+        self.stop()
+
+    def command(self):
+        settings = {**self.settings, "port": self.port, "listen_addresses": "127.0.0.1",
+                    "unix_socket_directories": ""}
+        return [POSTGRES_PROGRAMS / "postgres", "-D", self.directory / "data",
+                *[part for key, value in settings.items() for part in ("-c", f"{key}={value}")]]
+
+    def answers(self):
+        # 0: accepts; 1 and 2: starting or away.
+        return subprocess.run([POSTGRES_PROGRAMS / "pg_isready", "-q", "-h", "127.0.0.1", "-p",
+                               str(self.port)], check=False).returncode == 0
+
+    def url(self, database=DATABASE, user=USER, password=PASSWORD):
+        return f"postgres://{user}:{password}@127.0.0.1:{self.port}/{database}"
+
+    def sql(self, statement, database=DATABASE, password=PASSWORD):
+        """What psql prints: a line a row, columns apart by tabs."""
+        done = subprocess.run(
+            [POSTGRES_PROGRAMS / "psql", "-X", "-q", "-A", "-t", "-F", "\t", "-v",
+             "ON_ERROR_STOP=1", "-d", self.url(database, password=password)], input=statement, capture_output=True,
+            text=True, timeout=PATIENCE, check=False)
+        if done.returncode != 0:
+            raise ServiceFailed(f"psql: {done.stderr}")
+        return done.stdout.rstrip("\n")
+
+    def create_database(self, name):
+        self.sql(f'CREATE DATABASE "{name}"', database="postgres")
+        return self.url(name)
+
+    def cut_connections(self):
+        """All but the one that asks."""
+        return self.sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                        "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'")
+
+
+class MariaDB(Service):
+    name = "mariadb"
+    users = ("mysql",)
+
+    def __init__(self, directory, **settings):
+        super().__init__(directory)
+        self.settings = {"innodb-flush-log-at-trx-commit": "1", "innodb-buffer-pool-size": "256M",
+                         "character-set-server": "utf8mb4", "skip-log-bin": None,
+                         "max-connections": "200", **settings}
+
+    def make(self):
+        self.run(["/usr/bin/mariadb-install-db", "--no-defaults", "--skip-test-db",
+                  f"--datadir={self.directory}/data", "--skip-name-resolve",
+                  "--auth-root-authentication-method=normal"])
+        (self.directory / "init.sql").write_text(
+            f"CREATE DATABASE IF NOT EXISTS {DATABASE};\n"
+            f"CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';\n"
+            f"GRANT ALL PRIVILEGES ON *.* TO '{USER}'@'%' WITH GRANT OPTION;\n"
+            "DELETE FROM mysql.global_priv WHERE User IN ('', 'root');\nFLUSH PRIVILEGES;\n")
+        (self.directory / "init.sql").chmod(0o644)
+
+    def command(self):
+        options = {**self.settings, "datadir": self.directory / "data", "port": self.port,
+                   "bind-address": "127.0.0.1", "socket": "s", "pid-file": "pid",
+                   "init-file": self.directory / "init.sql", "skip-name-resolve": None}
+        return ["/usr/sbin/mariadbd", "--no-defaults",
+                *[f"--{key}" if value is None else f"--{key}={value}"
+                  for key, value in options.items()]]
+
+    def client(self, database=DATABASE, password=PASSWORD):
+        return ["/usr/bin/mariadb", "--no-defaults", "--protocol=tcp", "-h", "127.0.0.1", "-P",
+                str(self.port), "-u", USER, f"-p{password}", "-N", "-B", "-r", database]
+
+    def answers(self):
+        return subprocess.run([*self.client(), "-e", "SELECT 1"], capture_output=True,
+                              check=False).returncode == 0
+
+    def url(self, database=DATABASE, user=USER, password=PASSWORD):
+        return f"mysql://{user}:{password}@127.0.0.1:{self.port}/{database}"
+
+    def sql(self, statement, database=DATABASE, password=PASSWORD):
+        """What the client prints: a line a row, columns apart by tabs."""
+        done = subprocess.run(self.client(database, password), input=statement, text=True,
+                              capture_output=True, timeout=PATIENCE, check=False)
+        if done.returncode != 0:
+            raise ServiceFailed(f"mariadb: {done.stderr}")
+        return done.stdout.rstrip("\n")
+
+    def create_database(self, name):
+        self.sql(f"CREATE DATABASE `{name}`")
+        return self.url(name)
+
+    def cut_connections(self):
+        """All but the one that asks."""
+        ids = self.sql("SELECT id FROM information_schema.processlist "
+                       f"WHERE user = '{USER}' AND id <> connection_id()").split()
+        for number in ids:
+            with contextlib.suppress(ServiceFailed):
+                self.sql(f"KILL CONNECTION {number}")
+        return str(len(ids))

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests of this folder share: servers of a test's own or those of the environment."""
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
+
+REQUIRED = os.environ.get("TRIALWIRE_SERVICES") == "required"
+
+
+class ServiceTest(unittest.TestCase):
+    def setUp(self):
+        # A server's own user must get there: see tests/services/run.
+        base = os.environ.get("TRIALWIRE_SERVICES_DIR", "/var/tmp")
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="test-", dir=base))
+        self.directory.chmod(0o755)
+        self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
+
+    def own(self, kind, **settings):
+        """A server that this test may stop, kill and starve. Not started yet."""
+        number = len(list(self.directory.iterdir()))
+        place = self.directory / f"{number}"
+        place.mkdir()
+        server = kind(place, **settings)
+        self.addCleanup(server.kill)
+        return server
+
+    def shared(self, variable):
+        """Where a server is that other tests use too; where it is required it must be there."""
+        value = os.environ.get(variable)
+        if value is None:
+            if REQUIRED:
+                self.fail(f"{variable} is not set: start this by make test-services")
+            self.skipTest(f"{variable} is not set: start this by make test-services")
+        return value
