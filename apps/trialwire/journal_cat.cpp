@@ -66,10 +66,11 @@ void append_record_line(std::string& to, const Uuid& journal, const journal::Rec
   fmt::format_to(
       out,
       R"({{"sequence":{},"recordId":"{}","epoch":{},"kind":"{}","contentType":"{}",)"
-      R"("receivedAt":"{}","identity":"{:016x}{:016x}","flags":{},"origin":{},"bytes":{})",
+      R"("receivedAt":"{}","identity":"{:016x}{:016x}","keyHash":{},"flags":{},"origin":{},)"
+      R"("bytes":{})",
       record.sequence, record_id(origin).text(), record.epoch, name_of(attributes.kind),
       name_of(attributes.content_type), format_rfc3339_ms(attributes.received_ns),
-      attributes.identity.high, attributes.identity.low, attributes.flags,
+      attributes.identity.high, attributes.identity.low, attributes.key_hash, attributes.flags,
       quoted(attributes.origin), record.bytes.size());
   if (!attributes.principal.empty()) {
     fmt::format_to(out, R"(,"principal":{})", quoted(attributes.principal));

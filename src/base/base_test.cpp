@@ -110,6 +110,12 @@ TEST(ContentHash, depends_on_every_byte_and_on_the_key) {
   }
 }
 
+TEST(KeyHash, is_the_same_in_every_process_and_0_for_no_key_alone) {
+  EXPECT_EQ(key_hash("P-1"), 1'039'841'020u);
+  EXPECT_EQ(key_hash("01-701-1015"), 1'897'145'685u);
+  EXPECT_EQ(key_hash(""), 0u);
+}
+
 TEST(SipHash, fields_do_not_run_into_each_other) {
   SipKey key{1, 2};
   EXPECT_NE(SipHasher(key).field("ab").field("c").finish(),

@@ -162,6 +162,12 @@ std::uint64_t content_hash(SipKey key, ByteView bytes) noexcept {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), key.k0 ^ std::rotl(key.k1, 32));
 }
 
+std::uint32_t key_hash(std::string_view key) noexcept {
+  if (key.empty()) return 0;
+  auto low = static_cast<std::uint32_t>(XXH3_64bits(key.data(), key.size()));
+  return low == 0 ? 1 : low;
+}
+
 struct Sha256Hasher::Context {
   EVP_MD_CTX* md = EVP_MD_CTX_new();
   EVP_MD* algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hashes of the data path: CRC32C for blocks, SipHash for identities, XXH3 for contents, SHA-256
-// for the chain.
+// for the chain; XXH3 without a seed for keys that every process must see alike.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -49,6 +49,10 @@ Hash128 siphash(SipKey key, ByteView bytes) noexcept;
 /// Tells apart two contents under one identity: XXH3 with a secret seed. Not for what a sender
 /// could gain by a collision: here it would only take its own second report for its first.
 std::uint64_t content_hash(SipKey key, ByteView bytes) noexcept;
+
+/// What the records of one patient, device or study have in common, the same in every process:
+/// the low half of XXH3, unkeyed. Never 0, but for no key at all.
+std::uint32_t key_hash(std::string_view key) noexcept;
 
 using Sha256 = std::array<std::uint8_t, 32>;
 

@@ -65,6 +65,7 @@ TEST(ReportIntake, stores_the_senders_bytes_with_what_is_known_of_them) {
   EXPECT_EQ(stored.attributes.content_type, journal::ContentType::json);
   EXPECT_EQ(stored.attributes.received_ns, now_ns);
   EXPECT_EQ(stored.attributes.flags, 0);
+  EXPECT_EQ(stored.attributes.key_hash, key_hash("P-1"));
   EXPECT_EQ(stored.attributes.submission, Uuid{});
   EXPECT_EQ(stored.principal, "alice");
   EXPECT_EQ(stored.origin, "http 10.0.0.7:5123");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "epro/report_rows.hpp"
 
-#include <bit>
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -35,7 +35,11 @@ enum Column : std::size_t {
 constexpr std::array<std::string_view, column_count> columns{
     "patient_id", "trial_id", "site_id",    "report_id",          "timestamp", "timestamp_ns",
     "qol_score",  "comments", "instrument", "instrument_version", "visit_id",  "answers"};
-constexpr storage::RowTable reports{"epro_reports", "epro_report_identities", columns};
+constexpr std::array<std::string_view, 3> flag_names{"timestamp_in_future", "timestamp_in_past",
+                                                     "unattributed"};
+static_assert(timestamp_in_future == 1 && timestamp_in_past == 2 && unattributed == 4);
+constexpr storage::RowTable reports{"epro_reports", "epro_report_identities", columns, "patient_id",
+                                    flag_names};
 
 Value text_or_null(const std::optional<std::string_view>& text) {
   return text ? Value(*text) : Value();
@@ -90,12 +94,7 @@ std::unique_ptr<storage::RowMapper> make_report_rows() {
 
 std::array<std::string, 8> report_flag_names() {
   std::array<std::string, 8> names;
-  auto name = [&names](ReportFlag flag, std::string_view text) {
-    names[static_cast<std::size_t>(std::countr_zero(static_cast<unsigned>(flag)))] = text;
-  };
-  name(timestamp_in_future, "timestamp_in_future");
-  name(timestamp_in_past, "timestamp_in_past");
-  name(unattributed, "unattributed");
+  std::ranges::copy(flag_names, names.begin());
   return names;
 }
 

@@ -9,6 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "epro/report.hpp"
+#include "storage/event_mapper.hpp"
+
 namespace trialwire::epro {
 namespace {
 
@@ -80,6 +83,22 @@ TEST_F(ReportRowsTest, bytes_that_are_no_report_are_said_to_be_and_keep_their_pl
   EXPECT_FALSE(map("not JSON"));
   EXPECT_EQ(value("timestamp_ns"), Value(std::int64_t{1'770'000'000'000'000'000}));
   EXPECT_EQ(value("patient_id"), Value{});
+}
+
+TEST_F(ReportRowsTest, the_event_of_a_report_is_keyed_by_its_patient_and_has_its_fields) {
+  storage::EventMapper events(make_report_rows());
+  record_.bytes = as_bytes(std::string_view(
+      R"({"patientId":"P-1","trialId":"T-1","timestamp":"2026-03-01T08:15:30+01:00","qolScore":0,)"
+      R"("answers":{"pain":3},"unknown":1})"));
+  record_.attributes.flags = timestamp_in_past;
+  ASSERT_TRUE(events.read(record_));
+  EXPECT_EQ(events.key(), "P-1");
+  std::string json;
+  events.append_json(json);
+  EXPECT_TRUE(json.ends_with(
+      R"(,"patientId":"P-1","trialId":"T-1","timestamp":"2026-03-01T08:15:30+01:00","qolScore":0,)"
+      R"("answers":{"pain":3},"flags":["timestamp_in_past"]})"))
+      << json;
 }
 
 TEST_F(ReportRowsTest, flags_have_their_names_at_their_bits) {

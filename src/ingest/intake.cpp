@@ -141,7 +141,8 @@ bool Intake::read_record(Job& job, JsonReader& reader, std::uint32_t place) {
   if (!decoder_.decode(reader, job.context, record)) return false;
   if (errors.total() != errors_before) return true;
   std::string_view bytes = reader.since(start);
-  shard_.pending.push_back({bytes, identify(job.scope, record, bytes, place), place, record.flags});
+  shard_.pending.push_back({bytes, identify(job.scope, record, bytes, place), place,
+                            key_hash(record.key), record.flags});
   job.subject_json = record.subject_json;
   job.unknown_fields += record.unknown_fields;
   return true;
@@ -258,6 +259,7 @@ void Intake::append(Job& job, BodyForm form) {
   for (std::uint32_t i = 0; i < count; ++i) {
     const PendingRecord& one = pending[i];
     attributes.flags = one.flags;
+    attributes.key_hash = one.key_hash;
     attributes.identity = one.identity.identity;
     attributes.content_hash = one.identity.content_hash;
     if (form == BodyForm::array) {

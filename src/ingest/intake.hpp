@@ -37,6 +37,7 @@ struct PendingRecord {
   std::string_view bytes;  // of the body
   RecordIdentity identity;
   std::uint32_t place = 0;
+  std::uint32_t key_hash = 0;
   std::uint8_t flags = 0;
 };
 

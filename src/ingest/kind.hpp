@@ -18,6 +18,7 @@ struct Decoded {
   std::string_view subject;       // whom or what it is about: part of the identity without an id
   std::string_view subject_json;  // the same as written in the body, without quotes
   std::int64_t instant_ns = 0;    // likewise, the record's own time
+  std::string_view key;           // patient, device or study: whose records keep their order
   std::uint8_t flags = 0;         // RecordAttributes::flags
   std::uint32_t unknown_fields = 0;
 };

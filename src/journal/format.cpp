@@ -98,7 +98,8 @@ std::size_t encode_record(const Record& record, std::byte* to) noexcept {
   store_le(to + 16, a.identity.low);
   store_le(to + 24, a.identity.high);
   store_le(to + 32, a.content_hash);
-  store_le<std::uint64_t>(to + 40, attributes);  // u16, then six reserved bytes
+  store_le(to + 40, static_cast<std::uint32_t>(attributes));  // u16, then two reserved bytes
+  store_le(to + 44, a.key_hash);
   std::byte* at = to + record_fixed_bytes;
   at = put_text(at, Tag::principal, a.principal);
   at = put_text(at, Tag::origin, a.origin);
@@ -119,7 +120,7 @@ std::size_t decode_record(ByteView payload, Record& into) noexcept {
   if (payload.size() < record_fixed_bytes) return 0;
   const std::byte* at = payload.data();
   const std::size_t length = load_le<std::uint32_t>(at);
-  const std::uint64_t attributes = load_le<std::uint64_t>(at + 40);
+  const std::uint32_t attributes = load_le<std::uint32_t>(at + 40);
   if (length > payload.size() || length < record_fixed_bytes ||
       attributes > length - record_fixed_bytes || attributes > 0xffff) {
     return 0;
@@ -139,6 +140,7 @@ std::size_t decode_record(ByteView payload, Record& into) noexcept {
   a.received_ns = load_le<std::int64_t>(at + 8);
   a.identity = {load_le<std::uint64_t>(at + 16), load_le<std::uint64_t>(at + 24)};
   a.content_hash = load_le<std::uint64_t>(at + 32);
+  a.key_hash = load_le<std::uint32_t>(at + 44);
   ByteView left = payload.subspan(record_fixed_bytes, attributes);
   while (!left.empty()) {
     if (left.size() < 2) return 0;

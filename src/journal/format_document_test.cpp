@@ -52,6 +52,7 @@ TEST(JournalFormatDocument, its_worked_example_is_what_the_code_writes) {
   record.attributes.received_ns = 1'772'349'330'250'000'000;
   record.attributes.identity = {0x1111'1111'1111'1111, 0x2222'2222'2222'2222};
   record.attributes.content_hash = 0x3333'3333'3333'3333;
+  record.attributes.key_hash = key_hash("P-1");
   record.attributes.origin = "http 127.0.0.1:5123";
   record.bytes = as_bytes(R"({"patientId":"P-1","trialId":"T-1"})");
   BatchBuffer batch;

@@ -29,6 +29,7 @@ Owned any_record() {
   a.received_ns = *rc::gen::arbitrary<std::int64_t>();
   a.identity = {*rc::gen::arbitrary<std::uint64_t>(), *rc::gen::arbitrary<std::uint64_t>()};
   a.content_hash = *rc::gen::arbitrary<std::uint64_t>();
+  a.key_hash = *rc::gen::arbitrary<std::uint32_t>();
   if (*rc::gen::arbitrary<bool>()) {
     a.submission = Uuid::random();
     a.submission_index = *rc::gen::arbitrary<std::uint32_t>();
@@ -62,6 +63,7 @@ RC_GTEST_PROP(RecordFormat, what_is_encoded_is_decoded_to_the_same, ()) {
   RC_ASSERT(a.received_ns == b.received_ns);
   RC_ASSERT(a.identity == b.identity);
   RC_ASSERT(a.content_hash == b.content_hash);
+  RC_ASSERT(a.key_hash == b.key_hash);
   RC_ASSERT(a.principal == b.principal);
   RC_ASSERT(a.origin == b.origin);
   RC_ASSERT(a.traceparent == b.traceparent);

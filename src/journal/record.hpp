@@ -36,6 +36,8 @@ struct RecordAttributes {
   std::int64_t received_ns = 0;    // time of receipt, since the Unix epoch
   Hash128 identity;                // who says the same thing twice; see dedupe.hpp
   std::uint64_t content_hash = 0;  // of `bytes`: tells a retry from a conflict
+  std::uint32_t key_hash = 0;      // of the patient, device or study that it belongs to, whose
+                                   // records keep their order: base/hash.hpp; 0: none
   std::string_view principal;      // empty: anonymous
   std::string_view origin;         // "http 127.0.0.1:5123"
   std::string_view traceparent;    // W3C, empty when none came

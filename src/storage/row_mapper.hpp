@@ -15,11 +15,13 @@ namespace trialwire::storage {
 using Value = std::variant<std::monostate, std::int64_t, double, std::string_view>;
 
 /// Where the rows of a kind go. Static. Every such table has, besides `columns`, those that the
-/// sink fills from the record's attributes: see storage/sql/sqlite/migrations.cpp.
+/// sink fills from the record's attributes: see storage/sql/record_table.hpp.
 struct RowTable {
   std::string_view name;
   std::string_view identities;  // the table that keeps an identity's row single
   std::span<const std::string_view> columns;
+  std::string_view key;  // the column whose value orders records: patient, device or study
+  std::span<const std::string_view> flags;  // names of the bits of RecordAttributes::flags
 };
 
 /// Bit of a row's `flags` set by the sink itself; the lower eight are RecordAttributes::flags.

@@ -104,6 +104,7 @@ Record Ledger::add(Group& group, const Wish& wish, Random& random) {
   Random identity(seed_ * 31 + attempt.key);
   attributes.identity = {identity.next(), identity.next()};
   attributes.content_hash = attributes.identity.low * 7 + attempt.version;
+  attributes.key_hash = static_cast<std::uint32_t>(attributes.identity.high);
   attributes.principal = attempt.principal;
   attributes.origin = attempt.origin;
   attributes.traceparent = attempt.traceparent;
@@ -214,7 +215,7 @@ std::optional<Recovered> Ledger::recognise(const Record& record, const Uuid& jou
   const bool same =
       is.kind == was.kind && is.content_type == was.content_type && is.flags == was.flags &&
       is.identity == was.identity && is.content_hash == was.content_hash &&
-      is.principal == was.principal && is.origin == was.origin &&
+      is.key_hash == was.key_hash && is.principal == was.principal && is.origin == was.origin &&
       is.traceparent == was.traceparent && is.submission == was.submission &&
       is.submission_index == was.submission_index && is.submission_count == was.submission_count &&
       as_text(record.bytes) == attempts_[id].bytes;

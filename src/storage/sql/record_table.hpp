@@ -27,7 +27,8 @@ enum class ColumnType : std::uint8_t {
 struct RecordColumn {
   std::string_view name;
   ColumnType type;
-  bool required;  // NOT NULL
+  bool required;           // NOT NULL
+  std::string_view field;  // its name in lists and events; empty: it is not in them as it is
   std::string_view meaning;
 };
 
