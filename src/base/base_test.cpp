@@ -161,6 +161,19 @@ TEST(Rfc3339, a_year_that_nanoseconds_do_not_hold_is_told_from_what_is_no_time) 
   EXPECT_FALSE(rfc3339_year_out_of_range("9999-13-01T00:00:00Z"));
 }
 
+TEST(Rfc3339, a_text_of_any_length_is_bounded_at_the_nanosecond) {
+  std::array<char, rfc3339_text_max> buffer{};
+  std::string_view usual = "2026-03-01T08:15:30.123456789+01:00";
+  EXPECT_EQ(bounded_rfc3339(usual, buffer), usual);
+  std::string digits(300, '9');
+  for (std::string_view offset : {"Z", "z", "-05:30"}) {
+    std::string text = "2026-03-01T08:15:30." + digits + std::string(offset);
+    std::string_view bounded = bounded_rfc3339(text, buffer);
+    EXPECT_EQ(bounded, "2026-03-01T08:15:30.999999999" + std::string(offset));
+    EXPECT_EQ(parse_rfc3339(bounded)->unix_ns, parse_rfc3339(text)->unix_ns);
+  }
+}
+
 TEST(Rfc3339, refuses_what_is_not_a_time) {
   for (const char* text :
        {"", "2026-03-01", "2026-03-01T08:15:30", "2026-02-29T08:15:30Z", "2026-03-01 08:15:30Z",

@@ -100,6 +100,18 @@ bool rfc3339_year_out_of_range(std::string_view text) noexcept {
   return reading && !year_fits(*reading);
 }
 
+std::string_view bounded_rfc3339(std::string_view text,
+                                 std::array<char, rfc3339_text_max>& buffer) noexcept {
+  constexpr std::size_t to_nanosecond = sizeof "2026-03-01T07:15:30.123456789" - 1;
+  if (text.size() <= rfc3339_text_max) return text;
+  // So long is only a fraction; the first character behind its digits is the offset's.
+  std::size_t offset = text.find_first_not_of("0123456789", to_nanosecond);
+  if (offset == std::string_view::npos) return text.substr(0, rfc3339_text_max);
+  char* to = buffer.data() + text.copy(buffer.data(), to_nanosecond);
+  to += text.copy(to, rfc3339_text_max - to_nanosecond, offset);
+  return {buffer.data(), static_cast<std::size_t>(to - buffer.data())};
+}
+
 void write_rfc3339_ms(std::int64_t unix_ns, char* to) noexcept {
   using namespace std::chrono;
   auto instant = sys_time<milliseconds>(floor<milliseconds>(nanoseconds(unix_ns)));

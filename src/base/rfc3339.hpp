@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Times as text. Parsing is strict RFC 3339; formatting always gives UTC.
 #pragma once
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,6 +25,12 @@ constexpr int rfc3339_year_max = 2261;
 std::optional<ZonedInstant> parse_rfc3339(std::string_view text) noexcept;
 /// Was `text` refused for nothing but its year?
 bool rfc3339_year_out_of_range(std::string_view text) noexcept;
+
+/// A time that `parse_rfc3339` took, of at most 35 characters: where it is longer, what is finer
+/// than a nanosecond is cut off, in `buffer`.
+constexpr std::size_t rfc3339_text_max = 35;
+std::string_view bounded_rfc3339(std::string_view text,
+                                 std::array<char, rfc3339_text_max>& buffer) noexcept;
 
 /// "2026-03-01T07:15:30.250Z"; milliseconds.
 std::string format_rfc3339_ms(std::int64_t unix_ns);

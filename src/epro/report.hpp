@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "base/rfc3339.hpp"
+#include "ingest/plausible_time.hpp"
 #include "ingest/scratch.hpp"
 #include "journal/record.hpp"
 
@@ -17,9 +18,10 @@ namespace trialwire::epro {
 /// Bits of RecordAttributes::flags of an epro_report. Stored: bits are never reused.
 /// A flagged report is stored like any other; nothing is dropped for its time.
 enum ReportFlag : std::uint8_t {
-  timestamp_in_future = 1,  // more than 5 minutes after receipt
-  timestamp_in_past = 2,    // more than 30 days before receipt
-  unattributed = 4,         // an older client's report whose trial is not known
+  // More than 5 minutes after receipt, more than 30 days before it.
+  timestamp_in_future = ingest::flag_timestamp_in_future,
+  timestamp_in_past = ingest::flag_timestamp_in_past,
+  unattributed = ingest::flag_unattributed,  // an older client's report: its trial is not known
 };
 
 struct PatientReport {

@@ -2,8 +2,8 @@
 #include "epro/report_decoder.hpp"
 
 #include <array>
-#include <chrono>
-#include <limits>
+
+#include "ingest/plausible_time.hpp"
 
 namespace trialwire::epro {
 namespace {
@@ -218,16 +218,8 @@ bool read_legacy_report(ingest::JsonReader& reader, ingest::DecodeContext& conte
 
 std::uint8_t flags_of(const PatientReport& report, const ReportLimits& limits,
                       std::int64_t received_ns) noexcept {
-  using std::chrono::nanoseconds;
-  std::uint8_t flags = 0;
-  std::int64_t ahead_ns = 0;
-  // Both ends of the range that 64 bits of nanoseconds hold: the difference may not fit.
-  if (__builtin_sub_overflow(report.timestamp.unix_ns, received_ns, &ahead_ns)) {
-    ahead_ns = report.timestamp.unix_ns > received_ns ? std::numeric_limits<std::int64_t>::max()
-                                                      : std::numeric_limits<std::int64_t>::min();
-  }
-  if (ahead_ns > nanoseconds(limits.future_tolerance).count()) flags |= timestamp_in_future;
-  if (ahead_ns < -nanoseconds(limits.past_tolerance).count()) flags |= timestamp_in_past;
+  std::uint8_t flags = ingest::time_flags(report.timestamp.unix_ns, received_ns,
+                                          {limits.future_tolerance, limits.past_tolerance});
   if (report.trial_id.empty()) flags |= unattributed;
   return flags;
 }

@@ -65,7 +65,7 @@ class ReportRows final : public storage::RowMapper {
     row[trial_id] = present_or_null(report.trial_id);
     row[site_id] = text_or_null(report.site_id);
     row[report_id] = text_or_null(report.report_id);
-    row[timestamp] = report.timestamp_text;
+    row[timestamp] = bounded_rfc3339(report.timestamp_text, timestamp_);
     if (report.timestamp_text.empty()) {
       // An older client's report has no time of its own: that of its receipt stands for it.
       write_rfc3339_ms(report.timestamp.unix_ns, received_at_.data());
@@ -84,6 +84,7 @@ class ReportRows final : public storage::RowMapper {
  private:
   ingest::Scratch scratch_;
   std::array<char, 24> received_at_{};
+  std::array<char, rfc3339_text_max> timestamp_{};
 };
 
 }  // namespace

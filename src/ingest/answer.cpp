@@ -23,11 +23,11 @@ char* put(char* to, const char (&text)[size]) noexcept {
 std::string_view refusal_text(ErrorCode code) noexcept {
   switch (code) {
     case ErrorCode::disk_full:
-      return "no space to store the report; retry later";
+      return "no space to store what was sent; retry later";
     case ErrorCode::overloaded:
       return "too much waits to be stored; retry later";
     default:
-      return "the report could not be stored; retry later";
+      return "what was sent could not be stored; retry later";
   }
 }
 

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ingest/field_reader.hpp"
 
+#include <optional>
+
+#include "ingest/plausible_time.hpp"
+
 namespace trialwire::ingest {
 
 bool FieldReader::null_value() noexcept {
@@ -92,6 +96,51 @@ FieldOutcome FieldReader::integer(std::string_view field, IntegerLimits limits, 
   if (form == IntegerForm::out_of_range || out < limits.min || out > limits.max) {
     return refuse(Rule::range);
   }
+  return FieldOutcome::value;
+}
+
+FieldOutcome FieldReader::real(std::string_view field, std::string_view& written, double& out) {
+  char c = reader_.peek();
+  if (c != '-' && (c < '0' || c > '9')) {
+    if (null_value()) return FieldOutcome::absent;
+    return wrong_type(field, "a number");
+  }
+  written = reader_.number();
+  if (written.data() == nullptr) return FieldOutcome::error;
+  auto value = parse_real(written);
+  if (!value) {
+    context_.errors.add(field, Rule::range, "must be a number that a double can hold");
+    return FieldOutcome::error;
+  }
+  out = *value;
+  return FieldOutcome::value;
+}
+
+FieldOutcome FieldReader::moment(std::string_view field, Moment& out) {
+  constexpr std::string_view expected =
+      "milliseconds since 1970, a whole number, or an RFC 3339 date and time with offset";
+  char c = reader_.peek();
+  if (c == '"') return instant(field, out.text, out.instant);
+  if (c != '-' && (c < '0' || c > '9')) {
+    if (null_value()) return FieldOutcome::absent;
+    return wrong_type(field, expected);
+  }
+  std::string_view written = reader_.number();
+  if (written.data() == nullptr) return FieldOutcome::error;
+  std::int64_t number = 0;
+  IntegerForm form = parse_integer(written, number);
+  if (form == IntegerForm::fraction) {
+    context_.errors.add(field, Rule::type, "must be {}", expected);
+    return FieldOutcome::error;
+  }
+  std::optional<NumberedInstant> at;
+  if (form == IntegerForm::integer) at = instant_of_number(number);
+  if (!at) {
+    context_.errors.add(field, Rule::range, "must be in the years {} to {}", rfc3339_year_min,
+                        rfc3339_year_max);
+    return FieldOutcome::error;
+  }
+  out = {{}, {at->unix_ns, 0}, !at->milliseconds};
   return FieldOutcome::value;
 }
 

@@ -44,6 +44,13 @@ struct IntegerLimits {
   std::int64_t max = 0;
 };
 
+/// A time that was sent as text or as a number.
+struct Moment {
+  std::string_view text;    // as sent; empty: a number was
+  ZonedInstant instant;     // of a number: UTC
+  bool other_unit = false;  // the number told another unit than milliseconds
+};
+
 enum class FieldOutcome : std::uint8_t { value, absent, error };
 
 class FieldReader {
@@ -59,7 +66,11 @@ class FieldReader {
 
   FieldOutcome text(std::string_view field, const TextLimits& limits, std::string_view& out);
   FieldOutcome integer(std::string_view field, IntegerLimits limits, std::int64_t& out);
+  /// Any number that a double holds; `written` is its text.
+  FieldOutcome real(std::string_view field, std::string_view& written, double& out);
   FieldOutcome instant(std::string_view field, std::string_view& text, ZonedInstant& out);
+  /// RFC 3339, or a number of milliseconds since the Unix epoch (plausible_time.hpp).
+  FieldOutcome moment(std::string_view field, Moment& out);
 
   /// The value that is next is not of the field's type: says so and passes over it.
   FieldOutcome wrong_type(std::string_view field, std::string_view expected);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <system_error>
 
 #include "base/check.hpp"
 
@@ -152,7 +154,31 @@ Decimal read_decimal(std::string_view number) noexcept {
   return result;
 }
 
+/// Of a number that a double cannot hold, which is far from 1: is it too small, not too large?
+bool is_tiny(std::string_view number) noexcept {
+  std::size_t mantissa = std::min(number.find_first_of("eE"), number.size());
+  std::size_t point = std::min(number.find('.'), mantissa);
+  std::size_t digit = number.find_first_of("123456789");
+  auto place = static_cast<std::int64_t>(point) - static_cast<std::int64_t>(digit);
+  if (mantissa == number.size()) return place < 0;
+  std::string_view written = number.substr(mantissa + 1);
+  bool negative = written.starts_with('-');
+  written.remove_prefix(negative || written.starts_with('+') ? 1 : 0);
+  std::int64_t exponent = 0;
+  for (char c : written) exponent = std::min(exponent * 10 + (c - '0'), exponent_limit);
+  return place + (negative ? -exponent : exponent) < 0;
+}
+
 }  // namespace
+
+std::optional<double> parse_real(std::string_view number) noexcept {
+  double value = 0;
+  auto read = std::from_chars(number.data(), number.data() + number.size(), value);
+  if (read.ec == std::errc() && std::isfinite(value)) [[likely]]
+    return value;
+  if (is_tiny(number)) return 0.0;
+  return std::nullopt;
+}
 
 IntegerForm parse_long_integer(std::string_view number, std::int64_t& out) noexcept {
   Decimal decimal = read_decimal(number);

@@ -3,6 +3,7 @@
 // JsonReader has already found to be well-formed.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -34,6 +35,10 @@ inline IntegerForm parse_integer(std::string_view number, std::int64_t& out) noe
   out = number[0] - '0';
   return IntegerForm::integer;
 }
+
+/// The double nearest to a JSON number, ties to even, whatever its length; what is nearer to 0 than
+/// any other is 0. Nothing beyond the largest double, which 1e400 is.
+std::optional<double> parse_real(std::string_view number) noexcept;
 
 /// Characters (code points) of `text`, which is UTF-8.
 std::size_t count_characters(std::string_view text) noexcept;

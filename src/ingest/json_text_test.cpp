@@ -52,6 +52,35 @@ TEST(JsonText, takes_an_integer_by_its_value) {
   }
 }
 
+TEST(JsonText, rounds_a_real_to_the_nearest_double) {
+  const std::pair<std::string_view, double> cases[] = {
+      {"0", 0},
+      {"-0.0", 0},
+      {"36.6", 36.6},
+      {"1e-400", 0},
+      {"0.00000000000000000000000000000000000001e-300", 0},
+      {"-5e-99999999999999999999", 0},
+      {"0e99999999999999999999", 0},
+      {"5e-324", 5e-324},
+      {"1.7976931348623157e308", std::numeric_limits<double>::max()},
+      {"9007199254740993", 9007199254740992.0},  // half-way: to even
+      {"9007199254740993.0000001", 9007199254740994.0},
+      {"0.1000000000000000055511151231257827021181583404541015625", 0.1},
+      {"100000000000000000000000e-23", 1},
+  };
+  for (auto [text, expected] : cases) EXPECT_EQ(parse_real(text), expected) << text;
+  EXPECT_EQ(parse_real(std::string(500, '1') + "e-499"), 1.1111111111111112);
+}
+
+TEST(JsonText, has_no_real_beyond_the_largest_double) {
+  for (std::string_view text :
+       {"1e400", "-1e400", "1.7976931348623159e308", "1e99999999999999999999"}) {
+    EXPECT_FALSE(parse_real(text).has_value()) << text;
+  }
+  EXPECT_FALSE(parse_real(std::string(400, '9')).has_value());
+  EXPECT_FALSE(parse_real(std::string(1'000, '9') + "e-600").has_value());
+}
+
 TEST(JsonText, tells_a_fraction_from_what_is_too_large) {
   std::int64_t value = 0;
   for (std::string_view text : {"7.5", "0.1", "1e-1", "7.000000000000000000000000000001",
