@@ -13,7 +13,7 @@ LAYERS = [
     {"net", "journal"},
     {"rpc", "pipeline", "storage", "loadgen"},
     {"ingest"},
-    {"epro", "vitals", "trial", "metadata", "imaging", "alert", "monitor", "report", "lis"},
+    {"epro", "qol", "vitals", "trial", "metadata", "imaging", "alert", "monitor", "report", "lis"},
 ]
 # Within a layer: storage implements pipeline's Sink.
 ALLOWED_SIDEWAYS = {("storage", "pipeline")}

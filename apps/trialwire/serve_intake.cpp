@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serve_intake.hpp"
 
+#include <utility>
 #include <vector>
 
+#include "qol/qol_intake.hpp"
 #include "serve_options.hpp"
+#include "trial/metric_intake.hpp"
+#include "vitals/vital_intake.hpp"
 
 namespace trialwire {
 
@@ -19,6 +23,13 @@ Result<std::unique_ptr<IntakeService>> IntakeService::make(const config::Setting
   if (!reports) return std::unexpected(reports.error());
   std::unique_ptr<IntakeService> service(new IntakeService);
   service->reports_ = std::move(*reports);
+  service->shards_ = std::make_unique<ingest::IntakeShards>(options.intake, appenders);
+  service->kinds_.push_back(qol::make_intake({}, *service->shards_, metrics));
+  service->kinds_.push_back(vitals::make_intake({}, *service->shards_, metrics));
+  service->kinds_.push_back(trial::make_intake({}, *service->shards_, metrics));
+  for (const auto& kind : service->kinds_) {
+    if (auto added = kind->add_routes(router); !added) return std::unexpected(added.error());
+  }
   return service;
 }
 

@@ -2,9 +2,11 @@
 // What clients may send: the intake routes of each capability.
 #pragma once
 #include <memory>
+#include <vector>
 
 #include "config/settings.hpp"
 #include "epro/intake_routes.hpp"
+#include "ingest/kind_intake.hpp"
 #include "net/router.hpp"
 #include "serve_journal.hpp"
 
@@ -20,7 +22,9 @@ class IntakeService {
 
  private:
   IntakeService() = default;
+  std::unique_ptr<ingest::IntakeShards> shards_;
   std::unique_ptr<epro::ReportIntake> reports_;
+  std::vector<std::unique_ptr<ingest::KindIntake>> kinds_;  // the others
 };
 
 }  // namespace trialwire

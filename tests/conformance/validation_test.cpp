@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "base/rfc3339.hpp"
-#include "epro/report_intake.hpp"
 #include "support/fake_appender.hpp"
 #include "support/fake_exchange.hpp"
 #include "support/gzip.hpp"
+#include "support/intake_paths.hpp"
 
 namespace trialwire::testing {
 namespace {
@@ -209,20 +209,15 @@ class ValidationCase : public ::testing::Test {
 
   void TestBody() override {
     FakeAppender appender;
-    journal::Appender* appenders[] = {&appender};
-    telemetry::Registry registry;
-    epro::ReportIntake intake(case_.options, appenders, registry);
+    IntakePaths paths(case_.options, appender);
     for (const Step& step : case_.steps) {
       SCOPED_TRACE(fmt::format("{}:{}", case_.file, step.line));
       FakeExchange exchange;
       exchange.begin(step.request);
-      auto paths = epro::ReportIntake::paths();
-      auto path = std::ranges::find(paths, step.request.path);
-      ASSERT_NE(path, paths.end()) << "no such path";
+      ingest::Intake* intake = paths.find(step.request.path);
+      ASSERT_NE(intake, nullptr) << "no such path";
       std::int64_t now_ns = parse_rfc3339("2026-03-01T12:00:00Z")->unix_ns;
-      exchange.run([&](net::Exchange& one) {
-        intake.intake(0, static_cast<std::size_t>(path - paths.begin())).handle(one, now_ns);
-      });
+      exchange.run([&](net::Exchange& one) { intake->handle(one, now_ns); });
       if (appender.waiting()) appender.commit();
       judge(step, exchange.response(), appender);
     }

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// A vital sign as a row of vital_signs. One mapper a sink; no row allocates once it is warm.
+#pragma once
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "storage/row_mapper.hpp"
+
+namespace trialwire::vitals {
+
+std::unique_ptr<storage::RowMapper> make_rows();
+
+/// Names of the bits of VitalFlag, by bit, as lists and events show them.
+std::span<const std::string_view> flag_names() noexcept;
+
+}  // namespace trialwire::vitals
