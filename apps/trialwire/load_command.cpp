@@ -31,6 +31,7 @@ void stop_on_signals() {
 struct LoadArguments {
   loadgen::LoadOptions load;
   std::string url = "http://127.0.0.1:8080";
+  std::string kind = "report";
   std::string path;
   std::string schedule = "poisson";
   std::string duration = "10s";
@@ -46,8 +47,8 @@ Without --rate it is a closed loop: each connection sends its next request when 
 With --rate it is an open loop, as patients are: requests leave when they are due, and latency is
 measured from then, so that a stalled server is charged for all that waited.
 
-Generated reports have all mandatory fields, comments and two answers, about 220 bytes; each has a
-reportId of its own, also across runs.
+Generated records have all mandatory fields and some others, about 220 bytes; no two are the same,
+also across runs.
 
 Examples:
   trialwire load --connections 256 --pipeline 16 --duration 30s
@@ -63,7 +64,13 @@ Examples:
   trialwire load --file qs.csv.gz --map 'patientId=USUBJID,trialId=:CDISCPILOT01,'\
 'timestamp={QSDTC}T00:00:00Z,qolScore=QSSTRESN,comments=QSTEST,answers.{QSTESTCD}=QSORRES'
       rows of a CSV file: FIELD=COLUMN, FIELD=:CONSTANT, or text with {COLUMN}, {#} (row number)
-      and {run} (random for each run) in it
+      and {run} (random for each run) in it; with ?COLUMN=VALUE behind, of the rows alone that
+      have that value there
+  trialwire load --kind qol --ndjson 500 --file qs.csv.gz --map 'patient_id=USUBJID,'\
+'question_id=QSTESTCD,answer=QSSTRESN,submit_time={QSDTC}T00:00:00Z,instrument=QSCAT'
+  trialwire load --kind vital --file vs.csv.gz --map 'deviceId=USUBJID,sequence=VSSEQ,'\
+'timestamp={VSDTC}T00:00:00Z,systolic=VSORRES?VSTESTCD=SYSBP,units.systolic=VSORRESU?VSTESTCD=SYSBP'
+      rows of other kinds
 
 Exit codes:
   0  every request was answered with 2xx
@@ -74,7 +81,10 @@ void add_options(CLI::App& command, LoadArguments& arguments) {
   auto& load = arguments.load;
   command.add_option("url", arguments.url,
                      "Server, http://HOST:PORT[/PATH] [that of the settings' http.listen]");
-  command.add_option("--path", arguments.path, "Path to post to [/v1/epro/reports]");
+  command.add_option("--kind", arguments.kind, "What to send: report, qol, vital or metric")
+      ->check(CLI::IsMember({"report", "qol", "vital", "metric"}))
+      ->capture_default_str();
+  command.add_option("--path", arguments.path, "Path to post to [that of the kind]");
   command.add_option("-c,--connections", load.connections, "Connections")->capture_default_str();
   command.add_option("-p,--pipeline", load.pipeline, "Requests in flight on each connection")
       ->capture_default_str();
@@ -95,7 +105,7 @@ void add_options(CLI::App& command, LoadArguments& arguments) {
       ->capture_default_str();
   command.add_option("--threads", load.threads, "Threads; connections are shared out")
       ->capture_default_str();
-  command.add_option("--ndjson", load.ndjson, "Reports in a body, as NDJSON; 0: one JSON object")
+  command.add_option("--ndjson", load.ndjson, "Records in a body, as NDJSON; 0: one JSON object")
       ->capture_default_str();
   command.add_flag("--gzip", load.gzip, "Compress bodies");
   command.add_option("-f,--file", load.file, "Send these records: NDJSON, or CSV with --map")
@@ -110,6 +120,7 @@ void add_options(CLI::App& command, LoadArguments& arguments) {
 Result<void> settle(LoadArguments& arguments, const CLI::App& command) {
   auto& load = arguments.load;
   if (auto applied = loadgen::apply_url(arguments.url, load); !applied) return applied;
+  load.kind = *loadgen::parse_kind(arguments.kind);
   if (!arguments.path.empty()) load.path = arguments.path;
   if (arguments.schedule == "fixed") load.arrivals = loadgen::Arrivals::fixed;
   const std::pair<const std::string&, std::chrono::nanoseconds&> durations[] = {
@@ -168,7 +179,7 @@ int execute(LoadArguments& arguments, const CLI::App& command) {
 
 void add_load_command(CLI::App& app, int& exit_code) {
   CLI::App* command =
-      app.add_subcommand("load", "Send reports to a server and measure how it answers");
+      app.add_subcommand("load", "Send records to a server and measure how it answers");
   command->footer(std::string(manual));
   auto arguments = std::make_shared<LoadArguments>();
   add_options(*command, *arguments);

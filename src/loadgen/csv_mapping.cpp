@@ -12,7 +12,8 @@ namespace {
 constexpr std::string_view text_fields[] = {
     "patientId",         "trialId",  "siteId",     "reportId",    "timestamp",   "comments",
     "instrument",        "visitId",  "patient_id", "question_id", "submit_time", "trial_id",
-    "instrumentVersion", "deviceId", "metricId",   "studyId",
+    "instrumentVersion", "deviceId", "metricId",   "studyId",     "position",    "MetricID",
+    "StudyID",           "SiteID",
 };
 
 struct Piece {
@@ -27,6 +28,15 @@ struct Row {
   std::size_t number;
   std::string_view run;
 };
+
+Result<std::size_t> find_column(std::string_view name, const CsvTable& table) {
+  const auto found = std::ranges::find(table.columns, name);
+  if (found == table.columns.end()) {
+    return fail(ErrorCode::invalid_argument, fmt::format("--map: no column '{}'; the file has {}",
+                                                         name, fmt::join(table.columns, ", ")));
+  }
+  return static_cast<std::size_t>(found - table.columns.begin());
+}
 
 // Text with {COLUMN} placeholders.
 class Template {
@@ -81,24 +91,48 @@ class Template {
   static Result<Piece> placeholder(std::string_view name, const CsvTable& table) {
     if (name == "#") return Piece{.kind = Piece::Kind::row_number};
     if (name == "run") return Piece{.kind = Piece::Kind::run};
-    const auto found = std::ranges::find(table.columns, name);
-    if (found == table.columns.end()) {
-      return fail(ErrorCode::invalid_argument, fmt::format("--map: no column '{}'; the file has {}",
-                                                           name, fmt::join(table.columns, ", ")));
-    }
-    return Piece{.kind = Piece::Kind::column,
-                 .column = static_cast<std::size_t>(found - table.columns.begin())};
+    auto column = find_column(name, table);
+    if (!column) return std::unexpected(column.error());
+    return Piece{.kind = Piece::Kind::column, .column = *column};
   }
 
   std::vector<Piece> pieces_;
 };
 
+// ?COLUMN=VALUE
+struct Condition {
+  std::size_t column = 0;
+  std::string value;
+};
+
 struct Entry {
   Template field;
   Template value;
+  std::optional<Condition> condition;
+  [[nodiscard]] bool applies(const Row& row) const {
+    return !condition || row.cells[condition->column] == condition->value;
+  }
 };
 
+Result<Condition> parse_condition(std::string_view text, const CsvTable& table) {
+  const auto equals = text.find('=');
+  if (equals == 0 || equals == text.npos) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("--map: '?{}' is not ?COLUMN=VALUE", text));
+  }
+  auto column = find_column(text.substr(0, equals), table);
+  if (!column) return std::unexpected(column.error());
+  return Condition{*column, std::string(text.substr(equals + 1))};
+}
+
 Result<Entry> parse_entry(std::string_view text, const CsvTable& table) {
+  std::optional<Condition> condition;
+  if (const auto question = text.rfind('?'); question != text.npos) {
+    auto parsed = parse_condition(text.substr(question + 1), table);
+    if (!parsed) return std::unexpected(parsed.error());
+    condition = std::move(*parsed);
+    text = text.substr(0, question);
+  }
   const auto equals = text.find('=');
   if (equals == 0 || equals == text.npos || equals + 1 == text.size()) {
     return fail(ErrorCode::invalid_argument,
@@ -116,7 +150,7 @@ Result<Entry> parse_entry(std::string_view text, const CsvTable& table) {
   if (!field) return std::unexpected(field.error());
   auto parsed = Template::parse(value, table);
   if (!parsed) return std::unexpected(parsed.error());
-  return Entry{std::move(*field), std::move(*parsed)};
+  return Entry{std::move(*field), std::move(*parsed), std::move(condition)};
 }
 
 bool is_json_number(std::string_view text) noexcept {
@@ -158,8 +192,10 @@ class ObjectWriter {
       return;
     }
     const auto object = field.substr(0, dot);
-    const auto member =
-        json_string(field.substr(dot + 1)) + ":" + json_value(field.substr(dot + 1), text);
+    const auto name = field.substr(dot + 1);
+    // The unit of a fraction is "1".
+    const auto value = object == "units" ? json_string(text) : json_value(name, text);
+    const auto member = json_string(name) + ":" + value;
     const auto found = std::ranges::find_if(
         objects_, [object](const auto& known) { return known.first == object; });
     if (found != objects_.end()) {
@@ -221,6 +257,7 @@ Result<std::vector<FileRecord>> map_rows(const CsvTable& table, std::string_view
     ObjectWriter object;
     FileRecord record;
     for (const auto& entry : entries) {
+      if (!entry.applies(row)) continue;
       const auto field = entry.field.render(row);
       const auto value = entry.value.render(row);
       if (!field || !value) continue;

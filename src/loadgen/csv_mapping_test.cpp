@@ -65,11 +65,38 @@ TEST(CsvMapping, row_number_and_run_make_ids_of_their_own) {
   EXPECT_EQ(records->at(1).body, R"({"reportId":"5f2a9c01-2"})");
 }
 
+TEST(CsvMapping, an_entry_may_be_for_the_rows_of_one_value_alone) {
+  const auto table = parse_csv(
+      "USUBJID,VSSEQ,VSTESTCD,VSORRES,VSORRESU\n"
+      "01-701,1,SYSBP,131,mmHg\n"
+      "01-701,2,TEMP,96.9,F\n"
+      "01-701,3,SPO2,0.97,1\n"
+      "01-701,4,SYSBP,,\n");
+  constexpr std::string_view mapping =
+      "deviceId=USUBJID,sequence=VSSEQ,systolic=VSORRES?VSTESTCD=SYSBP,"
+      "temperature=VSORRES?VSTESTCD=TEMP,bloodOxygen=VSORRES?VSTESTCD=SPO2,"
+      "units.systolic=VSORRESU?VSTESTCD=SYSBP,units.temperature=VSORRESU?VSTESTCD=TEMP,"
+      "units.bloodOxygen=VSORRESU?VSTESTCD=SPO2";
+  std::vector<std::string> made;
+  for (const auto& record : *map_rows(*table, mapping, {.run = "5f2a9c01"})) {
+    made.push_back(record.body);
+  }
+  EXPECT_THAT(
+      made,
+      ElementsAre(
+          R"({"deviceId":"01-701","sequence":1,"systolic":131,"units":{"systolic":"mmHg"}})",
+          R"({"deviceId":"01-701","sequence":2,"temperature":96.9,"units":{"temperature":"F"}})",
+          R"({"deviceId":"01-701","sequence":3,"bloodOxygen":0.97,"units":{"bloodOxygen":"1"}})",
+          R"({"deviceId":"01-701","sequence":4})"));
+}
+
 TEST(CsvMapping, says_which_entry_or_column_is_wrong) {
   EXPECT_THAT(bodies("patientId=SUBJECT"),
               ElementsAre(HasSubstr("no column 'SUBJECT'; the file has USUBJID, QSTESTCD")));
   EXPECT_THAT(bodies("patientId"), ElementsAre(HasSubstr("'patientId' is not FIELD=COLUMN")));
   EXPECT_THAT(bodies("a={QSDTC"), ElementsAre(HasSubstr("{ is not closed")));
+  EXPECT_THAT(bodies("a=QSDTC?QSX=1"), ElementsAre(HasSubstr("no column 'QSX'")));
+  EXPECT_THAT(bodies("a=QSDTC?QSDTC"), ElementsAre(HasSubstr("'?QSDTC' is not ?COLUMN=VALUE")));
   EXPECT_THAT(bodies(""), ElementsAre(HasSubstr("empty")));
 }
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
+#include <utility>
 
 #include "base/check.hpp"
 #include "loadgen/gzip.hpp"
@@ -15,11 +18,11 @@ constexpr std::size_t patient_digits = 5;
 // What one `take` renders at most, so that large NDJSON bodies do not fill the processor's cache.
 constexpr std::size_t burst_bytes_max = 256 << 10;
 
-// Where the digits of one report are, from the start of its body.
+// Where the digits of one record are, from the start of its body.
 struct Digits {
-  std::size_t patient;
-  std::size_t score;
-  std::size_t id;
+  std::size_t patient = 0;
+  std::size_t value = 0;
+  std::size_t id = 0;
 };
 
 struct Rendered {
@@ -27,18 +30,77 @@ struct Rendered {
   Digits digits;
 };
 
+// Appends the pieces of a record and notes where digits will be patched.
+class Renderer {
+ public:
+  Renderer& text(std::string_view text) {
+    out_.body += text;
+    return *this;
+  }
+  Renderer& patient() { return digits(out_.digits.patient, patient_digits); }
+  Renderer& value() { return digits(out_.digits.value, 1); }
+  Renderer& id() { return digits(out_.digits.id, id_digits); }
+  Rendered take() { return std::move(out_); }
+
+ private:
+  Renderer& digits(std::size_t& at, std::size_t count) {
+    at = out_.body.size();
+    out_.body.append(count, '0');
+    return *this;
+  }
+  Rendered out_;
+};
+
 Rendered render_report(const GeneratedOptions& options) {
-  Rendered out;
-  out.body = R"({"patientId":"P-)";
-  out.digits.patient = out.body.size();
-  out.body +=
-      fmt::format(R"(00000","trialId":"ONC-2031","timestamp":"{}","qolScore":)", options.timestamp);
-  out.digits.score = out.body.size();
-  out.body += fmt::format(R"(0,"comments":"Slept well, mild nausea at noon.","reportId":"{}-)",
-                          options.run);
-  out.digits.id = out.body.size();
-  out.body += std::string(id_digits, '0') + R"(","answers":{"MOBILITY":2,"PAIN":"slight"}})";
-  return out;
+  Renderer to;
+  to.text(R"({"patientId":"P-)").patient().text(R"(","trialId":"ONC-2031","timestamp":")");
+  to.text(options.timestamp).text(R"(","qolScore":)").value();
+  to.text(R"(,"comments":"Slept well, mild nausea at noon.","reportId":")").text(options.run);
+  to.text("-").id().text(R"(","answers":{"MOBILITY":2,"PAIN":"slight"}})");
+  return to.take();
+}
+
+Rendered render_answer(const GeneratedOptions& options) {
+  Renderer to;
+  to.text(R"({"patient_id":"P-)").patient().text(R"(","question_id":"Q-)").text(options.run);
+  to.text("-").id().text(R"(","answer":)").value().text(R"(,"submit_time":")");
+  to.text(options.timestamp);
+  to.text(R"(","trial_id":"ONC-2031","instrument":"EORTC QLQ-C30","visit_id":"WEEK 4"})");
+  return to.take();
+}
+
+// A counter has no leading zeros, so that a 1 stands before its digits.
+Rendered render_vital(const GeneratedOptions& options) {
+  Renderer to;
+  to.text(R"({"deviceId":")").text(options.run).text("-").patient();
+  to.text(R"(","timestamp":")").text(options.timestamp).text(R"(","heartRate":7)").value();
+  to.text(R"(,"bloodOxygen":97,"systolic":121,"diastolic":78,"temperature":98.4,)");
+  to.text(R"("units":{"temperature":"[degF]","heartRate":"BEATS/MIN"},)");
+  to.text(R"("patientId":"P-00001","trialId":"ONC-2031","sequence":1)").id().text("}");
+  return to.take();
+}
+
+Rendered render_metric(const GeneratedOptions& options) {
+  Renderer to;
+  to.text(R"({"metricId":"SUBJECTS_ENROLLED","studyId":"ONC-2031","siteId":"S-)").patient();
+  to.text(R"(","value":4)").value().text(R"(.25,"timestamp":")").text(options.timestamp);
+  to.text(R"(","annotations":["weekly count, checked by hand",")").text(options.run).text("-");
+  to.id().text(R"("]})");
+  return to.take();
+}
+
+Rendered render(const GeneratedOptions& options) {
+  switch (options.kind) {
+    case RecordKind::report:
+      break;
+    case RecordKind::qol:
+      return render_answer(options);
+    case RecordKind::vital:
+      return render_vital(options);
+    case RecordKind::metric:
+      return render_metric(options);
+  }
+  return render_report(options);
 }
 
 // A decimal number of fixed width that counts up in its text: a carry once in ten steps costs less
@@ -69,7 +131,7 @@ class GeneratedSource final : public RequestSource {
       : options_(std::move(options)),
         reports_(std::max(options_.shape.ndjson, 1U)),
         counter_(options_.first) {
-    auto [body, digits] = render_report(options_);
+    auto [body, digits] = render(options_);
     digits_ = digits;
     if (options_.shape.ndjson > 0) body += '\n';
     report_bytes_ = body.size();
@@ -114,7 +176,7 @@ class GeneratedSource final : public RequestSource {
       const char* text = counter_.text();
       std::memcpy(body + digits_.id, text, id_digits);
       std::memcpy(body + digits_.patient, text + id_digits - patient_digits, patient_digits);
-      body[digits_.score] = text[id_digits - 1];
+      body[digits_.value] = text[id_digits - 1];
       counter_.increment();
     }
   }
@@ -139,7 +201,29 @@ class GeneratedSource final : public RequestSource {
   std::uint64_t taken_ = 0;
 };
 
+struct KindTraits {
+  std::string_view name;
+  std::string_view path;
+};
+// In the order of RecordKind.
+constexpr KindTraits kinds[] = {
+    {"report", "/v1/epro/reports"},
+    {"qol", "/v1/epro/qol"},
+    {"vital", "/v1/vitals"},
+    {"metric", "/v1/metrics"},
+};
+
 }  // namespace
+
+std::optional<RecordKind> parse_kind(std::string_view name) noexcept {
+  const auto found = std::ranges::find(kinds, name, &KindTraits::name);
+  if (found == std::end(kinds)) return std::nullopt;
+  return static_cast<RecordKind>(found - std::begin(kinds));
+}
+
+std::string_view default_path(RecordKind kind) noexcept {
+  return kinds[static_cast<std::size_t>(kind)].path;
+}
 
 std::string request_head(const RequestShape& shape, std::size_t body_bytes) {
   return fmt::format(

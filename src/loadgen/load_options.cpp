@@ -98,7 +98,8 @@ Result<void> check_options(const LoadOptions& options) {
     return refuse("--warmup needs --duration: of a number of requests each one is measured");
   }
   if (options.timeout.count() == 0) return refuse("--timeout must be longer than 0");
-  if (!options.path.starts_with('/')) return refuse("--path must start with /");
+  if (!options.path.empty() && !options.path.starts_with('/'))
+    return refuse("--path must start with /");
   if (options.path.find_first_of(" \r\n") != options.path.npos) {
     return refuse("--path must not hold spaces or line ends");
   }

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/error.hpp"
+#include "loadgen/request_source.hpp"
 #include "loadgen/schedule.hpp"
 
 namespace trialwire::loadgen {
@@ -14,7 +15,8 @@ namespace trialwire::loadgen {
 struct LoadOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 8080;
-  std::string path = "/v1/epro/reports";
+  RecordKind kind = RecordKind::report;  // of generated records; of those of a file the path alone
+  std::string path;                      // empty: the kind's
   unsigned threads = 1;
   unsigned connections = 64;
   unsigned pipeline = 1;  // requests in flight on a connection, at most
@@ -28,7 +30,7 @@ struct LoadOptions {
   unsigned ndjson = 0;      // reports in a body; 0: one JSON object
   bool gzip = false;
   bool reconnect = false;  // open a lost connection again, for as long as the run lasts
-  std::string file;        // empty: generated reports
+  std::string file;        // empty: generated records
   std::string mapping;     // of a CSV file
   std::string receipts;    // file for the ids of what was acknowledged
 };

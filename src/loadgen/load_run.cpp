@@ -63,7 +63,9 @@ void raise_descriptor_limit() {
 
 class Run {
  public:
-  Run(LoadOptions options, const LoadHooks& hooks) : options_(std::move(options)), hooks_(hooks) {}
+  Run(LoadOptions options, const LoadHooks& hooks) : options_(std::move(options)), hooks_(hooks) {
+    if (options_.path.empty()) options_.path = default_path(options_.kind);
+  }
 
   Result<LoadResult> execute() {
     if (auto ready = prepare(); !ready) return std::unexpected(ready.error());
@@ -107,6 +109,7 @@ class Run {
       const auto now = std::chrono::system_clock::now().time_since_epoch();
       return generated_source(
           {.shape = shape,
+           .kind = options_.kind,
            .run = run_,
            .timestamp =
                format_rfc3339_ms(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count()),

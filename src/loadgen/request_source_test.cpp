@@ -53,6 +53,38 @@ TEST(GeneratedSource, a_report_has_all_mandatory_fields_comments_and_two_answers
   EXPECT_NEAR(source->report_bytes(), 220, 10);
 }
 
+TEST(GeneratedSource, records_of_other_kinds_have_what_makes_each_one_of_its_own) {
+  const std::pair<RecordKind, std::string_view> cases[] = {
+      {RecordKind::qol,
+       R"({"patient_id":"P-00007","question_id":"Q-5f2a9c01-000000000007","answer":7,)"
+       R"("submit_time":"2025-03-01T08:15:30.000Z","trial_id":"ONC-2031",)"
+       R"("instrument":"EORTC QLQ-C30","visit_id":"WEEK 4"})"},
+      {RecordKind::vital,
+       R"({"deviceId":"5f2a9c01-00007","timestamp":"2025-03-01T08:15:30.000Z","heartRate":77,)"
+       R"("bloodOxygen":97,"systolic":121,"diastolic":78,"temperature":98.4,)"
+       R"("units":{"temperature":"[degF]","heartRate":"BEATS/MIN"},"patientId":"P-00001",)"
+       R"("trialId":"ONC-2031","sequence":1000000000007})"},
+      {RecordKind::metric,
+       R"({"metricId":"SUBJECTS_ENROLLED","studyId":"ONC-2031","siteId":"S-00007","value":47.25,)"
+       R"("timestamp":"2025-03-01T08:15:30.000Z","annotations":["weekly count, checked by hand",)"
+       R"("5f2a9c01-000000000007"]})"},
+  };
+  for (const auto& [kind, body] : cases) {
+    auto made = options();
+    made.kind = kind;
+    made.first = 7;
+    EXPECT_THAT(bodies(generated_source(made)->take(1).bytes), ElementsAre(body));
+  }
+}
+
+TEST(GeneratedSource, a_kind_is_known_by_its_name_and_has_its_path) {
+  EXPECT_EQ(default_path(*parse_kind("report")), "/v1/epro/reports");
+  EXPECT_EQ(default_path(*parse_kind("qol")), "/v1/epro/qol");
+  EXPECT_EQ(default_path(*parse_kind("vital")), "/v1/vitals");
+  EXPECT_EQ(default_path(*parse_kind("metric")), "/v1/metrics");
+  EXPECT_FALSE(parse_kind("reports"));
+}
+
 TEST(GeneratedSource, no_report_id_comes_twice_and_each_is_named_by_its_request_number) {
   auto made = options();
   made.first = 8;
