@@ -2,17 +2,26 @@
 // The intake's handler on arbitrary bodies. The first byte chooses path, media type and key.
 // Checked:
 //   - every answer is JSON, and one of the statuses that intake gives
-//   - what is stored is UTF-8, is JSON to simdjson too, and has the values that decode_stored gives
+//   - what is stored is UTF-8, is JSON to simdjson too, and has the values that its row gives
+//   - the event of what is stored is JSON, and keyed by what the record's key_hash is of
 //   - simdjson and the own reader agree on what is JSON
 #include <simdjson.h>
 
+#include <algorithm>
+#include <iterator>
 #include <string>
+#include <string_view>
 
 #include "base/check.hpp"
 #include "epro/report.hpp"
-#include "epro/report_intake.hpp"
+#include "epro/report_rows.hpp"
+#include "qol/qol_rows.hpp"
+#include "storage/event_mapper.hpp"
 #include "support/fake_appender.hpp"
 #include "support/fake_exchange.hpp"
+#include "support/intake_paths.hpp"
+#include "trial/metric_rows.hpp"
+#include "vitals/vital_rows.hpp"
 
 namespace {
 
@@ -22,12 +31,14 @@ constexpr std::int64_t now_ns = 1'772'352'930'000'000'000;
 
 struct Target {
   testing::FakeAppender appender;
-  journal::Appender* appenders[1] = {&appender};
-  telemetry::Registry registry;
-  epro::ReportIntake intake{{}, appenders, registry};
+  testing::IntakePaths paths{{}, appender};
+  storage::EventMapper events[4] = {
+      storage::EventMapper(epro::make_report_rows()), storage::EventMapper(qol::make_rows()),
+      storage::EventMapper(vitals::make_rows()), storage::EventMapper(trial::make_rows())};
   testing::FakeExchange exchange;
   ingest::Scratch scratch;
   simdjson::dom::parser parser;
+  simdjson::dom::parser event_parser;
 };
 
 std::string_view text_of(simdjson::dom::element object, const char* name) {
@@ -43,18 +54,10 @@ bool beyond_simdjson(simdjson::error_code error) {
   return error == simdjson::NUMBER_ERROR;
 }
 
-void check_stored(Target& target, const testing::StoredRecord& stored) {
-  TW_CHECK(simdjson::validate_utf8(stored.bytes));
-  journal::Record record;
-  record.attributes = stored.attributes;
-  record.bytes = as_bytes(stored.bytes);
+void check_report(Target& target, const journal::Record& record, simdjson::dom::element document) {
   auto report = epro::decode_stored(record, target.scratch);
   TW_CHECK(report.has_value());
-  simdjson::dom::element document;
-  auto error = target.parser.parse(stored.bytes).get(document);
-  if (beyond_simdjson(error)) return;
-  TW_CHECK(error == simdjson::SUCCESS && document.is_object());
-  bool legacy = stored.attributes.content_type == journal::ContentType::json_legacy;
+  bool legacy = record.attributes.content_type == journal::ContentType::json_legacy;
   TW_CHECK(text_of(document, legacy ? "patient_id" : "patientId") == report->patient_id);
   TW_CHECK(text_of(document, legacy ? "report_id" : "reportId") ==
            report->report_id.value_or(std::string_view()));
@@ -66,6 +69,54 @@ void check_stored(Target& target, const testing::StoredRecord& stored) {
   double score = -1;
   TW_CHECK(document["qolScore"].get_double().get(score) == simdjson::SUCCESS);
   TW_CHECK(score == *report->qol_score);
+}
+
+/// Members of the event that are not the sender's, or not as they were sent.
+constexpr std::string_view own_members[] = {
+    "recordId", "sequence",  "journalId",   "receivedAt", "deviceSequence",
+    "flags",    "timestamp", "submit_time", "unusual",    "collected"};
+
+/// All others have the same value in the sender's object, where it has that name: a number that was
+/// converted and a name of the older spelling have no counterpart.
+void compare_members(simdjson::dom::element sent, simdjson::dom::element event) {
+  bool converted = event["collected"].error() == simdjson::SUCCESS;
+  for (auto member : event.get_object()) {
+    if (std::ranges::find(own_members, member.key) != std::end(own_members)) continue;
+    auto counterpart = sent[member.key];
+    if (counterpart.error() != simdjson::SUCCESS) continue;
+    double left = 0, right = 0;
+    if (member.value.get_double().get(left) == simdjson::SUCCESS) {
+      TW_CHECK(counterpart.get_double().get(right) == simdjson::SUCCESS);
+      TW_CHECK(converted || left == right);
+    } else if (member.value.is_string()) {
+      TW_CHECK(member.value.get_string().value_unsafe() == text_of(sent, member.key.data()));
+    }
+  }
+}
+
+void check_stored(Target& target, const testing::StoredRecord& stored) {
+  TW_CHECK(simdjson::validate_utf8(stored.bytes));
+  journal::Record record;
+  record.attributes = stored.attributes;
+  record.bytes = as_bytes(stored.bytes);
+  storage::EventMapper& mapper =
+      target.events[static_cast<std::size_t>(record.attributes.kind) - 1];
+  TW_CHECK(mapper.kind() == record.attributes.kind && mapper.read(record));
+  TW_CHECK(key_hash(mapper.key()) == record.attributes.key_hash);
+  std::string json;
+  mapper.append_json(json);
+  simdjson::dom::element event;
+  auto event_error = target.event_parser.parse(json).get(event);
+  TW_CHECK(event_error == simdjson::SUCCESS || beyond_simdjson(event_error));
+  simdjson::dom::element document;
+  auto error = target.parser.parse(stored.bytes).get(document);
+  if (beyond_simdjson(error)) return;
+  TW_CHECK(error == simdjson::SUCCESS && document.is_object());
+  if (record.attributes.kind == journal::RecordKind::epro_report) {
+    check_report(target, record, document);
+  } else if (event_error == simdjson::SUCCESS) {
+    compare_members(document, event);
+  }
 }
 
 /// Duplicate names and depth are not simdjson's business; otherwise both must say the same.
@@ -100,8 +151,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (int attempt = 0; attempt < 2; ++attempt) {
     testing::FakeExchange& exchange = target.exchange;
     exchange.begin(request);
-    exchange.run(
-        [&](net::Exchange& one) { target.intake.intake(0, choice & 3).handle(one, now_ns); });
+    std::size_t path = (choice & 3) + ((choice & 32) != 0 ? 4 : 0);
+    exchange.run([&](net::Exchange& one) { target.paths[path].handle(one, now_ns); });
     if (target.appender.waiting()) target.appender.commit();
     int status = exchange.response().status;
     TW_CHECK(status == 200 || status == 400 || status == 409 || status == 413);
