@@ -16,6 +16,13 @@ constexpr std::string_view text_fields[] = {
     "StudyID",           "SiteID",
 };
 
+// Numbers by contract. In a table they may have leading zeros (097.8), which JSON has not.
+constexpr std::string_view number_fields[] = {
+    "heartRate",       "bloodOxygen", "systolic", "diastolic", "temperature",
+    "respiratoryRate", "glucose",     "weight",   "height",    "sequence",
+    "qolScore",        "answer",      "value",    "Value",
+};
+
 struct Piece {
   enum class Kind : std::uint8_t { text, column, row_number, run };
   Kind kind = Kind::text;
@@ -175,7 +182,18 @@ bool is_json_number(std::string_view text) noexcept {
   return text.empty();
 }
 
+std::string_view without_leading_zeros(std::string_view number) noexcept {
+  while (number.size() > 1 && number[0] == '0' && number[1] >= '0' && number[1] <= '9') {
+    number.remove_prefix(1);
+  }
+  return number;
+}
+
 std::string json_value(std::string_view field, std::string_view text) {
+  if (std::ranges::find(number_fields, field) != std::end(number_fields)) {
+    const auto number = without_leading_zeros(text);
+    if (is_json_number(number)) return std::string(number);
+  }
   if (std::ranges::find(text_fields, field) == std::end(text_fields) && is_json_number(text)) {
     return std::string(text);
   }

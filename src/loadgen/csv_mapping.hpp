@@ -4,7 +4,8 @@
 // An entry is FIELD=COLUMN, FIELD=:CONSTANT, or FIELD=TEXT with {COLUMN}s in it. {#} is the row's
 // number from 1, {run} this run's random prefix. FIELD may hold {COLUMN}s too, and a dot puts it
 // into an object. A field whose columns are all empty is left out. A text that is a JSON number
-// becomes one, except in the fields that are text by contract (ids, comments, timestamp, units).
+// becomes one, except in the fields that are text by contract (ids, comments, timestamp, units);
+// one with leading zeros does in those that are numbers by contract.
 // An entry may end in ?COLUMN=VALUE: it is for the rows alone that have that value there,
 //   systolic=VSORRES?VSTESTCD=SYSBP,units.systolic=VSORRESU?VSTESTCD=SYSBP
 #pragma once

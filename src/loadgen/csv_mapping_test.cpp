@@ -58,6 +58,14 @@ TEST(CsvMapping, numbers_stay_text_in_fields_that_are_text) {
                           R"({"a":"01","b":-0.5e3,"c":"1.","d":"-"})"));
 }
 
+TEST(CsvMapping, leading_zeros_go_where_a_number_is_wanted_and_stay_elsewhere) {
+  EXPECT_THAT(bodies("temperature=:097.8,weight=:000,height=:00.5,siteId=:007,sequence=:010,x=:01"),
+              ElementsAre(R"({"temperature":97.8,"weight":0,"height":0.5,"siteId":"007",)"
+                          R"("sequence":10,"x":"01"})",
+                          R"({"temperature":97.8,"weight":0,"height":0.5,"siteId":"007",)"
+                          R"("sequence":10,"x":"01"})"));
+}
+
 TEST(CsvMapping, row_number_and_run_make_ids_of_their_own) {
   const auto records = map_rows(answers(), "reportId={run}-{#}", {.run = "5f2a9c01"});
   ASSERT_TRUE(records) << records.error().text;
