@@ -17,13 +17,11 @@ Result<std::unique_ptr<IntakeService>> IntakeService::make(const config::Setting
                                                            telemetry::Registry& metrics) {
   std::vector<journal::Appender*> appenders;
   for (unsigned shard = 0; shard < shards; ++shard) appenders.push_back(&journal.appender(shard));
-  epro::ReportIntakeOptions options;
-  options.intake = intake_options(settings);
-  auto reports = epro::add_intake_routes(router, options, appenders, metrics);
-  if (!reports) return std::unexpected(reports.error());
   std::unique_ptr<IntakeService> service(new IntakeService);
+  service->shards_ = std::make_unique<ingest::IntakeShards>(intake_options(settings), appenders);
+  auto reports = epro::add_intake_routes(router, {}, *service->shards_, metrics);
+  if (!reports) return std::unexpected(reports.error());
   service->reports_ = std::move(*reports);
-  service->shards_ = std::make_unique<ingest::IntakeShards>(options.intake, appenders);
   service->kinds_.push_back(qol::make_intake({}, *service->shards_, metrics));
   service->kinds_.push_back(vitals::make_intake({}, *service->shards_, metrics));
   service->kinds_.push_back(trial::make_intake({}, *service->shards_, metrics));

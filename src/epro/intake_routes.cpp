@@ -5,10 +5,11 @@
 
 namespace trialwire::epro {
 
-Result<std::unique_ptr<ReportIntake>> add_intake_routes(
-    net::Router& router, const ReportIntakeOptions& options,
-    std::span<journal::Appender* const> appenders, telemetry::Registry& registry) {
-  auto intake = std::make_unique<ReportIntake>(options, appenders, registry);
+Result<std::unique_ptr<ReportIntake>> add_intake_routes(net::Router& router,
+                                                        const ReportLimits& limits,
+                                                        ingest::IntakeShards& shards,
+                                                        telemetry::Registry& registry) {
+  auto intake = std::make_unique<ReportIntake>(limits, shards, registry);
   for (std::size_t path = 0; path < ReportIntake::path_count; ++path) {
     auto handler = [target = intake.get(), path](net::Exchange& exchange) {
       runtime::Shard& shard = exchange.shard();

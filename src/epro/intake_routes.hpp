@@ -2,7 +2,6 @@
 // Puts the intake of reports on a router. At start, before the server runs.
 #pragma once
 #include <memory>
-#include <span>
 
 #include "base/error.hpp"
 #include "epro/report_intake.hpp"
@@ -11,9 +10,10 @@
 namespace trialwire::epro {
 
 /// Makes the intake and adds its routes; the caller keeps it for as long as the router is used.
-/// `appenders[i]` is the one of the shard whose index is i. Errors: those of Router::add.
-Result<std::unique_ptr<ReportIntake>> add_intake_routes(
-    net::Router& router, const ReportIntakeOptions& options,
-    std::span<journal::Appender* const> appenders, telemetry::Registry& registry);
+/// `shards` outlive it. Errors: those of Router::add.
+Result<std::unique_ptr<ReportIntake>> add_intake_routes(net::Router& router,
+                                                        const ReportLimits& limits,
+                                                        ingest::IntakeShards& shards,
+                                                        telemetry::Registry& registry);
 
 }  // namespace trialwire::epro

@@ -25,7 +25,7 @@ constexpr std::string_view report =
 
 struct Gateway {
   Gateway() {
-    auto added = add_intake_routes(router, {}, appenders, registry);
+    auto added = add_intake_routes(router, {}, shards, registry);
     if (added) intake = std::move(*added);
     server = std::make_unique<support::HttpServer>(router, net::ServerOptions{});
   }
@@ -43,6 +43,7 @@ struct Gateway {
   testing::FakeAppender appender;
   journal::Appender* appenders[1] = {&appender};
   telemetry::Registry registry;
+  ingest::IntakeShards shards{{}, appenders};
   net::Router router;
   std::unique_ptr<ReportIntake> intake;
   std::unique_ptr<support::HttpServer> server;
@@ -80,7 +81,7 @@ TEST(IntakeRoutes, answer_errors_at_once_and_other_methods_with_405) {
 TEST(IntakeRoutes, that_exist_already_are_an_error) {
   Gateway gateway;
   telemetry::Registry registry;
-  EXPECT_FALSE(add_intake_routes(gateway.router, {}, gateway.appenders, registry).has_value());
+  EXPECT_FALSE(add_intake_routes(gateway.router, {}, gateway.shards, registry).has_value());
 }
 
 }  // namespace

@@ -23,17 +23,14 @@ constexpr std::array<ingest::AnswerForm, ReportIntake::path_count> forms{{
 }  // namespace
 
 struct ReportIntake::PerShard {
-  PerShard(const ReportIntakeOptions& options, journal::Appender& appender,
-           telemetry::Registry& registry, const ingest::KindDecoder& report,
-           const ingest::KindDecoder& legacy)
-      : shard(options.intake, appender),
-        metrics(registry, report.label()),
+  PerShard(ingest::IntakeShard& shard, telemetry::Registry& registry,
+           const ingest::KindDecoder& report, const ingest::KindDecoder& legacy)
+      : metrics(registry, report.label()),
         intakes{{{shard, report, forms[0], metrics},
                  {shard, report, forms[1], metrics},
                  {shard, report, forms[2], metrics},
                  {shard, legacy, forms[legacy_path], metrics}}} {}
 
-  ingest::IntakeShard shard;
   ingest::IntakeMetrics metrics;
   std::array<ingest::Intake, path_count> intakes;
 };
@@ -42,16 +39,27 @@ std::span<const std::string_view, ReportIntake::path_count> ReportIntake::paths(
   return route_paths;
 }
 
+ReportIntake::ReportIntake(const ReportLimits& limits, ingest::IntakeShards& shards,
+                           telemetry::Registry& registry)
+    : report_decoder_(std::make_unique<ReportDecoder>(limits)),
+      legacy_decoder_(std::make_unique<LegacyReportDecoder>(limits)) {
+  add_shards(shards, registry);
+}
+
 ReportIntake::ReportIntake(const ReportIntakeOptions& options,
                            std::span<journal::Appender* const> appenders,
                            telemetry::Registry& registry)
-    : report_decoder_(std::make_unique<ReportDecoder>(options.report)),
+    : own_shards_(std::make_unique<ingest::IntakeShards>(options.intake, appenders)),
+      report_decoder_(std::make_unique<ReportDecoder>(options.report)),
       legacy_decoder_(std::make_unique<LegacyReportDecoder>(options.report)) {
-  ingest::publish_limits(registry, options.intake);
-  for (journal::Appender* appender : appenders) {
-    TW_CHECK(appender != nullptr);
-    shards_.push_back(std::make_unique<PerShard>(options, *appender, registry, *report_decoder_,
-                                                 *legacy_decoder_));
+  add_shards(*own_shards_, registry);
+}
+
+void ReportIntake::add_shards(ingest::IntakeShards& shards, telemetry::Registry& registry) {
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    if (i == 0) ingest::publish_limits(registry, shards[i].options);
+    shards_.push_back(
+        std::make_unique<PerShard>(shards[i], registry, *report_decoder_, *legacy_decoder_));
   }
 }
 

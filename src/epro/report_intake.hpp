@@ -11,6 +11,7 @@
 
 #include "epro/report_limits.hpp"
 #include "ingest/intake.hpp"
+#include "ingest/kind_intake.hpp"
 #include "ingest/options.hpp"
 #include "journal/appender.hpp"
 #include "telemetry/metrics.hpp"
@@ -28,7 +29,10 @@ class ReportIntake {
   static constexpr std::size_t path_count = 4;
   static std::span<const std::string_view, path_count> paths() noexcept;
 
-  /// `appenders[i]` is the one of the shard whose index is i.
+  /// `shards` outlive the intake.
+  ReportIntake(const ReportLimits& limits, ingest::IntakeShards& shards,
+               telemetry::Registry& registry);
+  /// With shards of its own; `appenders[i]` is the one of the shard whose index is i.
   ReportIntake(const ReportIntakeOptions& options, std::span<journal::Appender* const> appenders,
                telemetry::Registry& registry);
   ~ReportIntake();
@@ -40,6 +44,9 @@ class ReportIntake {
 
  private:
   struct PerShard;
+  void add_shards(ingest::IntakeShards& shards, telemetry::Registry& registry);
+
+  std::unique_ptr<ingest::IntakeShards> own_shards_;  // may be null
   std::unique_ptr<ingest::KindDecoder> report_decoder_;
   std::unique_ptr<ingest::KindDecoder> legacy_decoder_;
   std::vector<std::unique_ptr<PerShard>> shards_;

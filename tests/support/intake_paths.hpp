@@ -19,8 +19,8 @@ class IntakePaths {
  public:
   IntakePaths(const epro::ReportIntakeOptions& options, journal::Appender& appender)
       : appender_{&appender},
-        reports_(options, appender_, registry_),
-        shards_(options.intake, appender_) {
+        shards_(options.intake, appender_),
+        reports_(options.report, shards_, registry_) {
     kinds_.push_back(qol::make_intake({}, shards_, registry_));
     kinds_.push_back(vitals::make_intake({}, shards_, registry_));
     kinds_.push_back(trial::make_intake({}, shards_, registry_));
@@ -49,8 +49,8 @@ class IntakePaths {
   };
   journal::Appender* appender_[1];
   telemetry::Registry registry_;
-  epro::ReportIntake reports_;
   ingest::IntakeShards shards_;
+  epro::ReportIntake reports_;
   std::vector<std::unique_ptr<ingest::KindIntake>> kinds_;
   std::vector<Entry> all_;
 };
