@@ -99,7 +99,7 @@ void Connection::parse(char* data, std::size_t size, std::size_t kept) {
       return;
     }
     Refusal refusal;
-    switch (parse_head({data + at, size - at}, limits, work.head, refusal)) {
+    switch (work.parser.parse({data + at, size - at}, limits, work.head, refusal)) {
       case ParseState::refused:
         refuse(refusal);
         return;
@@ -175,6 +175,7 @@ bool Connection::accepts_body() {
   // The client waits for leave to send: it gets the final answer instead, and whether the body
   // still comes is unknown.
   work.head.keep_alive = false;
+  work.parser.forget();
   linger_ = true;
   dispatch({}, true);
   drop_input();
@@ -233,8 +234,8 @@ bool Connection::take_in_body() {
   Workspace& work = listener_.workspace();
   const ServerOptions& options = listener_.options();
   Refusal refusal;
-  TW_CHECK(parse_head(in_.view(), {options.head_bytes_max, options.request_line_bytes_max},
-                      work.head, refusal) == ParseState::complete);
+  TW_CHECK(work.parser.parse(in_.view(), {options.head_bytes_max, options.request_line_bytes_max},
+                             work.head, refusal) == ParseState::complete);
   match_route();
   partial_ = Partial::none;
   dispatch(in_.view().substr(work.head.bytes), true);
@@ -247,9 +248,9 @@ void Connection::take_in_chunks(char* data, std::size_t size) {
   const ServerOptions& options = listener_.options();
   Refusal refusal;
   // The head again: the route's limit and, at the end, the request need it.
-  TW_CHECK(parse_head(in_.view().substr(0, head_bytes_),
-                      {options.head_bytes_max, options.request_line_bytes_max}, work.head,
-                      refusal) == ParseState::complete);
+  TW_CHECK(work.parser.parse(in_.view().substr(0, head_bytes_),
+                             {options.head_bytes_max, options.request_line_bytes_max}, work.head,
+                             refusal) == ParseState::complete);
   std::size_t body_bytes_max = match_route();
   auto step = chunks_.decode(data, size, data, body_bytes_max - (in_.size() - head_bytes_));
   if (step.state == ChunkDecoder::State::malformed) {
@@ -266,9 +267,9 @@ void Connection::take_in_chunks(char* data, std::size_t size) {
       return;
     }
     // The buffer has moved, and the head's views with it.
-    TW_CHECK(parse_head(in_.view().substr(0, head_bytes_),
-                        {options.head_bytes_max, options.request_line_bytes_max}, work.head,
-                        refusal) == ParseState::complete);
+    TW_CHECK(work.parser.parse(in_.view().substr(0, head_bytes_),
+                               {options.head_bytes_max, options.request_line_bytes_max}, work.head,
+                               refusal) == ParseState::complete);
     match_route();
   }
   in_.append({data, step.produced});

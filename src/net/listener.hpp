@@ -12,6 +12,7 @@
 #include <boost/intrusive/list.hpp>
 
 #include "net/byte_buffer.hpp"
+#include "net/head_parser.hpp"
 #include "net/http1_writer.hpp"
 #include "net/http_exchange.hpp"
 #include "net/http_metrics.hpp"
@@ -53,7 +54,8 @@ struct Workspace {
   ByteBuffer output;
   DateLine date;
   Http1Writer writer{output, date};
-  RequestHead head;
+  HeadParser parser;
+  RequestHead head;  // what `parser` found last
   Request request;
   Router::Match match;
   std::array<PathParam, path_params_max> params;
