@@ -6,6 +6,7 @@
 
 #include <chrono>
 
+#include "journal/short_turns.hpp"
 #include "journal/zero_fill.hpp"
 #include "telemetry/log.hpp"
 
@@ -63,6 +64,9 @@ void SegmentKeeper::wake() {
 
 void SegmentKeeper::run(const std::stop_token& stop) {
   pthread_setname_np(pthread_self(), "journal-keeper");
+  // A segment is 128 writes. If each of them went on only when a busy thread's turn on the same
+  // core was over, a segment would be used up sooner than the next one is there.
+  ask_for_short_turns();
   while (!stop.stop_requested()) {
     // Spares before all else: the committer waits for them.
     prepare(stop);
