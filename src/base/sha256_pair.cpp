@@ -7,6 +7,9 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <span>
+
+#include "base/check.hpp"
 
 namespace trialwire {
 namespace {
@@ -113,6 +116,13 @@ bool has_instructions() noexcept {
 
 }  // namespace
 
+Sha256 sha256(ByteView text) {
+  static const bool here = has_instructions();
+  if (here) return finish({State{}}, text, 0);
+  thread_local Sha256Hasher hasher;
+  return hasher.digest(text);
+}
+
 std::array<Sha256, 2> sha256_pair(ByteView first, ByteView second) {
   static const bool together = has_instructions();
   if (!together) {
@@ -124,6 +134,33 @@ std::array<Sha256, 2> sha256_pair(ByteView first, ByteView second) {
   compress<2>(states, {first.data(), second.data()}, blocks);
   const std::size_t done = blocks * block_bytes;
   return {finish({states[0]}, first, done), finish({states[1]}, second, done)};
+}
+
+void LeafDigest::add_pair(ByteView pair) {
+  TW_CHECK(pair.size() == pair_bytes);
+  const auto both = sha256_pair(pair.first(leaf_bytes), pair.subspan(leaf_bytes));
+  leaves_.insert(leaves_.end(), both.begin(), both.end());
+}
+
+Sha256 LeafDigest::finish(ByteView rest) {
+  TW_CHECK(rest.size() <= pair_bytes);
+  if (rest.size() > leaf_bytes) {
+    const auto both = sha256_pair(rest.first(leaf_bytes), rest.subspan(leaf_bytes));
+    leaves_.insert(leaves_.end(), both.begin(), both.end());
+  } else if (!rest.empty() || leaves_.empty()) {
+    leaves_.push_back(sha256(rest));
+  }
+  if (leaves_.size() == 1) return leaves_.front();
+  return sha256(std::as_bytes(std::span(leaves_)));
+}
+
+Sha256 LeafDigest::digest(ByteView text) {
+  begin();
+  while (text.size() > pair_bytes) {
+    add_pair(text.first(pair_bytes));
+    text = text.subspan(pair_bytes);
+  }
+  return finish(text);
 }
 
 }  // namespace trialwire

@@ -205,8 +205,7 @@ HeadState parse_head(ByteView sector, BatchHead& into) noexcept {
 }
 
 Sha256 header_hash(ByteView header) {
-  thread_local Sha256Hasher hasher;
-  return hasher.digest(header);
+  return sha256(header);
 }
 
 Sha256 genesis_hash(const Uuid& journal) {
@@ -250,7 +249,7 @@ bool has_zero_sector(ByteView batch, std::size_t from, std::size_t to) noexcept 
 
 }  // namespace
 
-BatchCheck check_batch(const BatchHead& head, ByteView batch, const Sha256* payload_hash) {
+BatchCheck check_batch(const BatchHead& head, ByteView batch) {
   TW_CHECK(batch.size() == head.bytes());
   using State = BatchCheck::State;
   const ByteView table = batch.subspan(head_bytes, head.header_bytes - head_bytes);
@@ -269,10 +268,8 @@ BatchCheck check_batch(const BatchHead& head, ByteView batch, const Sha256* payl
     if (state > check.state) check = {state, i * block_bytes, "block CRC"};
   });
   if (check.state != State::intact) return check;
-  thread_local Sha256Hasher hasher;
-  const bool same =
-      (payload_hash != nullptr ? *payload_hash : hasher.digest(payload_of(head, batch))) ==
-      head.payload_hash;
+  thread_local LeafDigest hasher;
+  const bool same = hasher.digest(payload_of(head, batch)) == head.payload_hash;
   return same ? check : BatchCheck{State::damaged, 0, "payload hash"};
 }
 
@@ -280,7 +277,7 @@ void BatchBuffer::Free::operator()(std::byte* memory) const noexcept {
   std::free(memory);
 }
 
-BatchBuffer::BatchBuffer(std::size_t capacity) : hasher_(std::make_unique<Sha256Hasher>()) {
+BatchBuffer::BatchBuffer(std::size_t capacity) {
   reserve(capacity);
 }
 BatchBuffer::~BatchBuffer() = default;
@@ -302,6 +299,8 @@ MutableBytes BatchBuffer::begin(std::size_t payload_bytes, std::uint32_t records
   records_ = records;
   flags_ = flags;
   appended_ = 0;
+  hashed_ = 0;
+  digest_.begin();
   digested_ = false;
   const std::size_t total = std::size_t{layout_.blocks} * block_bytes;
   reserve(total);
@@ -315,20 +314,24 @@ MutableBytes BatchBuffer::begin(std::size_t payload_bytes, std::uint32_t records
 void BatchBuffer::append(ByteView bytes) {
   constexpr std::size_t piece_bytes = 8 << 10;
   TW_CHECK(bytes.size() <= payload_bytes_ - appended_);
-  if (appended_ == 0) hasher_->begin();
+  std::byte* payload_at = memory_.get() + layout_.header_bytes;
   while (!bytes.empty()) {
     const ByteView piece = bytes.first(std::min(piece_bytes, bytes.size()));
-    std::byte* to = memory_.get() + layout_.header_bytes + appended_;
-    std::memcpy(to, piece.data(), piece.size());
-    hasher_->update({to, piece.size()});
+    std::memcpy(payload_at + appended_, piece.data(), piece.size());
     appended_ += piece.size();
     bytes = bytes.subspan(piece.size());
+    // The last leaves wait for `digest`, which must see at least one.
+    if (appended_ - hashed_ > LeafDigest::pair_bytes) {
+      digest_.add_pair({payload_at + hashed_, LeafDigest::pair_bytes});
+      hashed_ += LeafDigest::pair_bytes;
+    }
   }
 }
 
 void BatchBuffer::digest() {
   TW_CHECK(appended_ == 0 || appended_ == payload_bytes_);
-  payload_hash_ = appended_ != 0 ? hasher_->finish() : hasher_->digest(payload());
+  const ByteView whole = payload();
+  payload_hash_ = appended_ != 0 ? digest_.finish(whole.subspan(hashed_)) : digest_.digest(whole);
   std::byte* table = memory_.get() + head_bytes;
   for_each_block_crc(bytes(), layout_.header_bytes,
                      [&](std::size_t i, std::uint32_t crc) { store_le(table + 4 * i, crc); });
@@ -356,7 +359,7 @@ Sha256 BatchBuffer::finish(const BatchPlace& place) {
   store_le(at + at_committed, place.committed_ns);
   std::memset(at + at_reserved, 0, at_head_crc - at_reserved);
   store_le(at + at_head_crc, crc32c({at, at_head_crc}));
-  return hasher_->digest({at, layout_.header_bytes});
+  return sha256({at, layout_.header_bytes});
 }
 
 ByteView BatchBuffer::bytes() const noexcept {

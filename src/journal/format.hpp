@@ -13,6 +13,7 @@
 
 #include "base/bytes.hpp"
 #include "base/hash.hpp"
+#include "base/sha256_pair.hpp"
 #include "base/uuid.hpp"
 #include "journal/file_layer.hpp"
 #include "journal/record.hpp"
@@ -126,8 +127,7 @@ struct BatchCheck {
   std::string_view what{};  // "block CRC", "table CRC", "payload hash"
 };
 
-/// `payload_hash`: the payload's, when it is known already.
-BatchCheck check_batch(const BatchHead& head, ByteView batch, const Sha256* payload_hash = nullptr);
+BatchCheck check_batch(const BatchHead& head, ByteView batch);
 
 inline ByteView payload_of(const BatchHead& head, ByteView batch) noexcept {
   return batch.subspan(head.header_bytes, head.payload_bytes);
@@ -156,7 +156,7 @@ class BatchBuffer {
 
   /// Lays out a batch of exactly so many payload bytes and returns where they are to be written.
   MutableBytes begin(std::size_t payload_bytes, std::uint32_t records, std::uint16_t flags = 0);
-  /// Copies the next bytes of the payload and hashes them while they are in the cache.
+  /// Copies the next bytes of the payload, and hashes what is whole while it is in the cache.
   void append(ByteView bytes);
   /// Hashes the payload. `finish` does so if this was not called; calling it earlier moves that
   /// work to another time or thread.
@@ -177,11 +177,12 @@ class BatchBuffer {
     void operator()(std::byte* memory) const noexcept;
   };
   std::unique_ptr<std::byte, Free> memory_;
-  std::unique_ptr<Sha256Hasher> hasher_;
+  LeafDigest digest_;
   std::size_t capacity_ = 0;
   BatchLayout layout_;
   std::size_t payload_bytes_ = 0;
   std::size_t appended_ = 0;
+  std::size_t hashed_ = 0;
   std::uint32_t records_ = 0;
   std::uint16_t flags_ = 0;
   bool digested_ = false;

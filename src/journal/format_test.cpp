@@ -208,16 +208,41 @@ TEST(BatchFormat, fields_that_contradict_each_other_are_damage_though_the_crc_is
   }
 }
 
-TEST(BatchFormat, a_payload_hash_that_is_known_already_is_compared_all_the_same) {
-  const BatchBuffer batch = batch_of(10'000);
-  BatchHead head;
-  ASSERT_EQ(parse_head(batch.bytes(), head), HeadState::valid);
-  Sha256 hash = Sha256Hasher().digest(payload_of(head, batch.bytes()));
-  EXPECT_EQ(check_batch(head, batch.bytes(), &hash).state, BatchCheck::State::intact);
-  hash[31] ^= 1;
-  const BatchCheck check = check_batch(head, batch.bytes(), &hash);
-  EXPECT_EQ(check.state, BatchCheck::State::damaged);
-  EXPECT_EQ(check.what, "payload hash");
+TEST(BatchFormat, a_payload_of_many_leaves_is_hashed_leaf_by_leaf_however_it_was_filled) {
+  constexpr std::size_t leaf = LeafDigest::leaf_bytes;
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, leaf - 1, leaf, leaf + 1, 2 * leaf,
+                                 2 * leaf + 1, 3 * leaf, 4 * leaf, 5 * leaf + 77}) {
+    std::vector<std::byte> text(size);
+    for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<std::byte>(i * 7 + i / 251);
+    std::vector<std::byte> leaves;
+    for (std::size_t at = 0; at == 0 || at < size; at += leaf) {
+      const ByteView one = ByteView(text).subspan(at, std::min(leaf, size - at));
+      const Sha256 hash = Sha256Hasher().digest(one);
+      const ByteView bytes = std::as_bytes(std::span(hash));
+      leaves.insert(leaves.end(), bytes.begin(), bytes.end());
+    }
+    Sha256 expected{};
+    if (size <= leaf) {
+      std::memcpy(expected.data(), leaves.data(), expected.size());
+    } else {
+      expected = Sha256Hasher().digest(leaves);
+    }
+    BatchBuffer in_place;
+    std::ranges::copy(text, in_place.begin(size, 0).begin());
+    in_place.finish({.first_sequence = 1});
+    BatchBuffer appended;
+    appended.begin(size, 0);
+    for (std::size_t at = 0; at < size; at += 1'000) {
+      appended.append(ByteView(text).subspan(at, std::min<std::size_t>(1'000, size - at)));
+    }
+    appended.finish({.first_sequence = 1});
+    for (const BatchBuffer* batch : {&in_place, &appended}) {
+      BatchHead head;
+      ASSERT_EQ(parse_head(batch->bytes(), head), HeadState::valid);
+      EXPECT_EQ(head.payload_hash, expected) << size;
+      EXPECT_EQ(check_batch(head, batch->bytes()).state, BatchCheck::State::intact) << size;
+    }
+  }
 }
 
 TEST(BatchFormat, what_is_no_head_is_told_apart) {

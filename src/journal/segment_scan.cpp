@@ -4,10 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 #include <utility>
-
-#include "base/sha256_pair.hpp"
 
 namespace trialwire::journal {
 namespace {
@@ -15,7 +12,6 @@ namespace {
 // One system call per MiB when everything is read; when headers alone are, as little as needed.
 constexpr std::size_t read_ahead = 1 << 20;
 constexpr std::uint64_t hop_from_bytes = 64 << 10;
-constexpr std::uint64_t pair_bytes_max = 4 << 20;  // of two batches that are hashed together
 
 class Scanner {
  public:
@@ -35,11 +31,6 @@ class Scanner {
   }
 
  private:
-  struct HashAt {
-    std::uint64_t offset = 0;
-    Sha256 hash{};
-  };
-
   /// What follows an offset: the next batch of this place, and how far data reaches before it.
   struct Following {
     std::uint64_t batch = 0;     // the limit when there is none
@@ -164,7 +155,6 @@ class Scanner {
 
   Result<bool> add(Damage damage) {
     at_ = damage.end;
-    next_hash_.reset();  // of bytes that may be read again
     in_run_ = false;
     scan_.pieces.emplace_back(std::move(damage));
     return true;
@@ -175,13 +165,11 @@ class Scanner {
         (head.header_bytes + block_bytes - 1) / block_bytes * block_bytes;
     hop_ = !options_.payloads && head.bytes() > hop_from_bytes;
     const std::size_t bytes = options_.payloads ? head.bytes() : header_blocks_bytes;
-    std::optional<Sha256> hash;
-    if (options_.payloads) hash = payload_hash(head);
     const auto batch = window_.view(at_, bytes, hop_ ? bytes : read_ahead);
     if (!batch) return std::unexpected(batch.error());
     BatchCheck check;
     if (options_.payloads) {
-      check = check_batch(head, *batch, hash ? &*hash : nullptr);
+      check = check_batch(head, *batch);
     } else if (!table_intact(head, *batch)) {
       check = {BatchCheck::State::damaged, 0, "table CRC"};
     }
@@ -192,28 +180,6 @@ class Scanner {
     extend_run(head, header_hash(batch->first(head.header_bytes)));
     at_ += head.bytes();
     return true;
-  }
-
-  /// Two batches are hashed together when both fit into the window; the second one's hash is kept
-  /// until its turn. Nothing: to be hashed alone.
-  std::optional<Sha256> payload_hash(const BatchHead& head) {
-    const auto known = std::exchange(next_hash_, std::nullopt);
-    if (known && known->offset == at_) return known->hash;
-    const std::uint64_t next = at_ + head.bytes();
-    if (head.bytes() > pair_bytes_max || window_.limit() - next < block_bytes) return std::nullopt;
-    // What cannot be read of the next batch is said when it is its turn.
-    auto both = window_.view(at_, head.bytes() + block_bytes, read_ahead);
-    BatchHead second;
-    if (!both || parse_head(both->subspan(head.bytes()), second) != HeadState::valid ||
-        second.bytes() > window_.limit() - next || head.bytes() + second.bytes() > pair_bytes_max) {
-      return std::nullopt;
-    }
-    both = window_.view(at_, head.bytes() + second.bytes(), read_ahead);
-    if (!both) return std::nullopt;
-    const auto hashes = sha256_pair(payload_of(head, both->first(head.bytes())),
-                                    payload_of(second, both->subspan(head.bytes())));
-    next_hash_ = {next, hashes[1]};
-    return hashes[0];
   }
 
   Result<bool> add_damaged(const BatchHead& head, const BatchCheck& check, ByteView batch) {
@@ -278,7 +244,6 @@ class Scanner {
   std::size_t gaps_used_ = 0;
   bool in_run_ = false;
   bool hop_ = false;
-  std::optional<HashAt> next_hash_;
 };
 
 }  // namespace
