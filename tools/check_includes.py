@@ -13,6 +13,7 @@ LAYERS = [
     {"net", "journal"},
     {"rpc", "pipeline", "storage", "loadgen"},
     {"ingest"},
+    {"query"},
     {"epro", "qol", "vitals", "trial", "metadata", "imaging", "alert", "monitor", "report", "lis"},
 ]
 # Within a layer: storage implements pipeline's Sink.

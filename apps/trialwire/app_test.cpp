@@ -102,12 +102,6 @@ TEST_F(DataDirectoryTest, SaysWhyItCannotBeUsed) {
   EXPECT_THAT(DataDirectory::open(root_ / "file/below").error().text, HasSubstr("cannot create"));
 }
 
-TEST(SqlitePath, IsInTheDataDirectoryWhenItSaysData) {
-  EXPECT_EQ(sqlite_path("sqlite:data/x.db", "/srv/tw"), "/srv/tw/x.db");
-  EXPECT_EQ(sqlite_path("sqlite:/var/x.db", "/srv/tw"), "/var/x.db");
-  EXPECT_EQ(sqlite_path("sqlite:x.db", "/srv/tw"), "x.db");
-}
-
 TEST(HeldAddress, RefusesWhatIsTakenAndGivesBackWhatItHeld) {
   EXPECT_TRUE(HeldAddress::hold("http.listen", ""));
   EXPECT_TRUE(HeldAddress::hold("http.listen", "127.0.0.1:0"));

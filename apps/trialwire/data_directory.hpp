@@ -43,7 +43,4 @@ class DataDirectory {
   bool published_ = false;
 };
 
-/// "sqlite:data/x.db" → DATA_DIR/x.db; "sqlite:/srv/x.db" and "sqlite:x.db" as they are.
-std::filesystem::path sqlite_path(std::string_view url, const std::filesystem::path& data_dir);
-
 }  // namespace trialwire

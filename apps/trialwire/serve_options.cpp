@@ -150,6 +150,13 @@ runtime::WorkerPoolOptions worker_options(const config::Settings& settings) {
           .queue_max = settings.runtime.worker_queue};
 }
 
+storage::StoreOptions store_options(const config::Settings& settings,
+                                    const std::filesystem::path& data_dir) {
+  return {.url = settings.store.url,
+          .data_dir = data_dir,
+          .query_connections_max = settings.runtime.workers};
+}
+
 unsigned shard_count(const config::Settings& settings) {
   return settings.runtime.shards > 0 ? settings.runtime.shards : runtime::usable_processors();
 }

@@ -9,6 +9,7 @@
 #include "net/server.hpp"
 #include "pipeline/lane.hpp"
 #include "runtime/worker_pool.hpp"
+#include "storage/sql/store.hpp"
 #include "telemetry/log.hpp"
 
 namespace trialwire {
@@ -21,6 +22,8 @@ net::ServerOptions admin_options(const config::Settings& settings);
 ingest::IntakeOptions intake_options(const config::Settings& settings);
 pipeline::LaneOptions lane_options(const config::Settings& settings);
 runtime::WorkerPoolOptions worker_options(const config::Settings& settings);
+storage::StoreOptions store_options(const config::Settings& settings,
+                                    const std::filesystem::path& data_dir);
 unsigned shard_count(const config::Settings& settings);
 bool has_role(const config::Settings& settings, config::Role role);
 

@@ -1,71 +1,77 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serve_store.hpp"
 
-#include <fmt/format.h>
+#include <array>
+#include <utility>
 
-#include "data_directory.hpp"
+#include "epro/report_list.hpp"
 #include "epro/report_rows.hpp"
 #include "serve_options.hpp"
-#include "storage/sql/sqlite/report_query.hpp"
-#include "storage/sql/sqlite/sink.hpp"
 #include "telemetry/log.hpp"
 
 namespace trialwire {
 namespace {
 
-storage::sqlite::SinkOptions sink_options(const std::filesystem::path& file) {
-  storage::sqlite::SinkOptions options;
-  options.database.path = file;
-  return options;
-}
-
-std::unique_ptr<pipeline::Sink> make_sink(const std::filesystem::path& file,
-                                          telemetry::Registry& metrics) {
-  std::vector<std::unique_ptr<storage::RowMapper>> mappers;
+storage::RowMappers row_mappers() {
+  storage::RowMappers mappers;
   mappers.push_back(epro::make_report_rows());
-  return storage::sqlite::make_sink(sink_options(file), std::move(mappers), metrics);
+  return mappers;
 }
 
-std::unique_ptr<storage::ReportQuery> make_query(const config::Settings& settings,
-                                                 const std::filesystem::path& file) {
-  storage::sqlite::ReportQueryOptions options;
-  options.path = file;
-  options.connections_max = settings.runtime.workers;
-  options.flag_names = epro::report_flag_names();
-  return storage::sqlite::make_report_query(std::move(options));
+std::array<query::ListRoute, 1> list_routes() {
+  return {epro::report_list()};
 }
 
-epro::ReportListOptions list_options(const config::Settings& settings) {
-  epro::ReportListOptions options;
+query::RecordListOptions list_options(const config::Settings& settings) {
+  query::RecordListOptions options;
   options.query_timeout =
       std::chrono::ceil<std::chrono::milliseconds>(settings.limits.request_deadline);
   return options;
+}
+
+Result<std::uint64_t> consumed(const storage::StoreOptions& options, const Uuid& journal) {
+  auto store = storage::open_store(options);
+  if (!store) return std::unexpected(store.error());
+  auto session = (*store)->connect(storage::Access::read);
+  if (!session) return std::unexpected(session.error());
+  return storage::durable_below(**session, (*store)->name(), journal);
 }
 
 }  // namespace
 
 journal::ConsumedBelow consumed_below(const config::Settings& settings,
                                       const std::filesystem::path& data_dir) {
-  return [file = sqlite_path(settings.store.url, data_dir)](const Uuid& journal) -> std::uint64_t {
-    std::error_code ignored;
-    if (!std::filesystem::exists(file, ignored)) return 0;
-    auto cursor = storage::sqlite::stored_cursor(sink_options(file), journal);
-    if (cursor) return cursor->next_sequence;
+  auto options = store_options(settings, data_dir);
+  options.connect_timeout = std::chrono::seconds(2);  // the start does not wait for a database
+  return [options](const Uuid& journal) -> std::uint64_t {
+    auto below = consumed(options, journal);
+    if (below) return *below;
     telemetry::log(telemetry::LogLevel::warn, "serve",
                    "the database does not say what it has: the whole journal is verified",
-                   {{"reason", cursor.error().text}});
+                   {{"reason", below.error().text}});
     return 0;
   };
 }
 
-StoreService::StoreService(const config::Settings& settings, const std::filesystem::path& data_dir,
+Result<std::unique_ptr<StoreService>> StoreService::make(const config::Settings& settings,
+                                                         const std::filesystem::path& data_dir,
+                                                         journal::Journal& journal,
+                                                         telemetry::Registry& metrics) {
+  auto store = storage::open_store(store_options(settings, data_dir));
+  if (!store) return std::unexpected(store.error());
+  return std::unique_ptr<StoreService>(
+      new StoreService(settings, std::move(*store), journal, metrics));
+}
+
+StoreService::StoreService(const config::Settings& settings, std::unique_ptr<storage::Store> store,
                            journal::Journal& journal, telemetry::Registry& metrics)
-    : journal_(journal),
+    : store_(std::move(store)),
+      journal_(journal),
       workers_(worker_options(settings)),
-      query_(make_query(settings, sqlite_path(settings.store.url, data_dir))),
-      list_(list_options(settings), *query_, workers_),
-      lane_(lane_options(settings), journal,
-            make_sink(sqlite_path(settings.store.url, data_dir), metrics), metrics) {
+      query_(store_->make_query()),
+      lists_(list_options(settings), list_routes(), *query_, workers_),
+      lane_(lane_options(settings), journal, store_->make_sink(0, row_mappers(), metrics),
+            metrics) {
   metrics.observe("trialwire_worker_queue", "Queries that wait for a worker.", {},
                   [this] { return static_cast<double>(workers_.queued()); });
   metrics.observe("trialwire_worker_queue_max", "Queries that may wait for a worker.", {},
@@ -75,7 +81,7 @@ StoreService::StoreService(const config::Settings& settings, const std::filesyst
 }
 
 Result<void> StoreService::add_routes(net::Router& router) {
-  return epro::add_list_routes(router, list_);
+  return lists_.add_routes(router);
 }
 
 Result<void> StoreService::start() {

@@ -7,13 +7,13 @@
 
 #include "admin.hpp"
 #include "config/settings.hpp"
-#include "epro/report_list.hpp"
 #include "journal/journal.hpp"
 #include "net/router.hpp"
 #include "pipeline/lane.hpp"
+#include "query/record_lists.hpp"
 #include "runtime/worker_pool.hpp"
 #include "sink_progress.hpp"
-#include "storage/report_query.hpp"
+#include "storage/sql/store.hpp"
 
 namespace trialwire {
 
@@ -25,8 +25,11 @@ journal::ConsumedBelow consumed_below(const config::Settings& settings,
 
 class StoreService {
  public:
-  StoreService(const config::Settings& settings, const std::filesystem::path& data_dir,
-               journal::Journal& journal, telemetry::Registry& metrics);
+  /// Fails when no such database is known.
+  static Result<std::unique_ptr<StoreService>> make(const config::Settings& settings,
+                                                    const std::filesystem::path& data_dir,
+                                                    journal::Journal& journal,
+                                                    telemetry::Registry& metrics);
 
   Result<void> add_routes(net::Router& router);
   /// Fails when the database's cursor does not belong to this journal.
@@ -37,10 +40,14 @@ class StoreService {
   ReadinessCheck readiness();
 
  private:
+  StoreService(const config::Settings& settings, std::unique_ptr<storage::Store> store,
+               journal::Journal& journal, telemetry::Registry& metrics);
+
+  std::unique_ptr<storage::Store> store_;
   journal::Journal& journal_;
   runtime::WorkerPool workers_;
-  std::unique_ptr<storage::ReportQuery> query_;
-  epro::ReportList list_;
+  std::unique_ptr<storage::RecordQuery> query_;
+  query::RecordLists lists_;
   pipeline::Lane lane_;
   SinkProgress progress_{std::chrono::steady_clock::now()};
 };

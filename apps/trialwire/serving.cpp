@@ -57,8 +57,9 @@ Result<void> Serving::make_stores() {
   auto journal = JournalService::open(options, files_, shards_, metrics_);
   if (!journal) return std::unexpected(journal.error());
   journal_ = std::move(*journal);
-  store_ =
-      std::make_unique<StoreService>(settings_, directory_->path(), journal_->journal(), metrics_);
+  auto store = StoreService::make(settings_, directory_->path(), journal_->journal(), metrics_);
+  if (!store) return std::unexpected(store.error());
+  store_ = std::move(*store);
   return {};
 }
 

@@ -54,6 +54,11 @@ ErrorCode error_code(int sqlite_code) noexcept {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return ErrorCode::corrupt;
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+      return ErrorCode::invalid_argument;  // of the row: it can never be taken
+    case SQLITE_TOOBIG:
+      return ErrorCode::payload_too_large;
     case SQLITE_INTERRUPT:
     case SQLITE_ABORT:
       return ErrorCode::cancelled;
@@ -112,12 +117,20 @@ int Statement::run() noexcept {
   return code;
 }
 
+int Statement::columns() const noexcept {
+  return sqlite3_column_count(handle_.get());
+}
+
 bool Statement::is_null(int column) const noexcept {
   return sqlite3_column_type(handle_.get(), column) == SQLITE_NULL;
 }
 
 std::int64_t Statement::integer(int column) const noexcept {
   return sqlite3_column_int64(handle_.get(), column);
+}
+
+double Statement::real(int column) const noexcept {
+  return sqlite3_column_double(handle_.get(), column);
 }
 
 std::string_view Statement::text(int column) const noexcept {

@@ -51,9 +51,11 @@ class Statement {
   /// Runs a statement without rows: step and reset; the result code is SQLITE_DONE or an error.
   int run() noexcept;
 
+  int columns() const noexcept;
   // Columns count from 0; valid until the next step.
   bool is_null(int column) const noexcept;
   std::int64_t integer(int column) const noexcept;
+  double real(int column) const noexcept;
   std::string_view text(int column) const noexcept;
   ByteView blob(int column) const noexcept;
 

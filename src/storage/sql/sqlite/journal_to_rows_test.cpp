@@ -17,7 +17,7 @@
 
 #include "journal/journal.hpp"
 #include "pipeline/lane.hpp"
-#include "storage/sql/sqlite/report_query.hpp"
+#include "storage/sql/sqlite/record_query.hpp"
 #include "storage/sql/sqlite/test_reports.hpp"
 
 namespace trialwire::storage::sqlite {
@@ -153,8 +153,8 @@ TEST_F(JournalToRowsTest, a_database_locked_by_another_program_gets_its_rows_aft
     test::OtherProgram other(database_options.path);
     ASSERT_TRUE(other.execute("BEGIN IMMEDIATE"));
     append_many(20);
-    auto query = make_report_query({.path = database_options.path});
-    auto page = query->reports(Principal::anonymous(), {}, {});
+    auto query = make_record_query({.path = database_options.path});
+    auto page = query->list(Principal::anonymous(), {"epro_reports", {}, {}}, {}, {});
     ASSERT_TRUE(page) << page.error().text;
     EXPECT_EQ(page->items, 2U);  // what was committed can still be read
   }

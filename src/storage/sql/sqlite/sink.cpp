@@ -19,7 +19,9 @@
 
 #include "base/check.hpp"
 #include "base/rfc3339.hpp"
-#include "storage/sql/sqlite/migrations.hpp"
+#include "storage/sql/migrations.hpp"
+#include "storage/sql/record_table.hpp"
+#include "storage/sql/sqlite/session.hpp"
 #include "telemetry/metrics.hpp"
 
 namespace trialwire::storage::sqlite {
@@ -27,8 +29,6 @@ namespace {
 
 using journal::Record;
 using journal::RecordAttributes;
-
-constexpr std::string_view sink_name = "sqlite";
 
 // Filled from the record's attributes; the mapper's columns follow.
 enum CommonColumn : int {
@@ -46,7 +46,7 @@ enum CommonColumn : int {
   column_original,
   column_first_mapped,
 };
-constexpr std::string_view common_columns =
+constexpr std::string_view attribute_columns =
     "id, record_id, journal_id, sequence, received_at, flags, principal, origin, submission_id, "
     "submission_index, submission_count, original";
 
@@ -186,7 +186,7 @@ void SqliteSink::reset() noexcept {
 
 Result<void> SqliteSink::prepare(Table& table) {
   const RowTable& shape = table.mapper->table();
-  std::string columns(common_columns);
+  std::string columns(attribute_columns);
   for (std::string_view column : shape.columns) columns.append(", ").append(column);
   auto insert = database_->prepare(
       fmt::format("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT DO NOTHING", shape.name, columns,
@@ -208,7 +208,8 @@ Result<void> SqliteSink::open() {
   reset();
   auto database = Database::open_writer(options_.database);
   if (!database) return std::unexpected(database.error());
-  if (auto migrated = migrate(*database); !migrated) return migrated;
+  DatabaseSession session(*database);
+  if (auto migrated = migrate(session); !migrated) return std::unexpected(migrated.error());
   database_ = std::move(*database);
   for (Table& table : tables_) {
     if (auto prepared = prepare(table); !prepared) return prepared;
@@ -406,14 +407,6 @@ void SqliteSink::count_delivery() {
 }
 
 }  // namespace
-
-Result<journal::Cursor> stored_cursor(const SinkOptions& options, const Uuid& journal) {
-  auto database = Database::open_reader(options.database);
-  if (!database) return std::unexpected(database.error());
-  auto stored = read_cursor(*database, options.lane, journal);
-  if (!stored) return std::unexpected(stored.error());
-  return journal::Cursor{journal, stored->value_or(1)};
-}
 
 std::unique_ptr<pipeline::Sink> make_sink(SinkOptions options,
                                           std::vector<std::unique_ptr<RowMapper>> mappers,

@@ -6,10 +6,13 @@
 // it must neither be lost nor hold up those behind it.
 // The cursor is stored only over the one that the sink last read or wrote: another one in the file
 // is a conflict, and nothing of the delivery is stored; so is a file that was moved away or
-// replaced found out (unavailable). Ask for the cursor again then. The file is opened, and its
+// replaced found out (unavailable). Ask for the cursor again then. A row that the table refuses is
+// invalid_argument, one beyond SQLite's own limits payload_too_large: the same records never fit;
+// every other error may pass. The file is opened, and its
 // schema brought up to date, at the first call and after `reset`. The directory must exist.
 #pragma once
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "pipeline/sink.hpp"
@@ -22,14 +25,12 @@ class Registry;
 
 namespace trialwire::storage::sqlite {
 
+constexpr std::string_view sink_name = "sqlite";
+
 struct SinkOptions {
   DatabaseOptions database;
   unsigned lane = 0;
 };
-
-/// The cursor that this sink stored, without a sink: nothing is created, nothing changed. Errors:
-/// as Database::open_reader, and internal when the schema is not there yet.
-Result<journal::Cursor> stored_cursor(const SinkOptions& options, const Uuid& journal);
 
 std::unique_ptr<pipeline::Sink> make_sink(SinkOptions options,
                                           std::vector<std::unique_ptr<RowMapper>> mappers,

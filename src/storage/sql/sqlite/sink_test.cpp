@@ -12,7 +12,7 @@
 #include <fstream>
 #include <string>
 
-#include "storage/sql/sqlite/migrations.hpp"
+#include "storage/sql/migrations.hpp"
 #include "storage/sql/sqlite/test_reports.hpp"
 
 namespace trialwire::storage::sqlite {
@@ -44,21 +44,6 @@ class SqliteSinkTest : public testing::Test {
   Uuid journal = Uuid::random();
   Deliveries deliveries{journal};
 };
-
-TEST_F(SqliteSinkTest, the_cursor_is_read_without_a_sink_and_without_changing_anything) {
-  EXPECT_FALSE(stored_cursor({.database = options}, journal)) << "no file";
-  EXPECT_FALSE(std::filesystem::exists(options.path));
-  auto sink = make();
-  deliveries.add("P-1 T-1 1700000000 S-1", 7);
-  ASSERT_TRUE(deliveries.to(*sink));
-  EXPECT_EQ(stored_cursor({.database = options}, journal)->next_sequence, 2U) << "beside the sink";
-  sink.reset();
-  EXPECT_EQ(stored_cursor({.database = options}, journal)->next_sequence, 2U);
-  EXPECT_EQ(stored_cursor({.database = options}, Uuid::random())->next_sequence, 1U);
-  EXPECT_EQ(stored_cursor({.database = options, .lane = 1}, journal)->next_sequence, 1U);
-  std::ofstream(options.path) << "no database";
-  EXPECT_FALSE(stored_cursor({.database = options}, journal));
-}
 
 TEST_F(SqliteSinkTest, rows_and_cursor_are_there_after_a_delivery_and_a_restart) {
   auto sink = make();
@@ -340,9 +325,10 @@ TEST_F(SqliteSinkTest, a_schema_of_a_newer_program_is_refused) {
 TEST_F(SqliteSinkTest, the_schema_is_applied_once_and_its_steps_are_listed) {
   ASSERT_TRUE(make()->durable_cursor(journal));
   ASSERT_TRUE(make()->durable_cursor(journal));
-  EXPECT_EQ(value("SELECT count(*) FROM schema_migrations"), std::to_string(newest_migration()));
+  EXPECT_EQ(value("SELECT count(*) FROM schema_migrations"),
+            std::to_string(newest_migration(Dialect::sqlite)));
   EXPECT_EQ(value("SELECT max(version) FROM schema_migrations"),
-            std::to_string(newest_migration()));
+            std::to_string(newest_migration(Dialect::sqlite)));
 }
 
 TEST(SqliteErrors, are_told_apart_by_number) {
@@ -354,6 +340,9 @@ TEST(SqliteErrors, are_told_apart_by_number) {
   EXPECT_EQ(error_code(SQLITE_CORRUPT_INDEX), ErrorCode::corrupt);
   EXPECT_EQ(error_code(SQLITE_NOTADB), ErrorCode::corrupt);
   EXPECT_EQ(error_code(SQLITE_INTERRUPT), ErrorCode::cancelled);
+  EXPECT_EQ(error_code(SQLITE_CONSTRAINT_DATATYPE), ErrorCode::invalid_argument);
+  EXPECT_EQ(error_code(SQLITE_MISMATCH), ErrorCode::invalid_argument);
+  EXPECT_EQ(error_code(SQLITE_TOOBIG), ErrorCode::payload_too_large);
   EXPECT_EQ(error_code(SQLITE_ERROR), ErrorCode::internal);
 }
 

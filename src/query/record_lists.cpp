@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "query/record_lists.hpp"
+
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <utility>
+
+#include "ingest/field_errors.hpp"
+#include "net/response.hpp"
+#include "query/list_filter.hpp"
+#include "runtime/shard.hpp"
+#include "telemetry/log.hpp"
+
+namespace trialwire::query {
+namespace {
+
+using ingest::FieldErrors;
+using ingest::Rule;
+
+constexpr std::string_view json = "application/json";
+constexpr std::uint32_t errors_listed_max = 20;
+
+void fail_with(net::ResponseWriter& writer, const FieldErrors& errors) {
+  std::string summary;
+  std::string detail;
+  errors.append_summary(summary);
+  errors.append_json(detail);
+  writer.problem(ErrorCode::invalid_argument, summary, detail);
+}
+
+/// What a client may know of a failed query: nothing of files and statements.
+std::string_view public_text(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::deadline_exceeded:
+      return "the query took too long: narrow its filters";
+    case ErrorCode::overloaded:
+      return "too many queries at once";
+    case ErrorCode::unavailable:
+      return "the database cannot be reached";
+    case ErrorCode::cancelled:
+      return "the query was cancelled";
+    default:
+      return "the query failed";
+  }
+}
+
+/// Shared by the shard, which answers, and the worker, which asks: either may be done first.
+class ListAnswer;
+struct Question {
+  const ListRoute* route = nullptr;
+  storage::Principal principal;
+  storage::ListFilter filter;
+  std::stop_source stop;
+  std::chrono::steady_clock::time_point deadline;
+  ListAnswer* answer = nullptr;  // shard's thread only
+};
+
+class ListAnswer final : public net::DeferredAnswer {
+ public:
+  explicit ListAnswer(std::shared_ptr<Question> question) : question_(std::move(question)) {}
+
+  void answered(Result<storage::ListPage> page) {
+    page_ = std::move(page);
+    complete();
+  }
+  void render(net::ResponseWriter& writer) override {
+    if (page_) {
+      writer.start(200).body(json, page_->json);
+    } else if (page_.error().code == ErrorCode::invalid_argument) {
+      FieldErrors errors(1);
+      errors.add("cursor", Rule::format, "is not the `next` of a page of this list");
+      fail_with(writer, errors);
+    } else {
+      writer.problem(page_.error().code, public_text(page_.error()));
+    }
+  }
+  bool abandon() noexcept override {
+    question_->stop.request_stop();
+    return false;
+  }
+
+ private:
+  std::shared_ptr<Question> question_;
+  Result<storage::ListPage> page_;
+};
+
+/// Never throws: an answer that does not come would be waited for.
+Result<storage::ListPage> ask(storage::RecordQuery& query, const Question& question) noexcept {
+  Result<storage::ListPage> page;
+  try {
+    page = query.list(question.principal, question.route->shape, question.filter,
+                      {.stop = question.stop.get_token(), .deadline = question.deadline});
+  } catch (const std::exception& thrown) {
+    page = fail(ErrorCode::internal, thrown.what());
+  }
+  if (!page && page.error().code != ErrorCode::invalid_argument &&
+      page.error().code != ErrorCode::cancelled) {
+    telemetry::log(telemetry::LogLevel::warn, "query", "a list failed",
+                   {{"list", question.route->path},
+                    {"code", traits(page.error().code).label},
+                    {"error", std::string_view(page.error().text)}});
+  }
+  return page;
+}
+
+}  // namespace
+
+storage::Principal anonymous_only(const net::ConnectionInfo& connection) {
+  if (connection.principal.empty()) return storage::Principal::anonymous();
+  storage::Principal nobody;
+  nobody.subject = connection.principal;
+  return nobody;
+}
+
+RecordLists::RecordLists(RecordListOptions options, std::span<const ListRoute> routes,
+                         storage::RecordQuery& query, runtime::WorkerPool& workers,
+                         PrincipalOf principal_of)
+    : options_(options),
+      routes_(routes.begin(), routes.end()),
+      query_(query),
+      workers_(workers),
+      principal_of_(std::move(principal_of)) {}
+
+void RecordLists::handle(const ListRoute& route, net::Exchange& exchange) {
+  FieldErrors errors(errors_listed_max);
+  auto question = std::make_shared<Question>();
+  question->route = &route;
+  question->filter = parse_list_filter(exchange.request().query, route.shape, errors);
+  if (!errors.empty()) {
+    fail_with(exchange.writer(), errors);
+    return;
+  }
+  question->principal = principal_of_(exchange.connection());
+  question->deadline = std::chrono::steady_clock::now() + options_.query_timeout;
+  bool accepted = workers_.submit([&query = query_, &shard = exchange.shard(), question] {
+    auto page = std::make_shared<Result<storage::ListPage>>(ask(query, *question));
+    shard.post([question, page] { question->answer->answered(std::move(*page)); });
+  });
+  if (!accepted) {
+    exchange.fail({ErrorCode::overloaded, "too many queries at once"});
+    return;
+  }
+  // The worker may be done already, but what it posts runs after this.
+  question->answer = &exchange.defer<ListAnswer>(question);
+}
+
+Result<void> RecordLists::add_routes(net::Router& router) {
+  for (const ListRoute& route : routes_) {
+    auto added = router.add(net::Method::get, route.path,
+                            [this, &route](net::Exchange& exchange) { handle(route, exchange); });
+    if (!added) return added;
+  }
+  return {};
+}
+
+}  // namespace trialwire::query

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The lists of records over HTTP: GET of a path is a page of what was stored of one kind. The shard
+// checks the parameters (list_filter.hpp) and hands the question to the worker pool; the page is
+// sent when it comes back.
+//
+// All that is wrong with the parameters is answered at once. Bounds: the pool's queue (full: 503),
+// `query_timeout` (504). A client that goes away, or a request whose deadline passes, cancels its
+// query. Threads: `handle` on any shard. The query, the pool and this object outlive the router's
+// server.
+#pragma once
+#include <chrono>
+#include <functional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/error.hpp"
+#include "net/exchange.hpp"
+#include "net/router.hpp"
+#include "runtime/worker_pool.hpp"
+#include "storage/record_query.hpp"
+
+namespace trialwire::query {
+
+/// One list, as a capability declares it. Static.
+struct ListRoute {
+  std::string_view path;  // "/v1/epro/reports"
+  storage::ListShape shape;
+};
+
+struct RecordListOptions {
+  std::chrono::milliseconds query_timeout{5'000};
+};
+
+/// What a connection's principal may see. While authentication is off everybody is anonymous and
+/// sees everything; a name that nobody vouches for sees nothing.
+using PrincipalOf = std::function<storage::Principal(const net::ConnectionInfo&)>;
+storage::Principal anonymous_only(const net::ConnectionInfo& connection);
+
+class RecordLists {
+ public:
+  RecordLists(RecordListOptions options, std::span<const ListRoute> routes,
+              storage::RecordQuery& query, runtime::WorkerPool& workers,
+              PrincipalOf principal_of = anonymous_only);
+
+  /// A route each; this object must outlive the router's use. Errors: those of Router::add.
+  Result<void> add_routes(net::Router& router);
+  /// `route` is one of those given.
+  void handle(const ListRoute& route, net::Exchange& exchange);
+  std::span<const ListRoute> routes() const noexcept { return routes_; }
+
+ private:
+  RecordListOptions options_;
+  std::vector<ListRoute> routes_;
+  storage::RecordQuery& query_;
+  runtime::WorkerPool& workers_;
+  PrincipalOf principal_of_;
+};
+
+}  // namespace trialwire::query

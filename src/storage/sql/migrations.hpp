@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// The schema as numbered steps, the same idea in every database. What is missing is applied under a
+// lock that only one program can hold: SQLite and PostgreSQL all steps in one transaction, so that
+// a crash leaves the old schema or the new one; MySQL and MariaDB, where each statement commits by
+// itself, statement by statement, each of which can be repeated. A step that was released is never
+// changed. The table schema_migrations has a row for each step that was applied.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.hpp"
+#include "storage/sql/dialect.hpp"
+#include "storage/sql/session.hpp"
+
+namespace trialwire::storage {
+
+struct MigrationStep {
+  std::string_view name;
+  std::vector<std::string> statements;
+};
+
+/// Step i has version i + 1.
+std::span<const MigrationStep> migrations(Dialect dialect);
+
+inline std::int64_t newest_migration(Dialect dialect) {
+  return static_cast<std::int64_t>(migrations(dialect).size());
+}
+
+/// The table that lists them, made before the first step.
+std::string_view migrations_table(Dialect dialect) noexcept;
+
+/// The newest version that was applied; 0: none. Errors: the session's.
+Result<std::int64_t> applied_migration(Session& session);
+
+/// Brings the schema up to date. A schema that is up to date costs two short queries and no lock.
+/// Returns the version found. Errors: the session's; internal, when the schema is newer than this
+/// program knows, with both versions named.
+Result<std::int64_t> migrate(Session& session);
+
+/// As `migrate` says it.
+Error newer_schema(Dialect dialect, std::int64_t applied);
+
+}  // namespace trialwire::storage

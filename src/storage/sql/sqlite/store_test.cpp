@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/sql/sqlite/store.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "storage/sql/migrations.hpp"
+#include "storage/sql/sqlite/test_reports.hpp"
+
+namespace trialwire::storage::sqlite {
+namespace {
+
+using test::OtherProgram;
+
+TEST(SqlitePath, is_in_the_data_directory_when_it_says_data) {
+  EXPECT_EQ(path_of("sqlite:data/x.db", "/srv/tw"), "/srv/tw/x.db");
+  EXPECT_EQ(path_of("sqlite:/var/x.db", "/srv/tw"), "/var/x.db");
+  EXPECT_EQ(path_of("sqlite:x.db", "/srv/tw"), "x.db");
+}
+
+class SqliteStoreTest : public testing::Test {
+ protected:
+  SqliteStoreTest() {
+    auto opened = open_store({.url = "sqlite:data/trialwire.db", .data_dir = directory / ""});
+    EXPECT_TRUE(opened) << opened.error().text;
+    store = std::move(*opened);
+  }
+  std::unique_ptr<Session> connect(Access access = Access::read) {
+    auto session = store->connect(access);
+    EXPECT_TRUE(session) << session.error().text;
+    return std::move(*session);
+  }
+  std::unique_ptr<pipeline::Sink> make_sink() {
+    RowMappers mappers;
+    mappers.push_back(std::make_unique<test::WordsMapper>());
+    return store->make_sink(0, std::move(mappers), metrics);
+  }
+
+  test::TemporaryDirectory directory;
+  std::filesystem::path path = directory / "trialwire.db";
+  telemetry::Registry metrics;
+  std::unique_ptr<Store> store;
+  Uuid journal = Uuid::random();
+  test::Deliveries deliveries{journal};
+};
+
+TEST_F(SqliteStoreTest, a_store_says_which_it_is) {
+  EXPECT_EQ(store->name(), "sqlite");
+  EXPECT_EQ(store->where(), "sqlite " + path.string());
+  auto none = storage::open_store({.url = "oracle://x", .data_dir = {}});
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, ErrorCode::invalid_argument);
+}
+
+TEST_F(SqliteStoreTest, a_reader_creates_no_file) {
+  auto session = store->connect(Access::read);
+  ASSERT_FALSE(session);
+  EXPECT_EQ(session.error().code, ErrorCode::unavailable);
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(SqliteStoreTest, what_is_durable_is_read_beside_the_sink_and_without_it) {
+  auto sink = make_sink();
+  deliveries.add("P-1 T-1 1700000000 S-1", 7);
+  ASSERT_TRUE(deliveries.to(*sink));
+  EXPECT_EQ(durable_below(*connect(), "sqlite", journal), 2U);
+  sink.reset();
+  EXPECT_EQ(durable_below(*connect(), "sqlite", journal), 2U);
+  EXPECT_EQ(durable_below(*connect(), "sqlite", Uuid::random()), 1U);
+  EXPECT_EQ(durable_below(*connect(), "postgres", journal), 1U);
+  std::ofstream(path) << "no database";
+  auto session = store->connect(Access::read);
+  EXPECT_FALSE(session && durable_below(**session, "sqlite", journal));
+}
+
+TEST_F(SqliteStoreTest, cursors_of_all_lanes_count_and_a_lane_without_one_has_nothing) {
+  ASSERT_TRUE(migrate(*connect(Access::write)));
+  EXPECT_EQ(lane_count(*connect(), "sqlite", journal), std::optional<unsigned>{});
+  ASSERT_TRUE(set_lane_count(*connect(Access::write), "sqlite", journal, 2));
+  EXPECT_EQ(lane_count(*connect(), "sqlite", journal), 2U);
+  auto insert = [&](unsigned lane, unsigned sequence) {
+    return connect(Access::write)
+        ->execute(fmt::format("INSERT INTO sink_cursors VALUES ('sqlite', {}, '{}', {})", lane,
+                              journal.text(), sequence));
+  };
+  ASSERT_TRUE(insert(0, 7));
+  EXPECT_EQ(durable_below(*connect(), "sqlite", journal), 1U);
+  ASSERT_TRUE(insert(1, 5));
+  EXPECT_EQ(durable_below(*connect(), "sqlite", journal), 5U);
+}
+
+TEST_F(SqliteStoreTest, the_number_of_lanes_changes_only_when_all_are_at_the_same_sequence) {
+  auto session = connect(Access::write);
+  ASSERT_TRUE(migrate(*session));
+  ASSERT_TRUE(session->execute(fmt::format(
+      "INSERT INTO sink_cursors VALUES ('sqlite', 0, '{0}', 7), ('sqlite', 1, '{0}', 5)",
+      journal.text())));
+  auto refused = set_lane_count(*session, "sqlite", journal, 3);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::conflict);
+  EXPECT_EQ(lane_count(*session, "sqlite", journal), std::optional<unsigned>{});
+  ASSERT_TRUE(session->execute("UPDATE sink_cursors SET next_sequence = 7"));
+  ASSERT_TRUE(set_lane_count(*session, "sqlite", journal, 3));
+  EXPECT_EQ(lane_count(*session, "sqlite", journal), 3U);
+  auto cursors = stored_cursors(*session);
+  ASSERT_TRUE(cursors);
+  ASSERT_EQ(cursors->size(), 3U);
+  EXPECT_EQ(cursors->back().lane, 2U);
+  EXPECT_EQ(cursors->back().next_sequence, 7U);
+  EXPECT_EQ(cursors->back().journal, journal.text());
+  ASSERT_TRUE(set_lane_count(*session, "sqlite", journal, 1));
+  EXPECT_EQ(stored_cursors(*session)->size(), 1U);
+}
+
+TEST_F(SqliteStoreTest, status_says_versions_tables_and_cursors) {
+  {
+    OtherProgram empty(path);
+    ASSERT_TRUE(empty.execute("CREATE TABLE x (y)"));
+  }
+  auto status = store_status(*connect());
+  ASSERT_TRUE(status) << status.error().text;
+  EXPECT_EQ(status->version_known, newest_migration(Dialect::sqlite));
+  EXPECT_EQ(status->version_applied, 0);
+  ASSERT_EQ(status->tables.size(), record_tables().size());
+  EXPECT_FALSE(status->tables[0].rows);
+  auto sink = make_sink();
+  deliveries.add("P-1 T-1 1700000000 S-1", 7);
+  deliveries.add("P-2 T-1 1700000000 S-1", 8);
+  ASSERT_TRUE(deliveries.to(*sink));
+  status = store_status(*connect());
+  ASSERT_TRUE(status) << status.error().text;
+  EXPECT_EQ(status->version_applied, status->version_known);
+  EXPECT_EQ(status->tables[0].name, "epro_reports");
+  EXPECT_EQ(status->tables[0].rows, 2);
+  EXPECT_EQ(status->tables[3].rows, 0);
+  ASSERT_EQ(status->cursors.size(), 1U);
+  EXPECT_EQ(status->cursors[0].next_sequence, 3U);
+}
+
+}  // namespace
+}  // namespace trialwire::storage::sqlite
