@@ -46,6 +46,7 @@ int run(int argc, char** argv) {
   add_serve_command(app, exit_code);
   add_load_command(app, exit_code);
   add_journal_command(app, exit_code);
+  add_db_command(app, exit_code);
   add_config_command(app, exit_code);
   add_version_command(app, exit_code);
   if (auto word = unknown_subcommand(app, argc, argv); !word.empty()) {

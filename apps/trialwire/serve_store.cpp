@@ -33,6 +33,9 @@ Result<std::uint64_t> consumed(const storage::StoreOptions& options, const Uuid&
   auto store = storage::open_store(options);
   if (!store) return std::unexpected(store.error());
   auto session = (*store)->connect(storage::Access::read);
+  if (!session && session.error().code == ErrorCode::not_found && (*store)->made_when_missing()) {
+    return 0;
+  }
   if (!session) return std::unexpected(session.error());
   return storage::durable_below(**session, (*store)->name(), journal);
 }

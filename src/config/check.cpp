@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/url.hpp"
 #include "config/address.hpp"
 #include "config/loader.hpp"
 #include "config/value.hpp"
@@ -72,6 +73,26 @@ void check_sizes(const Settings& settings, std::vector<Problem>& problems) {
       fmt::format("must be at least pipeline.batch_records ({})", settings.pipeline.batch_records));
 }
 
+/// The URL itself is not repeated: it may hold a password.
+void check_store(std::string_view text, std::vector<Problem>& problems) {
+  auto wrong = [&](std::string reason) {
+    problems.push_back({"", "store.url", std::move(reason)});
+  };
+  constexpr std::string_view sqlite = "sqlite:";
+  if (text.starts_with(sqlite) && text.size() > sqlite.size()) return;
+  auto url = parse_url(text);
+  if (!url) {
+    wrong(
+        fmt::format("must be sqlite:PATH, postgres://USER:PASSWORD@HOST:PORT/DATABASE or "
+                    "mysql://…; it {}",
+                    text.starts_with(sqlite) ? "names no file" : url.error()));
+  } else if (url->scheme != "postgres" && url->scheme != "mysql") {
+    wrong("must begin with sqlite:, postgres:// or mysql://");
+  } else if (url->path.empty() || url->path.find('/') != std::string::npos) {
+    wrong("must name one database after the host: …@HOST:PORT/DATABASE");
+  }
+}
+
 }  // namespace
 
 std::vector<Problem> check(const Settings& settings) {
@@ -86,10 +107,7 @@ std::vector<Problem> check(const Settings& settings) {
                         "none acknowledges what a power cut can lose; set allow_unsafe: true if "
                         "that is meant"});
   }
-  constexpr std::string_view sqlite = "sqlite:";
-  if (!settings.store.url.starts_with(sqlite) || settings.store.url.size() == sqlite.size()) {
-    problems.push_back({"", "store.url", "must be sqlite:PATH"});
-  }
+  check_store(settings.store.url, problems);
   return problems;
 }
 

@@ -194,10 +194,20 @@ TEST(Check, WantsRolesThatBelongTogether) {
   EXPECT_TRUE(problems("roles: [processor, gateway]").empty());
 }
 
-TEST(Check, TakesSqliteOnly) {
-  EXPECT_THAT(problems("store: { url: \"postgres://u:secret@h/d\" }"),
-              ElementsAre("store.url: must be sqlite:PATH"));
-  EXPECT_FALSE(problems("store: { url: \"sqlite:\" }").empty());
+TEST(Check, TakesUrlsOfKnownDatabasesAndRepeatsNone) {
+  for (const char* good : {"sqlite:x.db", "postgres://u:secret@h/d", "mysql://u:s%40@[::1]:3306/d",
+                           "postgres:///d?host=/run/postgresql"}) {
+    EXPECT_THAT(problems(fmt::format("store: {{ url: \"{}\" }}", good)), testing::IsEmpty())
+        << good;
+  }
+  for (const char* bad : {"sqlite:", "oracle://u:secret@h/d", "postgres://u:secret@h",
+                          "mysql://u:secret@h:x/d", "mysql://u:secret@h/d/e", "mysql:secret",
+                          "postgres://u:secret/x@h/d", "postgres://u:secret#@h/d"}) {
+    auto found = problems(fmt::format("store: {{ url: \"{}\" }}", bad));
+    ASSERT_EQ(found.size(), 1U) << bad;
+    EXPECT_THAT(found[0], testing::StartsWith("store.url: must ")) << bad;
+    EXPECT_THAT(found[0], testing::Not(testing::HasSubstr("secret")));
+  }
 }
 
 TEST(Schema, HasEachPathOnceWithTypeHelpAndADefaultInRange) {

@@ -257,7 +257,10 @@ void add_stores(std::vector<Descriptor>& rows) {
       "journal.max_bytes."));
   rows.push_back(row<&S::store, &StoreSettings::url>(
       "store.url", {.kind = Kind::url, .minimum = 1},
-      "Database of the reports: sqlite:PATH. A path that begins with data/ is in data_dir.", true));
+      "Database of the records: sqlite:PATH (a path that begins with data/ is in data_dir), "
+      "postgres://USER:PASSWORD@HOST:PORT/DATABASE or mysql://USER:PASSWORD@HOST:PORT/DATABASE; "
+      "what is special in a URL is percent-encoded.",
+      true));
 }
 
 void add_limits(std::vector<Descriptor>& rows) {

@@ -157,9 +157,10 @@ class CommandLine(unittest.TestCase):
                               timeout=30)
 
     def test_every_subcommand_has_a_manual(self):
-        commands = [["serve"], ["load"], ["journal"], ["config"], ["version"],
+        commands = [["serve"], ["load"], ["journal"], ["config"], ["db"], ["version"],
                     *(["journal", name] for name in ("info", "verify", "cat", "repair")),
-                    *(["config", name] for name in ("check", "print", "reference"))]
+                    *(["config", name] for name in ("check", "print", "reference")),
+                    *(["db", name] for name in ("migrate", "status", "reference"))]
         for command in commands:
             with self.subTest(command=command):
                 run = self.run_it(*command, "--help")
@@ -180,6 +181,8 @@ class CommandLine(unittest.TestCase):
     def test_what_is_wrong_is_named(self):
         for arguments, word in ((["bogus"], "bogus is no subcommand"),
                                 (["journal", "bogus"], "bogus is no subcommand"),
+                                (["db", "bogus"], "bogus is no subcommand"),
+                                (["db", "status", "--set", "store.url=x:y"], "store.url: must"),
                                 (["load", "-n", "0"], "--count: must be at least 1"),
                                 (["load", "-n", "5", "--warmup", "1s"], "--warmup needs --duration"),
                                 (["config", "check", "--set", "http=x"], "http: is a section")):

@@ -49,6 +49,8 @@ class Store {
   /// For people: "sqlite /var/lib/trialwire/trialwire.db", "postgres db.example.org:5432/trials".
   /// Neither user nor password.
   virtual std::string where() const = 0;
+  /// A database that is not there is no error for a writer, which makes it.
+  virtual bool made_when_missing() const noexcept { return false; }
 
   /// One lane's sink; lanes count from 0. Connects, and migrates, at its first call.
   virtual std::unique_ptr<pipeline::Sink> make_sink(unsigned lane, RowMappers mappers,

@@ -6,14 +6,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "storage/sql/migrations.hpp"
 #include "storage/sql/sqlite/test_reports.hpp"
+#include "storage/sql/store.hpp"
 
 namespace trialwire::storage::sqlite {
 namespace {
@@ -329,6 +334,76 @@ TEST_F(SqliteSinkTest, the_schema_is_applied_once_and_its_steps_are_listed) {
             std::to_string(newest_migration(Dialect::sqlite)));
   EXPECT_EQ(value("SELECT max(version) FROM schema_migrations"),
             std::to_string(newest_migration(Dialect::sqlite)));
+}
+
+/// The time of a record in the table of its kind; "text" in place of it where the body says so.
+class TimeRows final : public RowMapper {
+ public:
+  TimeRows(journal::RecordKind kind, RowTable table) : kind_(kind), table_(table) {}
+  journal::RecordKind kind() const noexcept override { return kind_; }
+  const RowTable& table() const noexcept override { return table_; }
+  bool map(const journal::Record& record, std::span<Value> row) override {
+    row[0] = std::int64_t{1};
+    if (as_text(record.bytes) == "text") row[0] = std::string_view("no number");
+    if (as_text(record.bytes) == "nothing") row[0] = Value{};
+    return true;
+  }
+  static RowMappers all() {
+    static constexpr std::array<std::string_view, 1> columns{"timestamp_ns"};
+    using enum journal::RecordKind;
+    RowMappers mappers;
+    auto add = [&](journal::RecordKind kind, std::string_view table, std::string_view identities) {
+      mappers.push_back(std::make_unique<TimeRows>(kind, RowTable{table, identities, columns}));
+    };
+    add(epro_report, "epro_reports", "epro_report_identities");
+    add(qol_answer, "qol_answers", "qol_answer_identities");
+    add(vital_sign, "vital_signs", "vital_sign_identities");
+    add(trial_metric, "trial_metrics", "trial_metric_identities");
+    return mappers;
+  }
+
+ private:
+  journal::RecordKind kind_;
+  RowTable table_;
+};
+
+TEST_F(SqliteSinkTest, every_kind_goes_to_its_table_and_an_identity_counts_within_it) {
+  auto sink = make_sink({.database = options}, TimeRows::all(), metrics);
+  for (int kind = 1; kind <= 4; ++kind) {
+    for (int i = 0; i < kind; ++i) {
+      journal::Record& record = deliveries.add("x", static_cast<std::uint64_t>(i) + 1);
+      record.attributes.kind = static_cast<journal::RecordKind>(kind);
+    }
+  }
+  ASSERT_TRUE(deliveries.to(*sink));
+  ASSERT_TRUE(deliveries.to(*sink));  // nothing twice
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "1");
+  EXPECT_EQ(value("SELECT count(*) FROM qol_answers"), "2");
+  EXPECT_EQ(value("SELECT count(*) FROM vital_signs"), "3");
+  EXPECT_EQ(value("SELECT count(*) FROM trial_metrics"), "4");
+  EXPECT_EQ(value("SELECT count(*) FROM trial_metric_identities"), "4");
+  EXPECT_EQ(value("SELECT group_concat(sequence) FROM vital_signs"), "4,5,6");
+}
+
+TEST_F(SqliteSinkTest, a_row_that_the_table_refuses_is_no_outage_and_leaves_nothing) {
+  auto sink = make_sink({.database = options}, TimeRows::all(), metrics);
+  deliveries.add("x", 1);
+  ASSERT_TRUE(deliveries.to(*sink));
+  for (const char* refused : {"text", "nothing"}) {
+    deliveries.clear();
+    deliveries.add("x", 2);
+    deliveries.add(refused, 3);
+    auto done = deliveries.to(*sink);
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code, ErrorCode::invalid_argument) << done.error().text;
+    EXPECT_EQ(done.error().text.find("no number"), std::string::npos) << done.error().text;
+    EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "1");
+    EXPECT_EQ(value("SELECT count(*) FROM epro_report_identities"), "1");
+    EXPECT_EQ(value("SELECT next_sequence FROM sink_cursors"), "2");
+  }
+  deliveries.clear();
+  deliveries.add("x", 2);
+  EXPECT_TRUE(deliveries.to(*sink)) << "without it the rest goes on";
 }
 
 TEST(SqliteErrors, are_told_apart_by_number) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/sql/sqlite/store.hpp"
 
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -32,6 +33,7 @@ class SqliteStore final : public Store {
 
   std::string_view name() const noexcept override { return sink_name; }
   std::string where() const override { return fmt::format("{} {}", sink_name, path_.string()); }
+  bool made_when_missing() const noexcept override { return true; }
 
   std::unique_ptr<pipeline::Sink> make_sink(unsigned lane, RowMappers mappers,
                                             telemetry::Registry& metrics) const override {
@@ -48,6 +50,10 @@ class SqliteStore final : public Store {
   }
   Result<std::unique_ptr<Session>> connect(Access access) const override {
     DatabaseOptions options{.path = path_};
+    std::error_code ignored;
+    if (access == Access::read && !std::filesystem::exists(path_, ignored)) {
+      return fail(ErrorCode::not_found, fmt::format("database {}: is not there", path_.string()));
+    }
     auto database =
         access == Access::write ? Database::open_writer(options) : Database::open_reader(options);
     if (!database) return std::unexpected(database.error());

@@ -62,7 +62,8 @@ TEST_F(SqliteStoreTest, a_store_says_which_it_is) {
 TEST_F(SqliteStoreTest, a_reader_creates_no_file) {
   auto session = store->connect(Access::read);
   ASSERT_FALSE(session);
-  EXPECT_EQ(session.error().code, ErrorCode::unavailable);
+  EXPECT_EQ(session.error().code, ErrorCode::not_found);
+  EXPECT_TRUE(store->made_when_missing());
   EXPECT_FALSE(std::filesystem::exists(path));
 }
 

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The database's schema: made, migrated with what is in it, refused when it is newer."""
+import contextlib
+import json
+import sqlite3
+import unittest
+
+from harness import ServerTest, eventually, report
+
+TABLES_OF_STEP_4 = ("qol_answers", "vital_signs", "trial_metrics")
+
+
+class Schema(ServerTest):
+    def database(self, server):
+        return contextlib.closing(sqlite3.connect(server.data / "trialwire.db",
+                                                  isolation_level=None))
+
+    def make_version_3(self, server):
+        """The file as the program before step 4 left it."""
+        with self.database(server) as database:
+            for table in TABLES_OF_STEP_4:
+                database.execute(f"DROP TABLE {table}")
+                database.execute(f"DROP TABLE {table[:-1]}_identities")
+            database.execute("DROP TABLE lane_counts")
+            database.execute("DELETE FROM schema_migrations WHERE version > 3")
+
+    def test_a_schema_is_made_and_shown(self):
+        server = self.server()
+        status = server.run("db", "status")
+        self.assertEqual(status.returncode, 1)
+        self.assertIn("is not there", status.stderr)
+        self.assertFalse(server.data.exists())
+        server.data.mkdir()
+        self.assertIn("made", server.run("db", "migrate").stdout)
+        self.assertIn("up to date", server.run("db", "migrate").stdout)
+        server.start()
+        server.post("/v1/epro/reports", report(1))
+        server.wait_stored(1)
+        status = server.run("db", "status")
+        self.assertEqual(status.returncode, 0, status.stderr)
+        self.assertRegex(status.stdout, r"epro_reports +1\n")
+        shown = json.loads(server.run("db", "status", "--json").stdout)
+        self.assertEqual(shown["rowsAbout"]["epro_reports"], 1)
+        self.assertEqual(shown["schemaApplied"], shown["schemaKnown"])
+        self.assertEqual([(c["sink"], c["lane"], c["nextSequence"]) for c in shown["cursors"]],
+                         [("sqlite", 0, 2)])
+
+    def test_a_file_of_an_earlier_program_is_migrated_with_what_is_in_it(self):
+        server = self.server().start()
+        server.post("/v1/epro/reports", report(1))
+        server.wait_stored(1)
+        server.stop()
+        self.make_version_3(server)
+        status = server.run("db", "status")
+        self.assertEqual(status.returncode, 1)
+        self.assertIn("3 of 4, behind", status.stdout)
+        server.start()
+        server.post("/v1/epro/reports", report(2))
+        self.assertEqual({item["reportId"] for item in server.wait_stored(2)}, {"R-1", "R-2"})
+        self.assertEqual(server.run("db", "status").returncode, 0)
+
+    def test_a_newer_schema_is_refused_with_both_versions_and_intake_goes_on(self):
+        server = self.server().start()
+        server.post("/v1/epro/reports", report(1))
+        server.wait_stored(1)
+        server.stop()
+        with self.database(server) as database:
+            database.execute("INSERT INTO schema_migrations (version, name) VALUES (999, 'x')")
+        for command in ("status", "migrate"):
+            run = server.run("db", command)
+            self.assertEqual(run.returncode, 1, run.stdout)
+        self.assertIn("has schema 999, this program knows up to 4", run.stderr)
+        self.assertEqual(server.run("config", "check", "--connect").returncode, 1)
+        server.start()
+        self.assertEqual(server.post("/v1/epro/reports", report(2)).status, 200)
+        eventually("a refusal in the log", lambda: "has schema 999" in server.log())
+        with self.database(server) as database:
+            database.execute("DELETE FROM schema_migrations WHERE version = 999")
+        server.wait_stored(2)
+
+    def test_a_database_is_asked_without_being_made(self):
+        server = self.server()
+        run = server.run("config", "check", "--connect")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn("is not there yet, serve makes it", run.stdout)
+        self.assertFalse(server.data.exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
