@@ -27,9 +27,10 @@ using storage::QueryControl;
 
 const std::string some_cursor = storage::encode_page_cursor({1, 2}, {3, 4});
 
-constexpr std::array<storage::ListParameter, 2> parameters{
+constexpr std::array<storage::ListParameter, 2> list_parameters{
     {{"patientId", "patient_id"}, {"trialId", "trial_id"}}};
-constexpr std::array<ListRoute, 1> routes{{{"/v1/epro/reports", {"epro_reports", parameters, {}}}}};
+constexpr std::array<ListRoute, 1> routes{
+    {{"/v1/epro/reports", {"epro_reports", list_parameters, {}}}}};
 
 /// A query whose answer is the test's to give.
 class FakeQuery final : public storage::RecordQuery {

@@ -173,6 +173,7 @@ TEST_F(RecordQueryTest, a_forged_cursor_is_refused) {
 }
 
 TEST_F(RecordQueryTest, a_limit_out_of_range_is_refused) {
+  store();
   for (std::uint32_t limit : {0U, 1'001U}) {
     auto result = query->list(Principal::anonymous(), reports, {.limit = limit}, {});
     ASSERT_FALSE(result);

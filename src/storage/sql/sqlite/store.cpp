@@ -28,8 +28,10 @@ class OwningSession final : public Session {
 
 class SqliteStore final : public Store {
  public:
-  SqliteStore(std::filesystem::path path, std::size_t query_connections_max)
-      : path_(std::move(path)), query_connections_max_(query_connections_max) {}
+  explicit SqliteStore(const StoreOptions& options)
+      : path_(path_of(options.url, options.data_dir)),
+        data_dir_(options.data_dir),
+        query_connections_max_(options.query_connections_max) {}
 
   std::string_view name() const noexcept override { return sink_name; }
   std::string where() const override { return fmt::format("{} {}", sink_name, path_.string()); }
@@ -52,7 +54,12 @@ class SqliteStore final : public Store {
     DatabaseOptions options{.path = path_};
     std::error_code ignored;
     if (access == Access::read && !std::filesystem::exists(path_, ignored)) {
-      return fail(ErrorCode::not_found, fmt::format("database {}: is not there", path_.string()));
+      auto parent = path_.parent_path();
+      if (parent.empty() || parent == data_dir_ || std::filesystem::exists(parent, ignored)) {
+        return fail(ErrorCode::not_found, fmt::format("database {}: is not there", path_.string()));
+      }
+      return fail(ErrorCode::unavailable,
+                  fmt::format("database {}: its directory is not there", path_.string()));
     }
     auto database =
         access == Access::write ? Database::open_writer(options) : Database::open_reader(options);
@@ -62,6 +69,7 @@ class SqliteStore final : public Store {
 
  private:
   std::filesystem::path path_;
+  std::filesystem::path data_dir_;  // made by serve, unlike any other directory
   std::size_t query_connections_max_;
 };
 
@@ -75,9 +83,10 @@ std::filesystem::path path_of(std::string_view url, const std::filesystem::path&
 }
 
 Result<std::unique_ptr<Store>> open_store(const StoreOptions& options) {
-  auto path = path_of(options.url, options.data_dir);
-  if (path.empty()) return fail(ErrorCode::invalid_argument, "store.url: must be sqlite:PATH");
-  return std::make_unique<SqliteStore>(std::move(path), options.query_connections_max);
+  if (path_of(options.url, options.data_dir).empty()) {
+    return fail(ErrorCode::invalid_argument, "store.url: must be sqlite:PATH");
+  }
+  return std::make_unique<SqliteStore>(options);
 }
 
 }  // namespace trialwire::storage::sqlite

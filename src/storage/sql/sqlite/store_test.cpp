@@ -8,6 +8,8 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -67,6 +69,15 @@ TEST_F(SqliteStoreTest, a_reader_creates_no_file) {
   EXPECT_FALSE(std::filesystem::exists(path));
 }
 
+TEST_F(SqliteStoreTest, a_directory_that_nobody_makes_is_missed_one_that_serve_makes_is_not) {
+  auto code = [&](std::string url, std::string_view data_dir) {
+    auto opened = open_store({.url = std::move(url), .data_dir = directory / data_dir});
+    return (*opened)->connect(Access::read).error().code;
+  };
+  EXPECT_EQ(code("sqlite:data/x.db", "later"), ErrorCode::not_found);
+  EXPECT_EQ(code("sqlite:" + (directory / "nowhere/x.db").string(), ""), ErrorCode::unavailable);
+}
+
 TEST_F(SqliteStoreTest, what_is_durable_is_read_beside_the_sink_and_without_it) {
   auto sink = make_sink();
   deliveries.add("P-1 T-1 1700000000 S-1", 7);
@@ -83,9 +94,9 @@ TEST_F(SqliteStoreTest, what_is_durable_is_read_beside_the_sink_and_without_it) 
 
 TEST_F(SqliteStoreTest, cursors_of_all_lanes_count_and_a_lane_without_one_has_nothing) {
   ASSERT_TRUE(migrate(*connect(Access::write)));
-  EXPECT_EQ(lane_count(*connect(), "sqlite", journal), std::optional<unsigned>{});
+  EXPECT_FALSE(lane_count(*connect(), "sqlite", journal)->has_value());
   ASSERT_TRUE(set_lane_count(*connect(Access::write), "sqlite", journal, 2));
-  EXPECT_EQ(lane_count(*connect(), "sqlite", journal), 2U);
+  EXPECT_EQ(lane_count(*connect(), "sqlite", journal)->value_or(0), 2U);
   auto insert = [&](unsigned lane, unsigned sequence) {
     return connect(Access::write)
         ->execute(fmt::format("INSERT INTO sink_cursors VALUES ('sqlite', {}, '{}', {})", lane,
@@ -106,10 +117,10 @@ TEST_F(SqliteStoreTest, the_number_of_lanes_changes_only_when_all_are_at_the_sam
   auto refused = set_lane_count(*session, "sqlite", journal, 3);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::conflict);
-  EXPECT_EQ(lane_count(*session, "sqlite", journal), std::optional<unsigned>{});
+  EXPECT_FALSE(lane_count(*session, "sqlite", journal)->has_value());
   ASSERT_TRUE(session->execute("UPDATE sink_cursors SET next_sequence = 7"));
   ASSERT_TRUE(set_lane_count(*session, "sqlite", journal, 3));
-  EXPECT_EQ(lane_count(*session, "sqlite", journal), 3U);
+  EXPECT_EQ(lane_count(*session, "sqlite", journal)->value_or(0), 3U);
   auto cursors = stored_cursors(*session);
   ASSERT_TRUE(cursors);
   ASSERT_EQ(cursors->size(), 3U);
