@@ -6,8 +6,14 @@
 
 #include "epro/report_list.hpp"
 #include "epro/report_rows.hpp"
+#include "qol/qol_list.hpp"
+#include "qol/qol_rows.hpp"
 #include "serve_options.hpp"
 #include "telemetry/log.hpp"
+#include "trial/metric_list.hpp"
+#include "trial/metric_rows.hpp"
+#include "vitals/vital_list.hpp"
+#include "vitals/vital_rows.hpp"
 
 namespace trialwire {
 namespace {
@@ -15,11 +21,14 @@ namespace {
 storage::RowMappers row_mappers() {
   storage::RowMappers mappers;
   mappers.push_back(epro::make_report_rows());
+  mappers.push_back(qol::make_rows());
+  mappers.push_back(vitals::make_rows());
+  mappers.push_back(trial::make_rows());
   return mappers;
 }
 
-std::array<query::ListRoute, 1> list_routes() {
-  return {epro::report_list()};
+std::array<query::ListRoute, 4> list_routes() {
+  return {epro::report_list(), qol::answer_list(), vitals::vital_list(), trial::metric_list()};
 }
 
 query::RecordListOptions list_options(const config::Settings& settings) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "epro/report_list.hpp"
 
-#include <algorithm>
 #include <array>
 
 #include "epro/report_rows.hpp"
@@ -18,13 +17,8 @@ constexpr std::array<storage::ListParameter, 3> parameters{{
 }  // namespace
 
 const query::ListRoute& report_list() {
-  static const std::array<std::string, 8> names = report_flag_names();
-  static const std::array<std::string_view, 8> flags = [] {
-    std::array<std::string_view, 8> views;
-    std::ranges::copy(names, views.begin());
-    return views;
-  }();
-  static const query::ListRoute list{"/v1/epro/reports", {"epro_reports", parameters, flags}};
+  static const query::ListRoute list{"/v1/epro/reports",
+                                     {"epro_reports", parameters, report_flag_names()}};
   return list;
 }
 

@@ -93,10 +93,8 @@ std::unique_ptr<storage::RowMapper> make_report_rows() {
   return std::make_unique<ReportRows>();
 }
 
-std::array<std::string, 8> report_flag_names() {
-  std::array<std::string, 8> names;
-  std::ranges::copy(flag_names, names.begin());
-  return names;
+std::span<const std::string_view> report_flag_names() noexcept {
+  return flag_names;
 }
 
 }  // namespace trialwire::epro

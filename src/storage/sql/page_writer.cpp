@@ -3,13 +3,13 @@
 
 #include <cmath>
 #include <iterator>
-#include <span>
 #include <string>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/check.hpp"
+#include "storage/item_json.hpp"
 #include "storage/json_text.hpp"
 #include "storage/row_mapper.hpp"
 #include "storage/sql/list_select.hpp"
@@ -24,36 +24,19 @@ const RecordTable& table_of(const ListShape& shape) {
   return *table;
 }
 
-void append_value(std::string& to, ColumnType type, const ListRow& row, int column) {
-  switch (type) {
+Value value_of(const RecordColumn& column, const ListRow& row, int at) {
+  if (row.is_null(at)) return {};
+  switch (column.type) {
     case ColumnType::integer:
-      fmt::format_to(std::back_inserter(to), "{}", row.integer(column));
-      break;
+      return row.integer(at);
     case ColumnType::real: {
-      // The shortest that reads back as the same. Intake lets no infinity in.
-      double value = row.real(column);
-      to += std::isfinite(value) ? fmt::format("{}", value) : "null";
-      break;
+      // Intake lets no infinity in, and JSON has none.
+      double value = row.real(at);
+      return std::isfinite(value) ? Value(value) : Value();
     }
-    case ColumnType::json:
-      to.append(row.text(column));  // intake has checked it
-      break;
     default:
-      append_json_string(to, row.text(column));
+      return row.text(at);
   }
-}
-
-void append_flags(std::string& to, std::int64_t flags, std::span<const std::string_view> names) {
-  std::size_t before = to.size();
-  auto name = [&](std::string_view text) {
-    to += to.size() == before ? ",\"flags\":[" : ",";
-    append_json_string(to, text);
-  };
-  for (std::size_t bit = 0; bit < names.size(); ++bit) {
-    if (((flags >> bit) & 1) != 0 && !names[bit].empty()) name(names[bit]);
-  }
-  if ((flags & flag_undecodable) != 0) name("undecodable");
-  if (to.size() != before) to += ']';
 }
 
 }  // namespace
@@ -103,13 +86,10 @@ void PageWriter::append_item(const ListRow& row) {
   fmt::format_to(std::back_inserter(to), ",\"sequence\":{}", row.integer(list_sequence));
   to += ",\"receivedAt\":";
   append_json_string(to, row.text(list_received_at));
-  int column = list_first_field;
+  int at = list_first_field;
   for (const RecordColumn* field : fields_) {
-    if (!row.is_null(column)) {
-      to.append(",\"").append(field->field).append("\":");
-      append_value(to, field->type, row, column);
-    }
-    ++column;
+    append_member(to, *field, value_of(*field, row, at));
+    ++at;
   }
   append_flags(to, row.integer(list_flags), shape_.flag_names);
   to += '}';
