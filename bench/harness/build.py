@@ -11,15 +11,21 @@ BUILD = ROOT / "build"
 RELEASE = BUILD / "release"
 
 
-def programs(binary: pathlib.Path | None, build: bool = True) -> dict[str, pathlib.Path]:
-    """Paths by name; with `binary`, that trialwire is measured in place of the release build's."""
+def programs(binary: pathlib.Path | None, build: bool = True,
+             sinks: bool = False) -> dict[str, pathlib.Path]:
+    """Paths by name; with `binary`, that trialwire is measured in place of the release build's;
+    with `sinks`, the floor of sinks too and the servers that they need."""
     if build:
+        if sinks:
+            _run([str(ROOT / "tools" / "setup-services")])
         _run(["cmake", "--preset", "release", "-DTRIALWIRE_BENCH=ON"])
         targets = ["floor", "fdatasync_probe"] + ([] if binary else ["trialwire"])
+        targets += ["sink_floor"] if sinks else []
         _run(["cmake", "--build", str(RELEASE), "--target", *targets])
     return {"trialwire": binary or RELEASE / "trialwire",
             "floor": RELEASE / "floor",
-            "probe": RELEASE / "fdatasync_probe"}
+            "probe": RELEASE / "fdatasync_probe",
+            "sink_floor": RELEASE / "sink_floor"}
 
 
 def peers() -> dict[str, pathlib.Path]:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bench/run http-report: the whole measurement in one run. bench/run gate: tools/perf_gate's part."""
+"""bench/run http-report: the whole measurement in one run. bench/run sinks: harness/sinks.py.
+bench/run gate: tools/perf_gate's part."""
 import argparse
 import json
 import pathlib
 import statistics
 
-from . import agreement, build, machine, report, targets
+from . import agreement, build, machine, report, sinks, targets
 from .large import measure_large
 from .runner import Runner, say
 from .scenarios import GATE, Scenario, gate, scenarios
@@ -21,7 +22,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="bench/run", description="Measures trialwire beside Gin, fasthttp and a bare epoll "
         "server that stores nothing, in one run on this machine; see bench/README.md.")
-    parser.add_argument("what", choices=["http-report", "gate"])
+    parser.add_argument("what", choices=["http-report", "sinks", "gate"])
     parser.add_argument("--quick", action="store_true",
                         help="10 s each and once, in place of 30 s and three times")
     parser.add_argument("--repeats", type=int, metavar="N",
@@ -29,17 +30,23 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--large", metavar="GIB", type=int, nargs="?", const=10, default=0,
                         help="also with a journal of so many GiB, 10 unless said; four times that "
                         "must be free")
+    parser.add_argument("--records", type=int, metavar="N",
+                        help="sinks: reports of the backlog, 400,000 unless --quick")
     parser.add_argument("--only", metavar="NAME", action="append", default=[],
-                        help="only this scenario; may be given again")
+                        help="only this scenario or sink; may be given again")
     parser.add_argument("--dir", type=pathlib.Path, default=build.BUILD / "bench-data",
                         help="where data directories are made; not a tmpfs or overlay")
     parser.add_argument("--binary", type=pathlib.Path, help="measure this trialwire")
     parser.add_argument("--no-build", action="store_true", help="take what is built already")
     parser.add_argument("--record", action="store_true",
-                        help="write docs/performance.md and bench/baseline.json")
-    parser.add_argument("--json", type=pathlib.Path, default=build.BUILD / "bench" / "results.json",
-                        help="where results go as JSON")
-    return parser.parse_args(arguments)
+                        help="write docs/performance.md and bench/baseline.json, or "
+                        "docs/performance-sinks.md")
+    parser.add_argument("--json", type=pathlib.Path, help="where results go as JSON")
+    options = parser.parse_args(arguments)
+    if options.json is None:
+        name = "sinks.json" if options.what == "sinks" else "results.json"
+        options.json = build.BUILD / "bench" / name
+    return options
 
 
 def prepare(options: argparse.Namespace) -> tuple[Runner, dict]:
@@ -168,7 +175,8 @@ def run_gate(options: argparse.Namespace) -> int:
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
     try:
-        return run_gate(options) if options.what == "gate" else http_report(options)
+        run = {"gate": run_gate, "sinks": sinks.run, "http-report": http_report}[options.what]
+        return run(options)
     except (machine.Unsuitable, ServerFailed, RuntimeError) as error:
         say(f"bench: {error}")
         return 2

@@ -25,14 +25,15 @@ class Server:
 
     stores = False
 
-    def __init__(self, name: str, command: list[str], core: int, log: pathlib.Path):
+    def __init__(self, name: str, command: list[str], core: int | None,
+                 log: pathlib.Path):
         self.name = name
         self.core = core
         self.log = log
         self._log = open(log, "w+b")
         # What a peer prints first is where it listens; the product writes that into a file.
         self._process = subprocess.Popen(
-            ["taskset", "-c", str(core), *command], stderr=self._log,
+            [*([] if core is None else ["taskset", "-c", str(core)]), *command], stderr=self._log,
             stdout=self._log if self.stores else subprocess.PIPE,
             env={**os.environ, "GOMAXPROCS": "1"})
         self.port = 0
@@ -81,7 +82,8 @@ class Trialwire(Server):
 
     stores = True
 
-    def __init__(self, binary: pathlib.Path, data: pathlib.Path, core: int, settings: dict):
+    def __init__(self, binary: pathlib.Path, data: pathlib.Path, core: int | None,
+                 settings: dict):
         self.data = data
         self.binary = binary
         self._settings = {"data_dir": str(data), "http.listen": "127.0.0.1:0",

@@ -181,8 +181,8 @@ class Postgres(Service):
         """What psql prints: a line a row, columns apart by tabs."""
         done = subprocess.run(
             [POSTGRES_PROGRAMS / "psql", "-X", "-q", "-A", "-t", "-F", "\t", "-v",
-             "ON_ERROR_STOP=1", "-d", self.url(database, password=password)], input=statement, capture_output=True,
-            text=True, timeout=PATIENCE, check=False)
+             "ON_ERROR_STOP=1", "-d", self.url(database, password=password)], input=statement,
+            capture_output=True, text=True, timeout=PATIENCE, check=False)
         if done.returncode != 0:
             raise ServiceFailed(f"psql: {done.stderr}")
         return done.stdout.rstrip("\n")
