@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "storage/sql/mysql/store.hpp"
 #include "storage/sql/sqlite/store.hpp"
 
 namespace trialwire::storage {
@@ -15,8 +16,9 @@ struct Scheme {
   Result<std::unique_ptr<Store>> (*open)(const StoreOptions& options);
 };
 
-constexpr std::array<Scheme, 1> schemes{{
+constexpr std::array<Scheme, 2> schemes{{
     {"sqlite", sqlite::open_store},
+    {"mysql", mysql::open_store},
 }};
 
 }  // namespace

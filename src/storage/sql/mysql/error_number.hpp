@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the errors of MySQL and MariaDB are to a caller: by number and SQLSTATE, never by text. Pure
+// functions; any thread. The texts here are our own: a server's message may hold values of a row.
+//
+// | what | code |
+// | --- | --- |
+// | no connection, server stopping or read-only, lock wait, deadlock, no table | unavailable |
+// | too many connections, out of memory | overloaded |
+// | no room on the server's disk | disk_full |
+// | killed; timed out by the server | cancelled; deadline_exceeded |
+// | wrong password; no grant; no such database | unauthenticated; forbidden; not_found |
+// | a value that its column refuses | invalid_argument |
+// | longer than a packet may be | payload_too_large |
+// | a damaged table or index | corrupt |
+// | everything else | internal |
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+
+namespace trialwire::storage::mysql {
+
+struct ErrorNumber {
+  unsigned number = 0;        // 1000 to 1999 and 3000 on: the server's; 2000 to 2999: the client's
+  std::string_view sqlstate;  // of five characters; for numbers that are not known here
+};
+
+ErrorCode error_code(const ErrorNumber& error) noexcept;
+
+/// "a deadlock, which this transaction lost (error 1213, SQLSTATE 40001)"
+std::string describe(const ErrorNumber& error);
+
+constexpr unsigned error_duplicate_key = 1062;
+constexpr unsigned error_deadlock = 1213;
+
+}  // namespace trialwire::storage::mysql

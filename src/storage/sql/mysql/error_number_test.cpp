@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/sql/mysql/error_number.hpp"
+
+#include <gtest/gtest.h>
+
+#include <initializer_list>
+
+namespace trialwire::storage::mysql {
+namespace {
+
+ErrorCode code(unsigned number, std::string_view sqlstate = "HY000") {
+  return error_code({number, sqlstate});
+}
+
+TEST(MysqlErrorNumberTest, what_passes_by_itself_may_be_repeated) {
+  for (unsigned number : {1040U, 1053U, 1203U, 1205U, 1213U, 1290U, 1836U, 1927U, 1317U, 1969U,
+                          3024U, 2002U, 2003U, 2005U, 2006U, 2013U, 2055U}) {
+    EXPECT_TRUE(traits(code(number)).retryable) << number;
+  }
+}
+
+TEST(MysqlErrorNumberTest, a_full_disk_is_called_so) {
+  EXPECT_EQ(code(1021), ErrorCode::disk_full);
+  EXPECT_EQ(code(1114), ErrorCode::disk_full);
+}
+
+TEST(MysqlErrorNumberTest, a_value_that_its_column_refuses_is_the_records_fault) {
+  for (unsigned number : {1048U, 1062U, 1264U, 1265U, 1292U, 1300U, 1366U, 1406U, 3819U, 4025U}) {
+    EXPECT_EQ(code(number), ErrorCode::invalid_argument) << number;
+  }
+  EXPECT_EQ(code(1153), ErrorCode::payload_too_large);
+  EXPECT_EQ(code(2020), ErrorCode::payload_too_large);
+}
+
+TEST(MysqlErrorNumberTest, what_the_operator_must_mend_is_no_records_fault) {
+  EXPECT_EQ(code(1044), ErrorCode::forbidden);
+  EXPECT_EQ(code(1045), ErrorCode::unauthenticated);
+  EXPECT_EQ(code(1049), ErrorCode::not_found);
+  EXPECT_EQ(code(1142), ErrorCode::forbidden);
+  EXPECT_EQ(code(1146), ErrorCode::unavailable);
+}
+
+TEST(MysqlErrorNumberTest, a_number_that_is_not_known_is_classified_by_its_state) {
+  EXPECT_EQ(code(3140, "22032"), ErrorCode::invalid_argument);  // MySQL: invalid JSON text
+  EXPECT_EQ(code(1452, "23000"), ErrorCode::invalid_argument);
+  EXPECT_EQ(code(1158, "08S01"), ErrorCode::unavailable);
+  EXPECT_EQ(code(1180, "40000"), ErrorCode::unavailable);
+  EXPECT_EQ(code(1064, "42000"), ErrorCode::internal);
+  EXPECT_EQ(code(9999, ""), ErrorCode::internal);
+  EXPECT_EQ(code(2999), ErrorCode::unavailable) << "the client's: whatever it is, not the record's";
+}
+
+TEST(MysqlErrorNumberTest, a_description_names_condition_number_and_state) {
+  EXPECT_EQ(describe({1213, "40001"}),
+            "a deadlock, which this transaction lost (error 1213, SQLSTATE 40001)");
+  EXPECT_EQ(describe({1064, "42000"}), "refused by the server (error 1064, SQLSTATE 42000)");
+}
+
+}  // namespace
+}  // namespace trialwire::storage::mysql
