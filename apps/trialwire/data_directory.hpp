@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The directory of everything that is kept, held by one process at a time.
 //   data_dir/journal/          the journal
+//   data_dir/cursors/          how far sinks are that cannot keep it themselves
 //   data_dir/trialwire.db      the default database
 //   data_dir/run/ports.json    who serves, and where; while it serves
 #pragma once

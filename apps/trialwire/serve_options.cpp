@@ -77,6 +77,7 @@ journal::Options journal_options(const config::Settings& settings,
   options.commit_bytes = from.commit_bytes;
   options.commit_interval = std::chrono::ceil<std::chrono::microseconds>(from.commit_interval);
   options.silence = in_ms(from.silence);
+  options.acknowledge_replicated = from.ack == config::JournalAck::kafka;
   options.unacknowledged_bytes_max = settings.limits.unacknowledged_total;
   options.dedupe_window = settings.dedupe.window;
   options.dedupe_bytes = settings.dedupe.memory;

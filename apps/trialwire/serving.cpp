@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serving.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -54,12 +55,19 @@ Result<void> Serving::prepare() {
 Result<void> Serving::make_stores() {
   auto options = journal_options(settings_, directory_->journal());
   options.consumed_below = consumed_below(settings_, directory_->path());
+  if (!settings_.kafka.brokers.empty()) {
+    options.consumed_below = [store = std::move(options.consumed_below),
+                              data_dir = directory_->path()](const Uuid& journal) {
+      return std::min(store(journal), KafkaService::consumed_below(data_dir, journal));
+    };
+  }
   auto journal = JournalService::open(options, files_, shards_, metrics_);
   if (!journal) return std::unexpected(journal.error());
   journal_ = std::move(*journal);
   auto store = StoreService::make(settings_, directory_->path(), journal_->journal(), metrics_);
   if (!store) return std::unexpected(store.error());
   store_ = std::move(*store);
+  kafka_ = KafkaService::make(settings_, directory_->path(), journal_->journal(), metrics_);
   return {};
 }
 
@@ -118,6 +126,8 @@ void Serving::add_services() {
                  },
                  [this] { journal_->stop(); }});
   services_.add({"store", [this] { return store_->start(); }, [this] { store_->stop(); }});
+  if (kafka_)
+    services_.add({"kafka", [this] { return kafka_->start(); }, [this] { kafka_->stop(); }});
   services_.add({"clients",
                  [this]() -> Result<void> {
                    for (const auto& shard : shards_) shard->start();
@@ -182,6 +192,7 @@ std::vector<ReadinessCheck> Serving::readiness() {
                     std::string(names[static_cast<std::size_t>(phase)])});
   checks.push_back(journal_readiness());
   checks.push_back(store_->readiness());
+  if (kafka_) checks.push_back(kafka_->readiness());
   checks.push_back({"disk", room.free_percent() >= least, true,
                     fmt::format("{:.1f}% free, at least {:g}%", room.free_percent(), least)});
   return checks;

@@ -17,6 +17,7 @@
 #include "runtime/shard.hpp"
 #include "serve_intake.hpp"
 #include "serve_journal.hpp"
+#include "serve_kafka.hpp"
 #include "serve_store.hpp"
 #include "telemetry/metrics.hpp"
 
@@ -66,6 +67,7 @@ class Serving {
   std::unique_ptr<runtime::Shard> control_;
   std::unique_ptr<JournalService> journal_;
   std::unique_ptr<StoreService> store_;
+  std::unique_ptr<KafkaService> kafka_;  // null: no brokers
   std::unique_ptr<IntakeService> intake_;
   AdminSources admin_sources_;
   net::Router http_router_;

@@ -93,6 +93,34 @@ void check_store(std::string_view text, std::vector<Problem>& problems) {
   }
 }
 
+void check_kafka(const Settings& settings, std::vector<Problem>& problems) {
+  const KafkaSettings& kafka = settings.kafka;
+  auto wrong = [&](bool is_wrong, std::string_view path, std::string_view reason) {
+    if (is_wrong) problems.push_back({"", std::string(path), std::string(reason)});
+  };
+  wrong(settings.journal.ack == JournalAck::kafka && kafka.brokers.empty(), "journal.ack",
+        "kafka wants kafka.brokers: who is to have the records?");
+  // A sender that waited for Kafka must not have its record set aside here.
+  constexpr std::uint64_t headers = 4 << 10;
+  const std::uint64_t largest = settings.limits.inflated_body + headers;
+  wrong(settings.journal.ack == JournalAck::kafka && kafka.value == KafkaValue::original &&
+            kafka.message_bytes < largest,
+        "kafka.message_bytes",
+        fmt::format("must be at least limits.inflated_body and {} for headers: with journal.ack: "
+                    "kafka every record that is taken must fit",
+                    format_value(Kind::bytes, headers)));
+  const KafkaSecuritySettings& security = kafka.security;
+  const bool sasl = security.protocol.starts_with("sasl");
+  wrong(sasl && security.username.empty(), "kafka.security.username",
+        "must be set: kafka.security.protocol wants credentials");
+  wrong(sasl && security.password_file.empty(), "kafka.security.password_file",
+        "must be set: kafka.security.protocol wants credentials");
+  wrong(!sasl && !security.password_file.empty(), "kafka.security.protocol",
+        "sends no credentials, but there is a kafka.security.password_file; is sasl_ssl meant?");
+  wrong(security.cert.empty() != security.key.empty(), "kafka.security.cert",
+        "and kafka.security.key belong together");
+}
+
 }  // namespace
 
 std::vector<Problem> check(const Settings& settings) {
@@ -102,6 +130,7 @@ std::vector<Problem> check(const Settings& settings) {
   check_apart(settings, problems);
   check_roles(settings, problems);
   check_sizes(settings, problems);
+  check_kafka(settings, problems);
   if (settings.journal.sync == JournalSync::none && !settings.allow_unsafe) {
     problems.push_back({"", "journal.sync",
                         "none acknowledges what a power cut can lose; set allow_unsafe: true if "

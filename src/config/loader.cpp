@@ -24,6 +24,17 @@ const Descriptor* find(std::string_view path) {
   return nullptr;
 }
 
+/// "pipeline.sinks", "pipeline.sinks.postgres".
+bool is_inner_section(std::string_view path) {
+  for (const Descriptor& descriptor : descriptors()) {
+    if (descriptor.path.size() > path.size() && descriptor.path.starts_with(path) &&
+        descriptor.path[path.size()] == '.') {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool is_section(std::string_view path) {
   for (const Descriptor& descriptor : descriptors()) {
     if (section_of(descriptor.path) == path) return true;
@@ -36,6 +47,10 @@ std::string_view first_in(std::string_view section) {
     if (section_of(descriptor.path) == section) return descriptor.path;
   }
   return {};
+}
+
+bool is_list(Kind kind) noexcept {
+  return kind == Kind::choice_list || kind == Kind::text_list;
 }
 
 /// A key as it may be shown: what is no word may be a value, even a secret, in the wrong place.
@@ -87,8 +102,8 @@ class Reader {
     std::string_view text = assignment.substr(equals + 1);
     const Constraint& constraint = descriptor->constraint;
     store("--set", *descriptor,
-          constraint.kind == Kind::choice_list ? parse_list(constraint, split_list(text))
-                                               : parse_value(constraint, text));
+          is_list(constraint.kind) ? parse_list(constraint, split_list(text))
+                                   : parse_value(constraint, text));
   }
 
   void add(std::string where, std::string_view path, std::string reason) {
@@ -138,8 +153,8 @@ class Reader {
         add(where, shown_key(path), "is set twice");
       } else if (const Descriptor* descriptor = find(path)) {
         read_setting(*descriptor, entry.second, where);
-      } else if (prefix.empty() && is_section(key)) {
-        read_section(key, entry.second, where);
+      } else if (prefix.empty() ? is_section(key) : is_inner_section(path)) {
+        read_section(path, entry.second, where);
       } else {
         add_unknown(where, path);
       }
@@ -155,7 +170,7 @@ class Reader {
   void read_setting(const Descriptor& descriptor, const YAML::Node& node,
                     const std::string& where) {
     const Constraint& constraint = descriptor.constraint;
-    if (constraint.kind != Kind::choice_list) {
+    if (!is_list(constraint.kind)) {
       if (node.IsScalar()) {
         return store(where, descriptor, parse_value(constraint, node.Scalar()));
       }

@@ -40,6 +40,8 @@ std::string range_cell(const Constraint& constraint) {
       return fmt::format("{}", fmt::join(constraint.choices, ", "));
     case Kind::choice_list:
       return fmt::format("list of {}", fmt::join(constraint.choices, ", "));
+    case Kind::text_list:
+      return "list";
     case Kind::listen:
       return "address:port";
     case Kind::url:

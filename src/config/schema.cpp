@@ -14,6 +14,14 @@ constexpr std::array<std::string_view, 3> role_names{"gateway", "processor", "ap
 constexpr std::array<std::string_view, 2> unknown_fields_names{"keep", "refuse"};
 constexpr std::array<std::string_view, 2> sync_names{"always", "none"};
 constexpr std::array<std::string_view, 3> io_names{"auto", "direct", "buffered"};
+constexpr std::array<std::string_view, 2> ack_names{"local", "kafka"};
+constexpr std::array<std::string_view, 2> kafka_value_names{"json", "original"};
+constexpr std::array<std::string_view, 5> compression_names{"none", "gzip", "snappy", "lz4",
+                                                            "zstd"};
+constexpr std::array<std::string_view, 4> protocol_names{"plaintext", "ssl", "sasl_plaintext",
+                                                         "sasl_ssl"};
+constexpr std::array<std::string_view, 3> mechanism_names{"PLAIN", "SCRAM-SHA-256",
+                                                          "SCRAM-SHA-512"};
 constexpr std::array<std::string_view, 6> level_names{"trace", "debug", "info",
                                                       "warn",  "error", "off"};
 constexpr std::array<std::string_view, 2> format_names{"plain", "json"};
@@ -30,6 +38,12 @@ std::span<const std::string_view> names_of(JournalSync) {
 }
 std::span<const std::string_view> names_of(JournalIo) {
   return io_names;
+}
+std::span<const std::string_view> names_of(JournalAck) {
+  return ack_names;
+}
+std::span<const std::string_view> names_of(KafkaValue) {
+  return kafka_value_names;
 }
 std::span<const std::string_view> names_of(LogLevel) {
   return level_names;
@@ -178,6 +192,10 @@ void add_journal(std::vector<Descriptor>& rows) {
   rows.push_back(row<&S::journal, &J::io>(
       "journal.io", choice(io_names),
       "Direct writes, through the page cache, or direct where the file system takes them."));
+  rows.push_back(row<&S::journal, &J::ack>(
+      "journal.ack", choice(ack_names),
+      "Who must have a record before it is acknowledged: this machine's disk, or Kafka's in-sync "
+      "replicas as well."));
   rows.push_back(row<&S::journal, &J::segment_bytes>(
       "journal.segment_bytes", bytes(mib, 4 * gib),
       "Size of a segment file, a multiple of 4KiB, at least twice limits.inflated_body."));
@@ -263,6 +281,82 @@ void add_stores(std::vector<Descriptor>& rows) {
       true));
 }
 
+void add_kafka_topics(std::vector<Descriptor>& rows) {
+  using T = KafkaTopicSettings;
+  constexpr Constraint topic{.kind = Kind::text};
+  constexpr auto in = &KafkaSettings::topics;
+  constexpr std::string_view help = "Topic of this kind; empty is kafka.topic_prefix and the kind.";
+  rows.push_back(row<&S::kafka, in, &T::epro_report>("kafka.topics.epro_report", topic, help));
+  rows.push_back(row<&S::kafka, in, &T::qol_answer>("kafka.topics.qol_answer", topic, help));
+  rows.push_back(row<&S::kafka, in, &T::vital_sign>("kafka.topics.vital_sign", topic, help));
+  rows.push_back(row<&S::kafka, in, &T::trial_metric>("kafka.topics.trial_metric", topic, help));
+  rows.push_back(row<&S::kafka, in, &T::alert>("kafka.topics.alert", topic, help));
+  rows.push_back(
+      row<&S::kafka, in, &T::project_created>("kafka.topics.project_created", topic, help));
+}
+
+void add_kafka_security(std::vector<Descriptor>& rows) {
+  using K = KafkaSecuritySettings;
+  constexpr Constraint text{.kind = Kind::text};
+  constexpr auto in = &KafkaSettings::security;
+  rows.push_back(
+      row<&S::kafka, in, &K::protocol>("kafka.security.protocol", choice(protocol_names),
+                                       "With or without TLS (ssl), credentials (sasl)."));
+  rows.push_back(row<&S::kafka, in, &K::ca>(
+      "kafka.security.ca", text,
+      "File of the authorities that brokers' certificates must come from; empty: the system's."));
+  rows.push_back(row<&S::kafka, in, &K::cert>("kafka.security.cert", text,
+                                              "File of this client's certificate; empty is none."));
+  rows.push_back(
+      row<&S::kafka, in, &K::key>("kafka.security.key", text, "File of its private key."));
+  rows.push_back(row<&S::kafka, in, &K::mechanism>(
+      "kafka.security.mechanism", choice(mechanism_names), "How credentials are shown."));
+  rows.push_back(
+      row<&S::kafka, in, &K::username>("kafka.security.username", text, "Who this client is."));
+  rows.push_back(row<&S::kafka, in, &K::password_file>(
+      "kafka.security.password_file", text,
+      "File that holds the password; read again when brokers refuse it."));
+}
+
+void add_kafka(std::vector<Descriptor>& rows) {
+  using K = KafkaSettings;
+  rows.push_back(row<&S::kafka, &K::brokers>(
+      "kafka.brokers", {.kind = Kind::text_list},
+      "Addresses (host:port) of some brokers of the cluster; none: no Kafka."));
+  rows.push_back(row<&S::kafka, &K::topic_prefix>(
+      "kafka.topic_prefix", {.kind = Kind::text, .minimum = 1}, "Topics are called PREFIX.KIND."));
+  add_kafka_topics(rows);
+  rows.push_back(row<&S::kafka, &K::value>(
+      "kafka.value", choice(kafka_value_names),
+      "What a message holds: the record as in lists, or the sender's bytes, which processors "
+      "need."));
+  rows.push_back(row<&S::kafka, &K::compression>("kafka.compression", choice(compression_names),
+                                                 "Of messages on the way and at rest."));
+  rows.push_back(row<&S::kafka, &K::linger>("kafka.linger", duration(0, second),
+                                            "How long a request to a broker waits to fill."));
+  rows.push_back(row<&S::kafka, &K::message_bytes>(
+      "kafka.message_bytes", bytes(kib, gib),
+      "Largest message, headers included; a larger one is a dead letter. What topics take "
+      "(max.message.bytes) should be no less."));
+  rows.push_back(row<&S::kafka, &K::request_bytes>(
+      "kafka.request_bytes", bytes(kib, gib),
+      "Largest batch of messages for one partition; no more than topics take."));
+  rows.push_back(row<&S::kafka, &K::queue_messages>(
+      "kafka.queue_messages", integer(100, 10'000'000),
+      "Messages that wait for brokers in memory; the rest waits in the journal."));
+  rows.push_back(row<&S::kafka, &K::queue_bytes>("kafka.queue_bytes", bytes(mib, 2 * gib),
+                                                 "And their bytes."));
+  rows.push_back(row<&S::kafka, &K::create_topics>(
+      "kafka.create_topics", boolean,
+      "Makes topics that are missing, with the two numbers below; without it, the brokers do or an "
+      "operator."));
+  rows.push_back(row<&S::kafka, &K::partitions>("kafka.partitions", integer(0, 10'000),
+                                                "Of a topic made here; 0: the brokers' default."));
+  rows.push_back(row<&S::kafka, &K::replication>("kafka.replication", integer(0, 100),
+                                                 "Of a topic made here; 0: the brokers' default."));
+  add_kafka_security(rows);
+}
+
 void add_limits(std::vector<Descriptor>& rows) {
   using L = LimitSettings;
   rows.push_back(row<&S::limits, &L::connections>("limits.connections", integer(1, 10'000'000),
@@ -335,6 +429,7 @@ std::vector<Descriptor> make_rows() {
   add_ingest(rows);
   add_journal(rows);
   add_stores(rows);
+  add_kafka(rows);
   add_limits(rows);
   add_log(rows);
   return rows;
@@ -353,7 +448,7 @@ std::string_view section_of(std::string_view path) {
 }
 
 std::string_view section_help(std::string_view section) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 11> lines{{
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 12> lines{{
       {"", "Of the whole program."},
       {"runtime", "Threads, and how the process ends."},
       {"http", "The listener for clients."},
@@ -363,6 +458,7 @@ std::string_view section_help(std::string_view section) {
       {"dedupe", "How retries are recognised."},
       {"pipeline", "From the journal to the sinks."},
       {"store", "Where reports are queried."},
+      {"kafka", "Events of records, for who reacts to them."},
       {"limits", "What one client, and all of them, may take."},
       {"log", "The log; it never holds patient data."},
   }};

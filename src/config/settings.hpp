@@ -13,6 +13,8 @@ namespace trialwire::config {
 enum class Role : std::uint8_t { gateway, processor, api };
 enum class UnknownFields : std::uint8_t { keep, refuse };
 enum class JournalSync : std::uint8_t { always, none };
+enum class JournalAck : std::uint8_t { local, kafka };
+enum class KafkaValue : std::uint8_t { json, original };
 enum class JournalIo : std::uint8_t { automatic, direct, buffered };
 enum class LogLevel : std::uint8_t { trace, debug, info, warn, error, off };
 enum class LogFormat : std::uint8_t { plain, json };
@@ -47,6 +49,7 @@ struct IngestSettings {
 struct JournalSettings {
   JournalSync sync = JournalSync::always;
   JournalIo io = JournalIo::automatic;
+  JournalAck ack = JournalAck::local;
   std::uint64_t segment_bytes = 128ULL << 20;
   std::uint64_t max_bytes = 16ULL << 30;
   Duration retention = 24h;
@@ -80,6 +83,44 @@ struct PipelineSettings {
 
 struct StoreSettings {
   std::string url = "sqlite:data/trialwire.db";
+};
+
+/// Names of the topics of single kinds; empty: prefix and kind.
+struct KafkaTopicSettings {
+  std::string epro_report;
+  std::string qol_answer;
+  std::string vital_sign;
+  std::string trial_metric;
+  std::string alert;
+  std::string project_created;
+};
+
+/// Protocols and mechanisms as librdkafka names them.
+struct KafkaSecuritySettings {
+  std::string protocol = "plaintext";
+  std::string ca;
+  std::string cert;
+  std::string key;
+  std::string mechanism = "PLAIN";
+  std::string username;
+  std::string password_file;
+};
+
+struct KafkaSettings {
+  std::vector<std::string> brokers;  // none: no Kafka
+  std::string topic_prefix = "trialwire";
+  KafkaTopicSettings topics;
+  KafkaValue value = KafkaValue::json;
+  std::string compression = "lz4";
+  Duration linger = 5ms;
+  std::uint64_t message_bytes = 1'000'000;
+  std::uint64_t request_bytes = 1'000'000;
+  std::uint64_t queue_messages = 100'000;
+  std::uint64_t queue_bytes = 64ULL << 20;
+  bool create_topics = false;
+  std::uint32_t partitions = 0;
+  std::uint32_t replication = 0;
+  KafkaSecuritySettings security;
 };
 
 struct LimitSettings {
@@ -122,6 +163,7 @@ struct Settings {
   DedupeSettings dedupe;
   PipelineSettings pipeline;
   StoreSettings store;
+  KafkaSettings kafka;
   LimitSettings limits;
   LogSettings log;
 };

@@ -140,6 +140,16 @@ std::expected<Value, std::string> parse_text(const Constraint& constraint, std::
   return std::string(text);
 }
 
+std::expected<Value, std::string> parse_texts(const Constraint& constraint,
+                                              const std::vector<std::string>& items) {
+  for (auto item = items.begin(); item != items.end(); ++item) {
+    auto text = parse_text(constraint, *item);
+    bool odd = item->empty() || item->find_first_of(", ") != std::string::npos;
+    if (!text || odd || std::find(items.begin(), item, *item) != item) return wants(constraint);
+  }
+  return items;
+}
+
 std::string quote(std::string_view text) {
   std::string quoted = "\"";
   for (char c : text) {
@@ -200,6 +210,8 @@ std::string expected_form(const Constraint& constraint) {
                                      : "text of 1 to 4096 bytes on one line";
     case Kind::choice_list:
       return fmt::format("a list, each once, of {}", fmt::join(constraint.choices, ", "));
+    case Kind::text_list:
+      return "a list of texts, each once, without commas and spaces";
     case Kind::listen:
       return "an IP address and a port such as 127.0.0.1:8080 or [::1]:0, or empty for none";
     case Kind::url:
@@ -242,6 +254,7 @@ std::expected<Value, std::string> parse_value(const Constraint& constraint, std:
     case Kind::text:
       return parse_text(constraint, text);
     case Kind::choice_list:
+    case Kind::text_list:
       return wants(constraint);
   }
   return wants(constraint);
@@ -249,6 +262,7 @@ std::expected<Value, std::string> parse_value(const Constraint& constraint, std:
 
 std::expected<Value, std::string> parse_list(const Constraint& constraint,
                                              const std::vector<std::string>& items) {
+  if (constraint.kind == Kind::text_list) return parse_texts(constraint, items);
   TW_CHECK(constraint.kind == Kind::choice_list);
   if (items.empty()) return wants(constraint);
   for (auto item = items.begin(); item != items.end(); ++item) {
@@ -276,6 +290,13 @@ std::string format_value(Kind kind, const Value& value) {
       return std::get<std::string>(value);
     case Kind::choice_list:
       return fmt::format("[{}]", fmt::join(std::get<std::vector<std::string>>(value), ", "));
+    case Kind::text_list: {
+      std::string items;
+      for (const std::string& item : std::get<std::vector<std::string>>(value)) {
+        items += (items.empty() ? "" : ", ") + quote(item);
+      }
+      return fmt::format("[{}]", items);
+    }
     case Kind::text:
     case Kind::listen:
     case Kind::url:

@@ -21,6 +21,7 @@ enum class Kind : std::uint8_t {
   choice,       // one of a closed set
   text,         // any
   choice_list,  // [gateway, api]
+  text_list,    // [broker-1:9092, broker-2:9092], or []
   listen,       // 127.0.0.1:8080, [::1]:0, or empty: off
   url,          // sqlite:data/trialwire.db
 };

@@ -26,6 +26,8 @@ std::string_view refusal_text(ErrorCode code) noexcept {
       return "no space to store what was sent; retry later";
     case ErrorCode::overloaded:
       return "too much waits to be stored; retry later";
+    case ErrorCode::deadline_exceeded:
+      return "the report is stored, but was not replicated in time; retry later";
     default:
       return "what was sent could not be stored; retry later";
   }

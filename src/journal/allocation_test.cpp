@@ -70,7 +70,7 @@ struct Count final : Waiter {
   }
 };
 
-TEST(Allocation, AppendingCommittingAndAnsweringAllocateNothingOnceWarm) {
+void expect_no_allocation(Acknowledge acknowledge) {
   if (!own_allocator) GTEST_SKIP() << "the sanitizer's allocator is in use";
   support::FaultyFiles files{{}};
   ASSERT_TRUE(files.create_directory("/j"));
@@ -79,7 +79,8 @@ TEST(Allocation, AppendingCommittingAndAnsweringAllocateNothingOnceWarm) {
   DedupeOptions options{.directory = "/j", .journal = store.chain().journal, .bytes = 8 << 20};
   auto dedupe = DedupeIndex::open(options, files, registry, {}, {});
   ASSERT_TRUE(dedupe);
-  CommitQueue queue({.interval = std::chrono::nanoseconds(0), .silence = std::chrono::hours(1)});
+  CommitQueue queue({.interval = std::chrono::nanoseconds(0), .silence = std::chrono::hours(1)},
+                    acknowledge);
   queue.add_shard([] {});
   ShardAppender appender({queue, store, 64 << 20}, 0);
   RecentBatches recent(1 << 20, 1);
@@ -103,15 +104,27 @@ TEST(Allocation, AppendingCommittingAndAnsweringAllocateNothingOnceWarm) {
         appender.end(count);
       }
       appender.flush();
-      while (count.told < appended) appender.deliver();
+      while (count.told < appended) {
+        queue.replicated(recent.next_sequence());
+        appender.deliver();
+      }
     }
   };
   turns(60);  // fills the recent batches once; below one generation of the index
+  allocations = 0;
   counting = true;
   turns(60);
   counting = false;
   EXPECT_EQ(allocations.load(), 0u) << "in " << 60 * 100 << " records";
   committer.stop();
+}
+
+TEST(Allocation, AppendingCommittingAndAnsweringAllocateNothingOnceWarm) {
+  expect_no_allocation(Acknowledge::when_durable);
+}
+
+TEST(Allocation, AnsweringWhatIsReplicatedAllocatesNothingOnceWarm) {
+  expect_no_allocation(Acknowledge::when_replicated);
 }
 
 }  // namespace

@@ -29,7 +29,8 @@ struct Receipt {
   enum class State : std::uint8_t {
     durable,   // every record that is not in `conflicts` is stored, now or before
     conflict,  // all_or_none: nothing stored; `conflicts` says which
-    refused,   // nothing stored: `error` says why (journal full, stopping)
+    refused,   // nothing stored: `error` says why (journal full, stopping); or, when it is
+               // deadline_exceeded, stored here, but not known to be replicated
   };
   State state = State::durable;
   ErrorCode error = ErrorCode::unavailable;

@@ -1,11 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "journal/commit_queue.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace trialwire::journal {
 
 using Step = CommitRule::Step;
+
+namespace {
+
+/// Does it say of records that they are stored?
+bool speaks_of_records(const ShardBatch& batch) noexcept {
+  return std::ranges::any_of(batch.groups, [](const Group& group) {
+    return group.waiter != nullptr && group.receipt.state == Receipt::State::durable;
+  });
+}
+
+void refuse_group(Group& group, ErrorCode code) noexcept {
+  group.receipt = {};
+  group.receipt.state = Receipt::State::refused;
+  group.receipt.error = code;
+  group.conflict_count = 0;
+  group.sequence_count = 0;
+}
+
+}  // namespace
 
 std::uint32_t CommitQueue::add_shard(std::function<void()> notify) {
   shards_.push_back(std::make_unique<Shard>());
@@ -88,6 +108,47 @@ void CommitQueue::seal_refused() {
   stop_ ? rule_.sealed() : rule_.seal_refused(CommitRule::Clock::now());
 }
 
+void CommitQueue::settle(std::unique_ptr<ShardBatch> batch, std::uint64_t next_sequence) {
+  if (acknowledge_ == Acknowledge::when_durable) return done(std::move(batch));
+  const bool waits = speaks_of_records(*batch);
+  std::lock_guard lock(held_mutex_);
+  held_.push(std::move(batch), waits ? next_sequence : 0);
+  release_held();
+}
+
+void CommitQueue::replicated(std::uint64_t next_sequence) {
+  if (acknowledge_ == Acknowledge::when_durable) return;
+  {
+    std::lock_guard lock(held_mutex_);
+    replicated_ = std::max(replicated_, next_sequence);
+    release_held();
+  }
+  notify_shards();
+}
+
+void CommitQueue::release_held() {
+  while (!held_for_good_ && !held_.empty() && held_.first_needs() <= replicated_) {
+    done(held_.pop());
+  }
+}
+
+void CommitQueue::hold_for_good() noexcept {
+  std::lock_guard lock(held_mutex_);
+  held_for_good_ = true;
+}
+
+void CommitQueue::give_up_held() {
+  std::lock_guard lock(held_mutex_);
+  while (!held_.empty()) {
+    auto batch = held_.pop();
+    for (Group& group : batch->groups) {
+      if (group.receipt.state != Receipt::State::durable) continue;
+      refuse_group(group, ErrorCode::deadline_exceeded);
+    }
+    done(std::move(batch));
+  }
+}
+
 void CommitQueue::done(std::unique_ptr<ShardBatch> batch) {
   pending_.fetch_sub(batch->bytes.size(), std::memory_order_relaxed);
   Shard& shard = *shards_[batch->shard];
@@ -108,12 +169,7 @@ void CommitQueue::notify_shards() {
 }
 
 void CommitQueue::refuse(std::unique_ptr<ShardBatch> batch) {
-  for (Group& group : batch->groups) {
-    group.receipt = {};
-    group.receipt.state = Receipt::State::refused;
-    group.receipt.error = ErrorCode::unavailable;
-    group.conflict_count = 0;
-  }
+  for (Group& group : batch->groups) refuse_group(group, ErrorCode::unavailable);
   done(std::move(batch));
 }
 
@@ -125,6 +181,7 @@ void CommitQueue::close() {
     left.swap(queue_);
     waiting_ = {};
   }
+  give_up_held();
   for (auto& batch : left) refuse(std::move(batch));
   notify_shards();
 }

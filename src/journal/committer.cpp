@@ -138,7 +138,8 @@ bool Committer::commit(ShardBatches& taken) {
 
 void Committer::hand_back(ShardBatches& taken, std::size_t from, std::size_t to) {
   if (from == to) return;
-  for (std::size_t i = from; i < to; ++i) parts_.queue.done(std::move(taken[i]));
+  const std::uint64_t next = parts_.store.chain().next_sequence;
+  for (std::size_t i = from; i < to; ++i) parts_.queue.settle(std::move(taken[i]), next);
   parts_.queue.notify_shards();
 }
 
@@ -210,6 +211,7 @@ bool Committer::seal() {
 void Committer::fatal(const Error& error) {
   failed_.store(true, std::memory_order_release);
   parts_.queue.refuse_new();
+  parts_.queue.hold_for_good();
   metrics_.failures.add();
   telemetry::log(telemetry::LogLevel::error, "journal",
                  "the disk failed: nothing more is acknowledged",

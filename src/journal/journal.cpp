@@ -70,7 +70,10 @@ class OpenJournal final : public Journal {
         dedupe_(std::move(dedupe)),
         queue_(std::make_shared<CommitQueue>(CommitRule::Limits{.bytes = options.commit_bytes,
                                                                 .interval = options.commit_interval,
-                                                                .silence = options.silence})),
+                                                                .silence = options.silence},
+                                             options.acknowledge_replicated
+                                                 ? Acknowledge::when_replicated
+                                                 : Acknowledge::when_durable)),
         recent_(
             std::make_shared<RecentBatches>(options.recent_bytes, store_->tail().next_sequence)),
         committer_({.queue = *queue_, .store = *store_, .dedupe = *dedupe_, .recent = *recent_},
@@ -140,6 +143,8 @@ class OpenJournal final : public Journal {
     consumer_known_.store(true, std::memory_order_release);
     release_identities();
   }
+
+  void replicated(std::uint64_t next_sequence) override { queue_->replicated(next_sequence); }
 
   Backlog backlog(std::uint64_t next_sequence) const override {
     return store_->backlog(next_sequence);

@@ -3,7 +3,10 @@
 // committer thread and the task that pre-writes segments. Format: docs/journal-format.md.
 //
 // Durable when: Waiter::committed is called with State::durable only after fdatasync of the batch
-// returned. After a failed write or sync nothing more is acknowledged and `on_fatal` is called.
+// returned, and with Options::acknowledge_replicated after `replicated` passed it. After a failed
+// write or sync nothing more is acknowledged and `on_fatal` is called. What is not replicated when
+// the journal stops is answered as deadline_exceeded: it is stored here, and may be lost with the
+// machine.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -44,6 +47,8 @@ struct Options {
   std::chrono::microseconds commit_interval{500};  // … or so long after the last one started
   std::chrono::milliseconds silence{50};           // then an empty batch seals the last one
   std::size_t unacknowledged_bytes_max = 64 << 20;
+  /// Receipts wait for Journal::replicated, too.
+  bool acknowledge_replicated = false;
   std::chrono::nanoseconds dedupe_window = std::chrono::hours(24);  // 0: off
   std::size_t dedupe_bytes = 64 << 20;
   std::size_t scrub_bytes_per_second = 8 << 20;  // 0: off
@@ -99,6 +104,10 @@ class Journal {
 
   /// A consumer whose durable cursor holds segments back. Call with every durable advance.
   virtual void set_cursor(std::string_view consumer, const Cursor& durable) = 0;
+
+  /// Every record before this sequence is on another machine, too: with acknowledge_replicated the
+  /// receipts that waited for that go out. Any thread. Not below what was said before.
+  virtual void replicated(std::uint64_t /*next_sequence*/) {}
 
   virtual Backlog backlog(std::uint64_t next_sequence) const = 0;
   virtual Status status() const = 0;

@@ -54,7 +54,13 @@ struct Record {
   Uuid journal;                // reading only: the one that acknowledged it
   std::uint64_t sequence = 0;  // reading only
   std::uint32_t epoch = 0;     // reading only
+  /// Reading only: its place in the source that it is read from, where that is no journal of this
+  /// machine; 0: its sequence.
+  std::uint64_t place = 0;
   ByteView bytes;
+
+  /// The cursor of a source in front of it; behind it is one more.
+  std::uint64_t at() const noexcept { return place != 0 ? place : sequence; }
 };
 
 }  // namespace trialwire::journal
