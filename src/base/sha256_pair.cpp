@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t block_bytes = 64;
 
 // FIPS 180-4, 4.2.2.
-alignas(16) constexpr std::array<std::uint32_t, 64> round_constants{
+alignas(16) constexpr std::uint32_t round_constants[64]{
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
     0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -35,17 +35,23 @@ struct State {
   __m128i cdgh = _mm_set_epi32(0x3c6ef372, static_cast<int>(0xa54ff53a), 0x1f83d9ab, 0x5be0cd19);
 };
 
-/// `count` blocks of each lane.
+/// `count` blocks of each lane. Plain arrays: builds without optimisation would call a function for
+/// each index of a std::array, and take a hundred times as long.
 template <std::size_t lanes>
-__attribute__((target("sha"))) void compress(std::array<State, lanes>& states,
-                                             std::array<const std::byte*, lanes> at,
+void compress(State* states, const std::byte* const* texts,
                                              std::size_t count) noexcept {
   const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
-  std::array<State, lanes> now = states;
+  State now[lanes];
+  const std::byte* at[lanes];
+  for (std::size_t lane = 0; lane < lanes; ++lane) {
+    now[lane] = states[lane];
+    at[lane] = texts[lane];
+  }
   for (; count > 0; --count) {
-    const std::array<State, lanes> before = now;
+    State before[lanes];
     __m128i words[lanes][4];
     for (std::size_t lane = 0; lane < lanes; ++lane) {
+      before[lane] = now[lane];
       for (std::size_t i = 0; i < 4; ++i) {
         const auto* from = reinterpret_cast<const __m128i*>(at[lane] + 16 * i);
         words[lane][i] = _mm_shuffle_epi8(_mm_loadu_si128(from), big_endian);
@@ -54,11 +60,11 @@ __attribute__((target("sha"))) void compress(std::array<State, lanes>& states,
     }
 #pragma unroll
     for (std::size_t step = 0; step < 16; ++step) {  // of four rounds
-      const auto* constants = reinterpret_cast<const __m128i*>(round_constants.data() + 4 * step);
+      const auto* constants = reinterpret_cast<const __m128i*>(round_constants + 4 * step);
 #pragma unroll
       for (std::size_t lane = 0; lane < lanes; ++lane) {
         State& state = now[lane];
-        auto& word = words[lane];
+        __m128i* word = words[lane];
         const __m128i sum = _mm_add_epi32(word[step % 4], _mm_load_si128(constants));
         state.cdgh = _mm_sha256rnds2_epu32(state.cdgh, state.abef, sum);
         state.abef = _mm_sha256rnds2_epu32(state.abef, state.cdgh, _mm_shuffle_epi32(sum, 0x0e));
@@ -75,7 +81,7 @@ __attribute__((target("sha"))) void compress(std::array<State, lanes>& states,
       now[lane].cdgh = _mm_add_epi32(now[lane].cdgh, before[lane].cdgh);
     }
   }
-  states = now;
+  for (std::size_t lane = 0; lane < lanes; ++lane) states[lane] = now[lane];
 }
 
 Sha256 digest_of(const State& state) noexcept {
@@ -93,9 +99,10 @@ Sha256 digest_of(const State& state) noexcept {
 }
 
 /// What is left of a text after `done` bytes, its end mark and its length.
-Sha256 finish(std::array<State, 1> state, ByteView text, std::size_t done) noexcept {
+Sha256 finish(State state, ByteView text, std::size_t done) noexcept {
   const std::size_t blocks = (text.size() - done) / block_bytes;
-  compress<1>(state, {text.data() + done}, blocks);
+  const std::byte* at = text.data() + done;
+  compress<1>(&state, &at, blocks);
   done += blocks * block_bytes;
   std::array<std::byte, 2 * block_bytes> tail{};
   const std::size_t rest = text.size() - done;
@@ -104,8 +111,9 @@ Sha256 finish(std::array<State, 1> state, ByteView text, std::size_t done) noexc
   const std::size_t tail_bytes = rest + 9 <= block_bytes ? block_bytes : 2 * block_bytes;
   const std::uint64_t bits = std::byteswap(std::uint64_t{text.size()} * 8);
   std::memcpy(tail.data() + tail_bytes - 8, &bits, 8);
-  compress<1>(state, {tail.data()}, tail_bytes / block_bytes);
-  return digest_of(state[0]);
+  const std::byte* tail_at = tail.data();
+  compress<1>(&state, &tail_at, tail_bytes / block_bytes);
+  return digest_of(state);
 }
 
 bool has_instructions() noexcept {
@@ -118,7 +126,7 @@ bool has_instructions() noexcept {
 
 Sha256 sha256(ByteView text) {
   static const bool here = has_instructions();
-  if (here) return finish({State{}}, text, 0);
+  if (here) return finish(State{}, text, 0);
   thread_local Sha256Hasher hasher;
   return hasher.digest(text);
 }
@@ -129,11 +137,12 @@ std::array<Sha256, 2> sha256_pair(ByteView first, ByteView second) {
     thread_local Sha256Hasher hasher;
     return {hasher.digest(first), hasher.digest(second)};
   }
-  std::array<State, 2> states;
+  State states[2];
+  const std::byte* const texts[2] = {first.data(), second.data()};
   const std::size_t blocks = std::min(first.size(), second.size()) / block_bytes;
-  compress<2>(states, {first.data(), second.data()}, blocks);
+  compress<2>(states, texts, blocks);
   const std::size_t done = blocks * block_bytes;
-  return {finish({states[0]}, first, done), finish({states[1]}, second, done)};
+  return {finish(states[0], first, done), finish(states[1], second, done)};
 }
 
 void LeafDigest::add_pair(ByteView pair) {

@@ -18,6 +18,9 @@ using telemetry::LogLevel;
 // Retention is a matter of hours: looking at it this often is enough.
 constexpr std::chrono::seconds idle_round{5};
 
+// Smaller segments are written at once.
+constexpr std::uint64_t paced_from_bytes = 16 << 20;
+
 std::int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
              std::chrono::system_clock::now().time_since_epoch())
@@ -77,6 +80,7 @@ void SegmentKeeper::run(const std::stop_token& stop) {
     changed_.wait_for(lock, stop, pause, [this] { return woken_; });
     woken_ = false;
   }
+  drop_spare();
   seal_full();
 }
 
@@ -91,9 +95,11 @@ Result<std::uint64_t> SegmentKeeper::take_spare() {
   std::unique_lock lock(mutex_);
   if (spare_numbers_.empty() && started()) {
     woken_ = true;
+    awaited_ = true;
     changed_.notify_all();
     changed_.wait_for(lock, options_.spare_wait,
                       [this] { return !spare_numbers_.empty() || error_; });
+    awaited_ = false;
   }
   if (spare_numbers_.empty()) {
     if (error_) return std::unexpected(*error_);
@@ -116,62 +122,108 @@ bool SegmentKeeper::over_budget() const {
   return wanted * options_.segment_bytes > options_.bytes_max;
 }
 
+/// How much of the spare is to be written by now: whole stretches, or all of it.
+std::uint64_t SegmentKeeper::due_bytes() {
+  const std::uint64_t whole = options_.segment_bytes;
+  if (whole < paced_from_bytes || !started() || !ledger_.has_writing()) return whole;
+  {
+    const std::lock_guard lock(mutex_);
+    if (awaited_) return whole;
+  }
+  const std::uint64_t due = whole / 4 + 2 * ledger_.writing_offset();
+  return due >= whole ? whole : due / zero_stretch_bytes * zero_stretch_bytes;
+}
+
 void SegmentKeeper::prepare(const std::stop_token& stop) {
   while (spare_wanted() && !stop.stop_requested()) {
-    if (over_budget()) delete_by_policy();
-    std::uint64_t number = 0;
-    {
-      const std::lock_guard lock(mutex_);
-      number = highest_segment_ + 1;
-    }
-    Result<void> done = over_budget()
-                            ? fail(ErrorCode::disk_full,
-                                   "the journal's disk budget is used up by undelivered records")
-                            : write_spare(number, stop);
-    if (!done && done.error().code == ErrorCode::cancelled) return;
-    bool first_failure = false;
-    {
-      const std::lock_guard lock(mutex_);
-      first_failure = !done && !error_;
-      if (done) {
-        highest_segment_ = number;
-        spare_numbers_.push_back(number);
-        spare_count_.store(spare_numbers_.size(), std::memory_order_relaxed);
-        error_.reset();
-      } else {
-        error_ = done.error();
-      }
-      blocked_.store(!done, std::memory_order_relaxed);
-    }
-    changed_.notify_all();
+    Result<void> begun = filling_ ? Result<void>() : begin_spare();
+    const Result<bool> whole = begun ? write_spare(stop) : std::unexpected(begun.error());
+    if (whole && !*whole) return;
+    Result<void> done = whole ? finish_spare() : std::unexpected(whole.error());
     if (!done) {
-      prepare_failures_.add();
-      if (first_failure) {
-        telemetry::log(LogLevel::warn, "journal", "cannot prepare a segment, trying again",
-                       {{"error", std::string_view(done.error().text)}});
-      }
+      drop_spare();
+      if (done.error().code != ErrorCode::cancelled) spare_failed(done.error());
       return;
     }
     prepared_.add();
   }
 }
 
-Result<void> SegmentKeeper::write_spare(std::uint64_t number, const std::stop_token& stop) {
-  const auto final_name = options_.directory / segment_name(number);
-  const std::filesystem::path temporary = final_name.native() + ".tmp";
-  static_cast<void>(files_.remove(temporary));
-  auto file = files_.open(temporary, OpenMode::create_new, options_.direct);
-  if (!file) return std::unexpected(file.error());
-  Result<void> done = zero_fill(**file, 0, options_.segment_bytes, stop);
-  if (done) done = (*file)->sync();
-  file->reset();
-  if (done) done = files_.rename(temporary, final_name);
-  if (!done) {
-    // Half a segment must not hold on to the space that others are short of.
-    static_cast<void>(files_.remove(temporary));
-    return done;
+std::filesystem::path SegmentKeeper::spare_path() const {
+  return (options_.directory / segment_name(filling_->number)).native() + ".tmp";
+}
+
+Result<void> SegmentKeeper::begin_spare() {
+  if (over_budget()) delete_by_policy();
+  if (over_budget()) {
+    return fail(ErrorCode::disk_full,
+                "the journal's disk budget is used up by undelivered records");
   }
-  return files_.sync_directory(options_.directory);
+  {
+    const std::lock_guard lock(mutex_);
+    filling_.emplace(highest_segment_ + 1);
+  }
+  static_cast<void>(files_.remove(spare_path()));
+  auto file = files_.open(spare_path(), OpenMode::create_new, options_.direct);
+  if (!file) return std::unexpected(file.error());
+  filling_->file = std::move(*file);
+  return {};
+}
+
+/// As much as is due; true when that was the rest.
+Result<bool> SegmentKeeper::write_spare(const std::stop_token& stop) {
+  Filling& spare = *filling_;
+  for (std::uint64_t due = due_bytes(); spare.filled < due; due = due_bytes()) {
+    const std::uint64_t to = std::min(due, spare.filled + zero_stretch_bytes);
+    if (auto done = zero_fill(*spare.file, spare.filled, to, stop); !done) {
+      return std::unexpected(done.error());
+    }
+    spare.filled = to;
+  }
+  return spare.filled == options_.segment_bytes;
+}
+
+Result<void> SegmentKeeper::finish_spare() {
+  if (auto done = filling_->file->sync(); !done) return done;
+  filling_->file.reset();
+  const std::uint64_t number = filling_->number;
+  const auto final_name = options_.directory / segment_name(number);
+  if (auto done = files_.rename(spare_path(), final_name); !done) return done;
+  filling_.reset();
+  if (auto done = files_.sync_directory(options_.directory); !done) return done;
+  {
+    const std::lock_guard lock(mutex_);
+    highest_segment_ = number;
+    spare_numbers_.push_back(number);
+    spare_count_.store(spare_numbers_.size(), std::memory_order_relaxed);
+    error_.reset();
+    blocked_.store(false, std::memory_order_relaxed);
+  }
+  changed_.notify_all();
+  return {};
+}
+
+/// Half a segment must not hold on to the space that others are short of.
+void SegmentKeeper::drop_spare() noexcept {
+  if (!filling_) return;
+  filling_->file.reset();
+  static_cast<void>(files_.remove(spare_path()));
+  filling_.reset();
+}
+
+void SegmentKeeper::spare_failed(const Error& error) {
+  bool first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    first = !error_;
+    error_ = error;
+    blocked_.store(true, std::memory_order_relaxed);
+  }
+  changed_.notify_all();
+  prepare_failures_.add();
+  if (!first) return;
+  telemetry::log(LogLevel::warn, "journal", "cannot prepare a segment, trying again",
+                 {{"error", std::string_view(error.text)}});
 }
 
 void SegmentKeeper::seal_full() {

@@ -2,6 +2,10 @@
 // Background work on segments, on one thread of its own once started: writes the next segment full
 // of zeros before it is needed, seals and signs what is full, deletes what policy lets go. Failures
 // here are retried; they never fail the journal. The committer meets it in `take_spare` alone.
+//
+// The next segment is written as the current one is used: a quarter at once, then twice as much as
+// is used, so that it is there long before it is needed and no commit finds the disk busy with all
+// of it. Who waits for it has it written without pause.
 #pragma once
 #include <atomic>
 #include <condition_variable>
@@ -41,7 +45,7 @@ class SegmentKeeper {
   bool started() const noexcept { return thread_.joinable(); }
   /// One round on the caller's thread; only while not started.
   void maintain();
-  /// There may be work.
+  /// There may be work: space was freed, a segment is full, or another part of it was used.
   void wake();
 
   /// The number of a segment of zeros. Waits for one that is being written, `spare_wait` at most;
@@ -58,7 +62,13 @@ class SegmentKeeper {
   void delete_by_policy();
   bool delete_oldest(const SealedSegment& segment);
   void prepare(const std::stop_token& stop);
-  Result<void> write_spare(std::uint64_t number, const std::stop_token& stop);
+  Result<void> begin_spare();
+  Result<bool> write_spare(const std::stop_token& stop);
+  Result<void> finish_spare();
+  void drop_spare() noexcept;
+  void spare_failed(const Error& error);
+  std::uint64_t due_bytes();
+  std::filesystem::path spare_path() const;
   bool over_budget() const;
   bool spare_wanted() const;
 
@@ -71,12 +81,21 @@ class SegmentKeeper {
   telemetry::Counter& prepare_failures_;
   telemetry::Counter& deleted_;
 
-  std::mutex mutex_;  // over the four below
+  // The spare that is being written; its thread's alone.
+  struct Filling {
+    std::uint64_t number = 0;
+    std::unique_ptr<File> file;
+    std::uint64_t filled = 0;
+  };
+  std::optional<Filling> filling_;
+
+  std::mutex mutex_;  // over the five below
   std::condition_variable_any changed_;
   std::deque<std::uint64_t> spare_numbers_;
   std::uint64_t highest_segment_;
   std::optional<Error> error_;
   bool woken_ = false;
+  bool awaited_ = false;  // a spare, by `take_spare`
 
   std::atomic<bool> blocked_{false};
   std::atomic<std::uint64_t> spare_count_{0};

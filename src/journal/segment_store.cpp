@@ -17,6 +17,9 @@
 namespace trialwire::journal {
 namespace {
 
+// So often the keeper is told that the current segment fills up.
+constexpr std::uint64_t keeper_part_bytes = 4 << 20;
+
 /// What a scrape reads; it may come after the store is gone.
 struct StoreNumbers {
   std::atomic<std::uint64_t> next_sequence{1};
@@ -143,7 +146,9 @@ class Store final : public SegmentStore {
                       .payload_bytes = batch.payload().size(),
                       .committed_ns = now_ns,
                       .header_hash = hash});
+    const std::uint64_t parts = current_offset_ / keeper_part_bytes;
     current_offset_ += bytes;
+    if (current_offset_ / keeper_part_bytes != parts && keeper_.spares() == 0) keeper_.wake();
     chain_.next_sequence += batch.records();
     chain_.previous = hash;
     written_.add(bytes);

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <numeric>
+#include <thread>
 
 #include "journal/seal.hpp"
 #include "support/journal_fixture.hpp"
@@ -240,6 +242,44 @@ TEST_F(SegmentStoreTest, the_background_thread_prepares_seals_and_stops) {
   EXPECT_EQ(sealed.load(), 12);
   store->reset();
   EXPECT_TRUE(open());
+}
+
+/// Bytes of the segment that is being written with zeros; 0 when none is.
+std::uint64_t unfinished_bytes(const std::filesystem::path& directory) {
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    std::error_code gone;
+    if (entry.path().extension() == ".tmp") return entry.file_size(gone);
+  }
+  return 0;
+}
+
+TEST_F(SegmentStoreTest, the_next_segment_is_written_as_the_current_one_is_used) {
+  constexpr std::uint64_t large = 16 << 20;
+  StoreOptions paced = options();
+  paced.segment_bytes = large;
+  paced.bytes_max = 8 * large;
+  auto store = open(paced);
+  ASSERT_TRUE(store) << store.error().text;
+  ASSERT_TRUE(append(**store, 1));
+  (*store)->start({});
+  auto wait_for = [&](auto reached) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!reached() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    return reached();
+  };
+  // The first segment was prepared at the opening; of the second a quarter comes at once.
+  EXPECT_TRUE(wait_for([&] { return unfinished_bytes(paced.directory) >= large / 4; }));
+  EXPECT_LT(unfinished_bytes(paced.directory), large);
+  EXPECT_EQ((*store)->status().segments, 1U);
+  for (int i = 0; i < 7; ++i) ASSERT_TRUE(append(**store, 1, 1 << 20));
+  EXPECT_TRUE(wait_for([&] { return (*store)->status().segments == 2; }));
+  // Whoever is faster than that waits for the whole of it.
+  for (int i = 0; i < 60; ++i) {
+    const auto appended = append(**store, 1, 1 << 20);
+    ASSERT_TRUE(appended) << appended.error().text;
+  }
+  (*store)->stop();
+  EXPECT_EQ(unfinished_bytes(paced.directory), 0U);
 }
 
 TEST_F(SegmentStoreTest, buffered_mode_gives_the_same_journal) {

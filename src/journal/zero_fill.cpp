@@ -5,15 +5,14 @@
 
 namespace trialwire::journal {
 namespace {
-constexpr std::size_t stretch_bytes = 1 << 20;
-alignas(block_bytes) const std::byte zeros[stretch_bytes]{};
+alignas(block_bytes) const std::byte zeros[zero_stretch_bytes]{};
 }  // namespace
 
 Result<void> zero_fill(File& file, std::uint64_t from, std::uint64_t to,
                        const std::stop_token& stop) {
   while (from < to) {
     if (stop.stop_requested()) return fail(ErrorCode::cancelled, "stopping");
-    const std::size_t some = std::min<std::uint64_t>(stretch_bytes, to - from);
+    const std::size_t some = std::min<std::uint64_t>(zero_stretch_bytes, to - from);
     if (Result<void> written = file.write_at(from, {zeros, some}); !written) return written;
     from += some;
   }
