@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// What taking in one report costs before the journal: strict decoding, validation, identity; then
-// the same through the whole handler. simdjson's own parse of the same bytes stands beside it.
+// What taking in a record costs before the journal: strict decoding, validation, identity; then the
+// same through the whole handler, for each kind of record. simdjson's own parse of the same bytes
+// stands beside it.
 #include <benchmark/benchmark.h>
 #include <simdjson.h>
 
 #include <string>
 
 #include "epro/report_decoder.hpp"
-#include "epro/report_intake.hpp"
 #include "ingest/identity.hpp"
 #include "support/fake_appender.hpp"
 #include "support/fake_exchange.hpp"
+#include "support/intake_paths.hpp"
 
 namespace {
 
@@ -68,13 +69,12 @@ BENCHMARK(simdjson_dom_parse_only);
 void handler(benchmark::State& state, testing::FakeRequest request, std::size_t records) {
   testing::FakeAppender appender;
   appender.keep_records = false;
-  telemetry::Registry registry;
-  journal::Appender* appenders[] = {&appender};
-  epro::ReportIntake intake({}, appenders, registry);
+  testing::IntakePaths paths({}, appender);
+  ingest::Intake& intake = *paths.find(request.path);
   testing::FakeExchange exchange;
   for (auto _ : state) {
     exchange.begin(request);
-    exchange.run([&](net::Exchange& one) { intake.intake(0, 0).handle(one, received_ns); });
+    exchange.run([&](net::Exchange& one) { intake.handle(one, received_ns); });
     if (!appender.waiting()) {
       state.SkipWithError(exchange.response().body.c_str());
       break;
@@ -90,12 +90,36 @@ void one_report(benchmark::State& state) {
 }
 BENCHMARK(one_report);
 
-void ndjson_of_500(benchmark::State& state) {
-  testing::FakeRequest request{"/v1/epro/reports", {{"Content-Type", "application/x-ndjson"}}, ""};
-  for (int i = 0; i < 500; ++i) request.body += report(i) + "\n";
+std::string answer(int number) {
+  return fmt::format(R"({{"patient_id":"P-{:06}","question_id":"Q-{:04}","answer":3,"submit_time":)"
+                     R"("2026-03-01T08:15:30.250+01:00","trial_id":"TRIAL-7",)"
+                     R"("instrument":"EORTC QLQ-C30","visit_id":"WEEK 4"}})",
+                     number, number);
+}
+
+std::string vital(int number) {
+  return fmt::format(R"({{"deviceId":"D-{:06}","timestamp":1772352930250,"heartRate":72,)"
+                     R"("bloodOxygen":97.5,"systolic":121,"diastolic":78,"temperature":98.4,)"
+                     R"("units":{{"temperature":"[degF]"}},"patientId":"P-000001",)"
+                     R"("trialId":"TRIAL-7","sequence":{}}})",
+                     number, number);
+}
+
+std::string metric(int number) {
+  return fmt::format(R"({{"metricId":"SUBJECTS_ENROLLED","studyId":"TRIAL-7","siteId":"S-{:04}",)"
+                     R"("value":41.25,"timestamp":1772352930250,"annotations":["weekly"]}})",
+                     number);
+}
+
+void lines_of_500(benchmark::State& state, const char* path, std::string (*record)(int)) {
+  testing::FakeRequest request{path, {{"Content-Type", "application/x-ndjson"}}, ""};
+  for (int i = 0; i < 500; ++i) request.body += record(i) + "\n";
   handler(state, std::move(request), 500);
 }
-BENCHMARK(ndjson_of_500);
+BENCHMARK_CAPTURE(lines_of_500, reports, "/v1/epro/reports", report);
+BENCHMARK_CAPTURE(lines_of_500, answers, "/v1/epro/qol", answer);
+BENCHMARK_CAPTURE(lines_of_500, vital_signs, "/v1/vitals", vital);
+BENCHMARK_CAPTURE(lines_of_500, metrics, "/v1/metrics", metric);
 
 }  // namespace
 
