@@ -105,6 +105,10 @@ std::optional<std::string_view> Url::parameter(std::string_view name) const noex
 }
 
 std::expected<Url, std::string> parse_url(std::string_view text) {
+  auto encoded_only = [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; };
+  if (std::ranges::any_of(text, encoded_only)) {
+    return Problem("has a space or a control character, which must be percent-encoded");
+  }
   Url url;
   std::size_t scheme_end = text.find("://");
   if (scheme_end == std::string_view::npos) return Problem("has no scheme with ://");

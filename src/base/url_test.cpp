@@ -51,11 +51,17 @@ TEST(Url, an_at_sign_in_a_password_is_part_of_it) {
   EXPECT_EQ(url->host, "host");
 }
 
+TEST(Url, a_zero_byte_is_refused_written_either_way) {
+  EXPECT_FALSE(parse_url(std::string_view("mysql://u:p\0w@h/d", 18)));
+  EXPECT_FALSE(parse_url("mysql://u:p%00w@h/d"));
+}
+
 TEST(Url, what_is_wrong_is_said_without_repeating_it) {
   for (const char* text :
        {"", "db", "mysql:/x", "://x", "my sql://x", "mysql://u:secret@h:0/d",
         "mysql://u:secret@h:65536/d", "mysql://u:secret@h:12x/d", "mysql://u:secr%2et%zz@h/d",
-        "mysql://u:secret%00@h/d", "mysql://h/%f", "mysql://h/d?a=%", "mysql://u:secret#x@h/d"}) {
+        "mysql://u:secret%00@h/d", "mysql://h/%f", "mysql://h/d?a=%", "mysql://u:secret#x@h/d",
+        "mysql://u:secret word@h/d", "mysql://u:secr\x01t@h"}) {
     auto url = parse_url(text);
     ASSERT_FALSE(url) << text;
     EXPECT_FALSE(url.error().contains("secr")) << url.error();
