@@ -46,7 +46,7 @@ Result<std::uint64_t> consumed(const storage::StoreOptions& options, const Uuid&
     return 0;
   }
   if (!session) return std::unexpected(session.error());
-  return storage::durable_below(**session, (*store)->name(), journal);
+  return storage::durable_below(**session, (*store)->name(), journal, 1);
 }
 
 }  // namespace

@@ -21,7 +21,6 @@ class Schema(ServerTest):
             for table in TABLES_OF_STEP_4:
                 database.execute(f"DROP TABLE {table}")
                 database.execute(f"DROP TABLE {table[:-1]}_identities")
-            database.execute("DROP TABLE lane_counts")
             database.execute("DELETE FROM schema_migrations WHERE version > 3")
 
     def test_a_schema_is_made_and_shown(self):

@@ -74,14 +74,7 @@ CREATE TABLE secrets (
 INSERT INTO secrets (name, value) VALUES ('page_cursor', randomblob(16));
 )sql";
 
-constexpr const char* sqlite_lane_counts = R"sql(CREATE TABLE lane_counts (
-  sink       TEXT NOT NULL,
-  journal_id TEXT NOT NULL,
-  lanes      INTEGER NOT NULL CHECK (lanes >= 1),
-  PRIMARY KEY (sink, journal_id)
-) STRICT, WITHOUT ROWID)sql";
-
-constexpr std::array<const char*, 4> postgres_own{
+constexpr std::array<const char*, 3> postgres_own{
     R"sql(CREATE TABLE sink_cursors (
   sink          text NOT NULL,
   lane          integer NOT NULL,
@@ -94,15 +87,9 @@ constexpr std::array<const char*, 4> postgres_own{
   value bytea NOT NULL
 ))sql",
     "INSERT INTO secrets (name, value)\n"
-    "VALUES ('page_cursor', decode(replace(gen_random_uuid()::text, '-', ''), 'hex'))",
-    R"sql(CREATE TABLE lane_counts (
-  sink       text NOT NULL,
-  journal_id uuid NOT NULL,
-  lanes      integer NOT NULL CHECK (lanes >= 1),
-  PRIMARY KEY (sink, journal_id)
-))sql"};
+    "VALUES ('page_cursor', decode(replace(gen_random_uuid()::text, '-', ''), 'hex'))"};
 
-constexpr std::array<const char*, 4> mysql_own{
+constexpr std::array<const char*, 3> mysql_own{
     R"sql(CREATE TABLE IF NOT EXISTS sink_cursors (
   sink          varchar(64) NOT NULL,
   lane          int NOT NULL,
@@ -114,13 +101,7 @@ constexpr std::array<const char*, 4> mysql_own{
   name  varchar(64) NOT NULL PRIMARY KEY,
   value varbinary(255) NOT NULL
 ) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin)sql",
-    "INSERT IGNORE INTO secrets (name, value) VALUES ('page_cursor', RANDOM_BYTES(16))",
-    R"sql(CREATE TABLE IF NOT EXISTS lane_counts (
-  sink       varchar(64) NOT NULL,
-  journal_id char(36) NOT NULL,
-  lanes      int NOT NULL CHECK (lanes >= 1),
-  PRIMARY KEY (sink, journal_id)
-) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin)sql"};
+    "INSERT IGNORE INTO secrets (name, value) VALUES ('page_cursor', RANDOM_BYTES(16))"};
 
 void append(std::vector<std::string>& to, std::vector<std::string> statements) {
   for (std::string& statement : statements) to.push_back(std::move(statement));
@@ -130,17 +111,16 @@ std::vector<MigrationStep> sqlite_steps() {
   std::vector<MigrationStep> steps{{"reports", {sqlite_reports}},
                                    {"sink cursors", {sqlite_cursors}},
                                    {"page cursor key", {sqlite_page_cursor_key}}};
-  MigrationStep others{"answers, vital signs, metrics, lanes", {}};
+  MigrationStep others{"answers, vital signs, metrics", {}};
   for (const RecordTable& table : record_tables().subspan(1)) {
     append(others.statements, create_table(Dialect::sqlite, table));
   }
-  others.statements.emplace_back(sqlite_lane_counts);
   steps.push_back(std::move(others));
   return steps;
 }
 
 std::vector<MigrationStep> server_steps(Dialect dialect) {
-  MigrationStep all{"records, cursors, page cursor key, lanes", {}};
+  MigrationStep all{"records, cursors, page cursor key", {}};
   for (const RecordTable& table : record_tables()) {
     append(all.statements, create_table(dialect, table));
   }

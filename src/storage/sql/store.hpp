@@ -77,19 +77,9 @@ struct StoredCursor {
 Result<std::vector<StoredCursor>> stored_cursors(Session& session);
 
 /// Everything of `journal` before it is durable in every lane of `sink`; 1 when nothing is known
-/// to be, as while a lane has not stored a cursor yet.
-Result<std::uint64_t> durable_below(Session& session, std::string_view sink, const Uuid& journal);
-
-/// How many lanes of `sink` share the journal's records, as its cursors are to be read; nothing
-/// before `set_lane_count`. A number for each journal: several gateways may share a database.
-Result<std::optional<unsigned>> lane_count(Session& session, std::string_view sink,
-                                           const Uuid& journal);
-
-/// In one transaction: the number, and for each of so many lanes the cursor at which the lanes of
-/// before all are. Errors: conflict, when those stand at different sequences: there are records
-/// then that only some lanes have, and the number must stay.
-Result<void> set_lane_count(Session& session, std::string_view sink, const Uuid& journal,
-                            unsigned lanes);
+/// to be, as while one of so many `lanes` has not stored a cursor yet.
+Result<std::uint64_t> durable_below(Session& session, std::string_view sink, const Uuid& journal,
+                                    unsigned lanes);
 
 struct StoreStatus {
   struct Table {

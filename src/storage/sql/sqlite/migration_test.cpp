@@ -116,7 +116,7 @@ TEST_F(SqliteMigrationTest, every_earlier_version_becomes_the_newest) {
     EXPECT_EQ(migrate_file(), version);
     EXPECT_EQ(value("SELECT max(version) FROM schema_migrations"),
               std::to_string(newest_migration(Dialect::sqlite)));
-    EXPECT_EQ(value("SELECT count(*) FROM lane_counts"), "0");
+    EXPECT_EQ(value("SELECT count(*) FROM trial_metrics"), "0");
   }
 }
 

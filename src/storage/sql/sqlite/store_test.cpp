@@ -82,53 +82,33 @@ TEST_F(SqliteStoreTest, what_is_durable_is_read_beside_the_sink_and_without_it) 
   auto sink = make_sink();
   deliveries.add("P-1 T-1 1700000000 S-1", 7);
   ASSERT_TRUE(deliveries.to(*sink));
-  EXPECT_EQ(durable_below(*connect(), "sqlite", journal), 2U);
+  EXPECT_EQ(durable_below(*connect(), "sqlite", journal, 1), 2U);
   sink.reset();
-  EXPECT_EQ(durable_below(*connect(), "sqlite", journal), 2U);
-  EXPECT_EQ(durable_below(*connect(), "sqlite", Uuid::random()), 1U);
-  EXPECT_EQ(durable_below(*connect(), "postgres", journal), 1U);
+  EXPECT_EQ(durable_below(*connect(), "sqlite", journal, 1), 2U);
+  EXPECT_EQ(durable_below(*connect(), "sqlite", Uuid::random(), 1), 1U);
+  EXPECT_EQ(durable_below(*connect(), "postgres", journal, 1), 1U);
   std::ofstream(path) << "no database";
   auto session = store->connect(Access::read);
-  EXPECT_FALSE(session && durable_below(**session, "sqlite", journal));
+  EXPECT_FALSE(session && durable_below(**session, "sqlite", journal, 1));
 }
 
 TEST_F(SqliteStoreTest, cursors_of_all_lanes_count_and_a_lane_without_one_has_nothing) {
   ASSERT_TRUE(migrate(*connect(Access::write)));
-  EXPECT_FALSE(lane_count(*connect(), "sqlite", journal)->has_value());
-  ASSERT_TRUE(set_lane_count(*connect(Access::write), "sqlite", journal, 2));
-  EXPECT_EQ(lane_count(*connect(), "sqlite", journal)->value_or(0), 2U);
   auto insert = [&](unsigned lane, unsigned sequence) {
     return connect(Access::write)
         ->execute(fmt::format("INSERT INTO sink_cursors VALUES ('sqlite', {}, '{}', {})", lane,
                               journal.text(), sequence));
   };
   ASSERT_TRUE(insert(0, 7));
-  EXPECT_EQ(durable_below(*connect(), "sqlite", journal), 1U);
+  EXPECT_EQ(durable_below(*connect(), "sqlite", journal, 2), 1U);
   ASSERT_TRUE(insert(1, 5));
-  EXPECT_EQ(durable_below(*connect(), "sqlite", journal), 5U);
-}
-
-TEST_F(SqliteStoreTest, the_number_of_lanes_changes_only_when_all_are_at_the_same_sequence) {
-  auto session = connect(Access::write);
-  ASSERT_TRUE(migrate(*session));
-  ASSERT_TRUE(session->execute(fmt::format(
-      "INSERT INTO sink_cursors VALUES ('sqlite', 0, '{0}', 7), ('sqlite', 1, '{0}', 5)",
-      journal.text())));
-  auto refused = set_lane_count(*session, "sqlite", journal, 3);
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, ErrorCode::conflict);
-  EXPECT_FALSE(lane_count(*session, "sqlite", journal)->has_value());
-  ASSERT_TRUE(session->execute("UPDATE sink_cursors SET next_sequence = 7"));
-  ASSERT_TRUE(set_lane_count(*session, "sqlite", journal, 3));
-  EXPECT_EQ(lane_count(*session, "sqlite", journal)->value_or(0), 3U);
-  auto cursors = stored_cursors(*session);
+  EXPECT_EQ(durable_below(*connect(), "sqlite", journal, 2), 5U);
+  auto cursors = stored_cursors(*connect());
   ASSERT_TRUE(cursors);
-  ASSERT_EQ(cursors->size(), 3U);
-  EXPECT_EQ(cursors->back().lane, 2U);
-  EXPECT_EQ(cursors->back().next_sequence, 7U);
+  ASSERT_EQ(cursors->size(), 2U);
+  EXPECT_EQ(cursors->back().lane, 1U);
+  EXPECT_EQ(cursors->back().next_sequence, 5U);
   EXPECT_EQ(cursors->back().journal, journal.text());
-  ASSERT_TRUE(set_lane_count(*session, "sqlite", journal, 1));
-  EXPECT_EQ(stored_cursors(*session)->size(), 1U);
 }
 
 TEST_F(SqliteStoreTest, status_says_versions_tables_and_cursors) {
