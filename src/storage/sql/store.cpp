@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "storage/sql/mysql/store.hpp"
+#include "storage/sql/postgres/store.hpp"
 #include "storage/sql/sqlite/store.hpp"
 
 namespace trialwire::storage {
@@ -16,9 +17,10 @@ struct Scheme {
   Result<std::unique_ptr<Store>> (*open)(const StoreOptions& options);
 };
 
-constexpr std::array<Scheme, 2> schemes{{
+constexpr std::array<Scheme, 3> schemes{{
     {"sqlite", sqlite::open_store},
     {"mysql", mysql::open_store},
+    {"postgres", postgres::open_store},
 }};
 
 }  // namespace
