@@ -12,6 +12,7 @@ LAYERS = [
     {"runtime"},
     {"net", "journal"},
     {"rpc", "pipeline", "storage", "loadgen"},
+    {"archive"},
     {"ingest"},
     {"query"},
     {"epro", "qol", "vitals", "trial", "metadata", "imaging", "alert", "monitor", "report", "lis"},
@@ -38,7 +39,8 @@ def violations(source: pathlib.Path):
             if target == module or (module, target) in ALLOWED_SIDEWAYS:
                 continue
             if target not in LEVEL:
-                if "_test.cpp" in path.name and target in ("support",):
+                test = "_test.cpp" in path.name or path.name.startswith("test_")
+                if test and target in ("support",):
                     continue
                 yield f"{path}:{number}: \"{match.group(1)}\" is not a module path"
             elif LEVEL[target] >= LEVEL[module]:

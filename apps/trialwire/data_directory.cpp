@@ -105,4 +105,11 @@ Result<void> DataDirectory::publish(const ServingAddresses& addresses) {
   return written;
 }
 
+std::filesystem::path path_of_url(std::string_view url, const std::filesystem::path& data_dir) {
+  std::string_view path = url.substr(url.find(':') + 1);
+  constexpr std::string_view in_data_dir = "data/";
+  if (path.starts_with(in_data_dir)) return data_dir / path.substr(in_data_dir.size());
+  return path;
+}
+
 }  // namespace trialwire

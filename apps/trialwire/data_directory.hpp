@@ -3,6 +3,7 @@
 //   data_dir/journal/          the journal
 //   data_dir/cursors/          how far sinks are that cannot keep it themselves
 //   data_dir/trialwire.db      the default database
+//   data_dir/archive/          the default archive
 //   data_dir/run/ports.json    who serves, and where; while it serves
 #pragma once
 #include <filesystem>
@@ -43,5 +44,8 @@ class DataDirectory {
   int descriptor_ = -1;  // holds the lock
   bool published_ = false;
 };
+
+/// "file:data/x" → DATA_DIR/x; "file:/srv/x" and "file:x" as they are.
+std::filesystem::path path_of_url(std::string_view url, const std::filesystem::path& data_dir);
 
 }  // namespace trialwire

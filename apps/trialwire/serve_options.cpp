@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "data_directory.hpp"
 #include "runtime/processors.hpp"
 
 namespace trialwire {
@@ -83,6 +84,22 @@ journal::Options journal_options(const config::Settings& settings,
   options.dedupe_bytes = settings.dedupe.memory;
   options.scrub_bytes_per_second = from.scrub_bytes_per_second;
   return options;
+}
+
+archive::ArchiverOptions archiver_options(const config::Settings& settings) {
+  const auto& from = settings.archive;
+  archive::ArchiverOptions options;
+  options.level = static_cast<int>(from.level);
+  options.bytes_per_second = from.rate;
+  options.keep = from.keep;
+  options.backlog_bytes_max = settings.journal.max_bytes / 2;
+  options.background = settings.pipeline.background;
+  return options;
+}
+
+std::string archive_url(const config::Settings& settings, const std::filesystem::path& data_dir) {
+  const std::string& url = settings.archive.url;
+  return url.empty() ? url : "file:" + path_of_url(url, data_dir).string();
 }
 
 net::ServerOptions http_options(const config::Settings& settings) {

@@ -3,6 +3,7 @@
 #pragma once
 #include <filesystem>
 
+#include "archive/archiver.hpp"
 #include "config/settings.hpp"
 #include "ingest/options.hpp"
 #include "journal/journal.hpp"
@@ -15,6 +16,9 @@
 namespace trialwire {
 
 telemetry::LogOptions log_options(const config::Settings& settings);
+archive::ArchiverOptions archiver_options(const config::Settings& settings);
+/// "file:/var/lib/trialwire/archive"; empty when there is no archive.
+std::string archive_url(const config::Settings& settings, const std::filesystem::path& data_dir);
 journal::Options journal_options(const config::Settings& settings,
                                  const std::filesystem::path& directory);
 net::ServerOptions http_options(const config::Settings& settings);

@@ -64,7 +64,13 @@ Result<void> Serving::make_stores() {
   auto journal = JournalService::open(options, files_, shards_, metrics_);
   if (!journal) return std::unexpected(journal.error());
   journal_ = std::move(*journal);
-  auto store = StoreService::make(settings_, directory_->path(), journal_->journal(), metrics_);
+  // Before the sinks: the journal is to delete nothing that the archive lacks.
+  auto archive =
+      ArchiveService::make(settings_, *directory_, journal_->journal(), files_, metrics_);
+  if (!archive) return std::unexpected(archive.error());
+  archive_ = std::move(*archive);
+  auto& source = archive_ ? archive_->journal() : journal_->journal();
+  auto store = StoreService::make(settings_, directory_->path(), source, metrics_);
   if (!store) return std::unexpected(store.error());
   store_ = std::move(*store);
   kafka_ = KafkaService::make(settings_, directory_->path(), journal_->journal(), metrics_);
@@ -128,6 +134,15 @@ void Serving::add_services() {
   services_.add({"store", [this] { return store_->start(); }, [this] { store_->stop(); }});
   if (kafka_)
     services_.add({"kafka", [this] { return kafka_->start(); }, [this] { kafka_->stop(); }});
+  if (archive_) {
+    // After the sinks, which hold back what they lack.
+    services_.add({"archive",
+                   [this]() -> Result<void> {
+                     archive_->start();
+                     return {};
+                   },
+                   [this] { archive_->stop(); }});
+  }
   services_.add({"clients",
                  [this]() -> Result<void> {
                    for (const auto& shard : shards_) shard->start();
@@ -193,6 +208,7 @@ std::vector<ReadinessCheck> Serving::readiness() {
   checks.push_back(journal_readiness());
   checks.push_back(store_->readiness());
   if (kafka_) checks.push_back(kafka_->readiness());
+  if (archive_) checks.push_back(archive_->readiness());
   checks.push_back({"disk", room.free_percent() >= least, true,
                     fmt::format("{:.1f}% free, at least {:g}%", room.free_percent(), least)});
   return checks;

@@ -15,6 +15,7 @@
 #include "net/server.hpp"
 #include "runtime/service_group.hpp"
 #include "runtime/shard.hpp"
+#include "serve_archive.hpp"
 #include "serve_intake.hpp"
 #include "serve_journal.hpp"
 #include "serve_kafka.hpp"
@@ -66,6 +67,7 @@ class Serving {
   std::vector<std::unique_ptr<runtime::Shard>> shards_;
   std::unique_ptr<runtime::Shard> control_;
   std::unique_ptr<JournalService> journal_;
+  std::unique_ptr<ArchiveService> archive_;  // null: there is none
   std::unique_ptr<StoreService> store_;
   std::unique_ptr<KafkaService> kafka_;  // null: no brokers
   std::unique_ptr<IntakeService> intake_;

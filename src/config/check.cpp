@@ -121,6 +121,12 @@ void check_kafka(const Settings& settings, std::vector<Problem>& problems) {
         "and kafka.security.key belong together");
 }
 
+void check_archive(std::string_view url, std::vector<Problem>& problems) {
+  constexpr std::string_view file = "file:";
+  if (url.empty() || (url.starts_with(file) && url.size() > file.size())) return;
+  problems.push_back({"", "archive.url", "must be file:PATH, or empty: no archive"});
+}
+
 }  // namespace
 
 std::vector<Problem> check(const Settings& settings) {
@@ -137,6 +143,7 @@ std::vector<Problem> check(const Settings& settings) {
                         "that is meant"});
   }
   check_store(settings.store.url, problems);
+  check_archive(settings.archive.url, problems);
   return problems;
 }
 

@@ -241,6 +241,16 @@ TEST(Check, KafkaIsToldWholeOrNotAtAll) {
               ElementsAre(HasSubstr("belong together")));
 }
 
+TEST(Check, TakesADirectoryOrNoArchive) {
+  EXPECT_TRUE(problems("archive: { url: \"\" }").empty());
+  EXPECT_TRUE(problems("archive: { url: \"file:/mnt/archive\" }").empty());
+  EXPECT_THAT(problems("archive: { url: \"ftp://host/archive\" }"),
+              ElementsAre("archive.url: must be file:PATH, or empty: no archive"));
+  EXPECT_FALSE(problems("archive: { url: \"file:\" }").empty());
+  EXPECT_THAT(problems("archive: { keep: 1s }"), ElementsAre(HasSubstr("archive.keep")));
+  EXPECT_FALSE(problems("archive: { level: 20 }").empty());
+}
+
 TEST(Schema, HasEachPathOnceWithTypeHelpAndADefaultInRange) {
   std::set<std::string_view> paths;
   Settings defaults;

@@ -225,6 +225,25 @@ void add_journal(std::vector<Descriptor>& rows) {
       "Rate at which segments at rest are verified; 0 is off."));
 }
 
+void add_archive(std::vector<Descriptor>& rows) {
+  using A = ArchiveSettings;
+  rows.push_back(row<&S::archive, &A::url>(
+      "archive.url", {.kind = Kind::url},
+      "Object store of full segments, which are deleted from the journal only after: file:PATH. A "
+      "path that begins with data/ is in data_dir; empty is off.",
+      true));
+  rows.push_back(row<&S::archive, &A::keep>(
+      "archive.keep", duration(hour, 200 * year),
+      "How long archived segments are kept; only what is older is ever removed."));
+  rows.push_back(
+      row<&S::archive, &A::level>("archive.level", integer(1, 19), "Level of compression (zstd)."));
+  rows.push_back(
+      row<&S::archive, &A::rate>("archive.rate", bytes(0, 100 * gib),
+                                 "Bytes of segments archived a second; 0 is as fast as it goes. It "
+                                 "does not hold while what is "
+                                 "not archived takes more than half of journal.max_bytes."));
+}
+
 void add_stores(std::vector<Descriptor>& rows) {
   using D = DedupeSettings;
   rows.push_back(row<&S::dedupe, &D::window>(
@@ -428,6 +447,7 @@ std::vector<Descriptor> make_rows() {
   add_listeners(rows);
   add_ingest(rows);
   add_journal(rows);
+  add_archive(rows);
   add_stores(rows);
   add_kafka(rows);
   add_limits(rows);
@@ -455,6 +475,7 @@ std::string_view section_help(std::string_view section) {
       {"admin", "The listener for operators."},
       {"ingest", "What intake makes of a body."},
       {"journal", "The durable log that acknowledges."},
+      {"archive", "Where full segments of the journal are kept for good."},
       {"dedupe", "How retries are recognised."},
       {"pipeline", "From the journal to the sinks."},
       {"store", "Where reports are queried."},

@@ -61,6 +61,13 @@ struct JournalSettings {
   std::uint64_t scrub_bytes_per_second = 8ULL << 20;
 };
 
+struct ArchiveSettings {
+  std::string url = "file:data/archive";  // empty: no archive
+  Duration keep = 25 * 365 * 24h;
+  std::uint32_t level = 3;
+  std::uint64_t rate = 32ULL << 20;  // bytes a second
+};
+
 struct DedupeSettings {
   Duration window = 24h;
   std::uint64_t memory = 64ULL << 20;
@@ -160,6 +167,7 @@ struct Settings {
   AdminSettings admin;
   IngestSettings ingest;
   JournalSettings journal;
+  ArchiveSettings archive;
   DedupeSettings dedupe;
   PipelineSettings pipeline;
   StoreSettings store;

@@ -215,7 +215,8 @@ std::string expected_form(const Constraint& constraint) {
     case Kind::listen:
       return "an IP address and a port such as 127.0.0.1:8080 or [::1]:0, or empty for none";
     case Kind::url:
-      return "a URL such as sqlite:data/trialwire.db";
+      return constraint.minimum > 0 ? "a URL such as sqlite:data/trialwire.db"
+                                    : "a URL such as file:data/archive, or empty for none";
   }
   return {};
 }
@@ -249,6 +250,7 @@ std::expected<Value, std::string> parse_value(const Constraint& constraint, std:
       if (!text.empty() && !parse_listen_address(text)) return wants(constraint);
       return std::string(text);
     case Kind::url:
+      if (text.empty() && constraint.minimum == 0) return std::string();
       if (text.find(':') == std::string_view::npos) return wants(constraint);
       return parse_text(constraint, text);
     case Kind::text:

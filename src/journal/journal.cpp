@@ -150,6 +150,8 @@ class OpenJournal final : public Journal {
     return store_->backlog(next_sequence);
   }
 
+  std::vector<SealedSegment> sealed_segments() const override { return store_->sealed_segments(); }
+
   Status status() const override {
     Status status = store_->status();
     status.failed = status.failed || committer_.failed();

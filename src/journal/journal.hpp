@@ -14,11 +14,13 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/error.hpp"
 #include "journal/appender.hpp"
 #include "journal/file_layer.hpp"
 #include "journal/reader.hpp"
+#include "journal/sealed_segment.hpp"
 
 namespace trialwire::telemetry {
 class Registry;
@@ -110,6 +112,9 @@ class Journal {
   virtual void replicated(std::uint64_t /*next_sequence*/) {}
 
   virtual Backlog backlog(std::uint64_t next_sequence) const = 0;
+  /// Full, signed and still here, oldest first: what an archive may take. None of a journal that is
+  /// not made of files.
+  virtual std::vector<SealedSegment> sealed_segments() const { return {}; }
   virtual Status status() const = 0;
   /// Appended and not yet acknowledged, of all shards. Any thread, without a lock: it is asked
   /// before each read of a connection.

@@ -59,12 +59,7 @@ Result<void> check_range(const CatRange& range, std::uint64_t first, std::uint64
   return {};
 }
 
-}  // namespace
-
-Result<JournalInfo> journal_info(const path& directory, FileLayer& files) {
-  const auto held = hold_and_inspect(directory, files, {.consumed_below = headers_alone});
-  if (!held) return std::unexpected(held.error());
-  const Inspection& found = held->found;
+JournalInfo info_of(const Inspection& found) {
   JournalInfo info;
   info.meta = found.meta.value_or(JournalMeta{});
   info.retired = found.retired;
@@ -81,6 +76,52 @@ Result<JournalInfo> journal_info(const path& directory, FileLayer& files) {
   for (const SegmentScan& scan : found.scans) info.disk_bytes += scan.size;
   if (const Finding* refusal = found.refusal()) info.refusal = refusal->line();
   return info;
+}
+
+class HeldJournal final : public JournalAtRest {
+ public:
+  HeldJournal(path directory, FileLayer& files, Held held)
+      : directory_(std::move(directory)),
+        files_(files),
+        held_(std::move(held)),
+        info_(info_of(held_.found)),
+        ledger_(info_.meta.id, held_.found.segments, 0, info_.next_sequence) {}
+
+  const JournalInfo& info() const noexcept override { return info_; }
+  std::uint64_t sealed_end() const noexcept override {
+    std::uint64_t end = info_.first_sequence;
+    for (const SegmentSummary& segment : info_.segments) {
+      if (segment.sealed) end = segment.counts.next_sequence;
+    }
+    return end;
+  }
+  std::unique_ptr<SegmentReader> read(std::uint64_t from) override {
+    return std::make_unique<DiskReader>(
+        DiskReaderOptions{directory_, info_.meta.id, false, info_.gaps}, files_, ledger_, from);
+  }
+
+ private:
+  const path directory_;
+  FileLayer& files_;
+  const Held held_;
+  const JournalInfo info_;
+  const SegmentLedger ledger_;
+};
+
+}  // namespace
+
+Result<JournalInfo> journal_info(const path& directory, FileLayer& files) {
+  const auto held = hold_and_inspect(directory, files, {.consumed_below = headers_alone});
+  if (!held) return std::unexpected(held.error());
+  return info_of(held->found);
+}
+
+Result<std::unique_ptr<JournalAtRest>> JournalAtRest::open(const path& directory,
+                                                           FileLayer& files) {
+  auto held = hold_and_inspect(directory, files, {.consumed_below = headers_alone});
+  if (!held) return std::unexpected(held.error());
+  if (const Finding* why = held->found.refusal()) return fail(ErrorCode::corrupt, why->line());
+  return std::make_unique<HeldJournal>(directory, files, std::move(*held));
 }
 
 Result<VerifyReport> journal_verify(const path& directory, FileLayer& files, unsigned threads) {

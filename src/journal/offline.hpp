@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,6 +46,22 @@ struct VerifyReport {
 /// Every header, the chain, every payload, every record's structure, every seal's signature.
 Result<VerifyReport> journal_verify(const std::filesystem::path& directory, FileLayer& files,
                                     unsigned threads = 0);
+
+/// A journal at rest, held against a server for as long as this lives, to be read in order. One
+/// thread.
+class JournalAtRest {
+ public:
+  /// Checks headers. Errors: not_found, when there is no journal; unavailable, when it is in use;
+  /// corrupt, when it would not start.
+  static Result<std::unique_ptr<JournalAtRest>> open(const std::filesystem::path& directory,
+                                                     FileLayer& files);
+  virtual ~JournalAtRest() = default;
+  virtual const JournalInfo& info() const noexcept = 0;
+  /// Behind the last sealed segment: what is before it can no longer be cut off as a torn tail.
+  virtual std::uint64_t sealed_end() const noexcept = 0;
+  /// From a sequence that is there. It may not outlive this.
+  virtual std::unique_ptr<SegmentReader> read(std::uint64_t from) = 0;
+};
 
 struct CatRange {
   std::uint64_t from = 0;    // 0: the oldest that is there

@@ -72,6 +72,17 @@ std::string raw_key(std::string_view text, std::string_view kind,
   return key;
 }
 
+using PublicDer = std::array<unsigned char, public_prefix.size() + key_bytes>;
+
+/// SubjectPublicKeyInfo.
+PublicDer public_der(EVP_PKEY* key) {
+  PublicDer der{};
+  std::ranges::copy(public_prefix, der.begin());
+  std::size_t size = key_bytes;
+  TW_CHECK(EVP_PKEY_get_raw_public_key(key, der.data() + public_prefix.size(), &size) == 1);
+  return der;
+}
+
 std::unexpected<Error> bad_key(const path& file) {
   return fail(ErrorCode::corrupt,
               fmt::format("{}: offset 0: not an Ed25519 key in PEM", file.native()));
@@ -96,11 +107,18 @@ Result<VerifyingKey> VerifyingKey::load(FileLayer& files, const path& directory)
   const path file = directory / signing_public_name;
   const auto text = read_text(files, file);
   if (!text) return std::unexpected(text.error());
-  const std::string key = raw_key(*text, "PUBLIC KEY", public_prefix);
-  if (key.empty()) return bad_key(file);
+  auto key = parse(*text);
+  if (!key) return bad_key(file);
+  return key;
+}
+
+Result<VerifyingKey> VerifyingKey::parse(std::string_view pem) {
+  const auto bad = fail(ErrorCode::corrupt, "not an Ed25519 public key in PEM");
+  const std::string key = raw_key(pem, "PUBLIC KEY", public_prefix);
+  if (key.empty()) return bad;
   auto handle = std::make_unique<Handle>(
       EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, raw(key), key.size()));
-  if (handle->key == nullptr) return bad_key(file);
+  if (handle->key == nullptr) return bad;
   return VerifyingKey(std::move(handle));
 }
 
@@ -109,6 +127,18 @@ bool VerifyingKey::verify(std::string_view text, std::string_view signature) con
   return EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, handle_->key) == 1 &&
          EVP_DigestVerify(context.get(), raw(signature), signature.size(), raw(text),
                           text.size()) == 1;
+}
+
+std::string VerifyingKey::pem() const {
+  const PublicDer der = public_der(handle_->key);
+  const Bio bio(BIO_new(BIO_s_mem()));
+  TW_CHECK(PEM_write_bio(bio.get(), "PUBLIC KEY", "", der.data(), der.size()) > 0);
+  return drain(bio.get());
+}
+
+std::string VerifyingKey::fingerprint() const {
+  const PublicDer der = public_der(handle_->key);
+  return to_hex(Sha256Hasher().digest(std::as_bytes(std::span(der))));
 }
 
 Result<SigningKey> SigningKey::load(FileLayer& files, const path& directory) {
@@ -161,17 +191,6 @@ std::string SigningKey::sign(std::string_view text) const {
   TW_CHECK(EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(signature.data()), &size,
                           raw(text), text.size()) == 1);
   return signature;
-}
-
-std::string SigningKey::public_pem() const {
-  std::array<unsigned char, public_prefix.size() + key_bytes> der{};
-  std::ranges::copy(public_prefix, der.begin());
-  std::size_t size = key_bytes;
-  TW_CHECK(EVP_PKEY_get_raw_public_key(key_.handle_->key, der.data() + public_prefix.size(),
-                                       &size) == 1);
-  const Bio bio(BIO_new(BIO_s_mem()));
-  TW_CHECK(PEM_write_bio(bio.get(), "PUBLIC KEY", "", der.data(), der.size()) > 0);
-  return drain(bio.get());
 }
 
 std::string seal_text(const Seal& seal, const SigningKey& key) {

@@ -24,10 +24,17 @@ struct Seal {
 class VerifyingKey {
  public:
   static Result<VerifyingKey> load(FileLayer& files, const std::filesystem::path& directory);
+  /// From PEM. Error corrupt: not an Ed25519 key.
+  static Result<VerifyingKey> parse(std::string_view pem);
   VerifyingKey(VerifyingKey&&) noexcept;
   VerifyingKey& operator=(VerifyingKey&&) noexcept;
   ~VerifyingKey();
   bool verify(std::string_view text, std::string_view signature) const noexcept;
+  /// As signing.pub should hold it.
+  std::string pem() const;
+  /// SHA-256 of the key in DER, in hexadecimal:
+  /// `openssl pkey -pubin -in signing.pub -outform DER | sha256sum`.
+  std::string fingerprint() const;
 
  private:
   friend class SigningKey;
@@ -46,7 +53,7 @@ class SigningKey {
   std::string sign(std::string_view text) const;
   const VerifyingKey& verifying() const noexcept { return key_; }
   /// PEM of the public half, as signing.pub should hold it.
-  std::string public_pem() const;
+  std::string public_pem() const { return key_.pem(); }
 
  private:
   explicit SigningKey(VerifyingKey key) noexcept : key_(std::move(key)) {}

@@ -42,18 +42,6 @@ struct StoreOptions {
   std::chrono::milliseconds spare_wait{2000};    // append waits so long for a pre-write under way
 };
 
-/// Known after a segment is full; what its signed seal says.
-struct SealedSegment {
-  std::uint64_t number = 0;
-  std::uint64_t first_sequence = 0;
-  std::uint64_t next_sequence = 0;
-  std::uint64_t batches = 0;
-  std::uint64_t records = 0;
-  std::uint64_t payload_bytes = 0;
-  Sha256 chain_head{};  // hash of its last header
-  friend bool operator==(const SealedSegment&, const SealedSegment&) = default;
-};
-
 /// Told on the store's background thread. Set before `start`.
 struct StoreEvents {
   std::function<void(const SealedSegment&)> sealed;

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Delivers records to a sink once more: to one that lost rows, or that was restored from an older
+// back-up. Rows stay single, because a sink keys on record id and identity.
+//
+// The sink's cursor never goes back, and goes forward only over what was delivered without a hole
+// from at or before it. Where it has to stay, records are delivered under the cursor as it is.
+// Thread: the caller's. Memory: one delivery. Failure: a delivery that fails for a while is
+// repeated `attempts` times with backoff; then, and when a record cannot be stored at all, it ends
+// with an error that names the sequences. What was delivered before stays, and may be delivered
+// again.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/error.hpp"
+#include "journal/offline.hpp"
+#include "journal/segment_store.hpp"
+#include "pipeline/sink.hpp"
+#include "resilience/backoff.hpp"
+
+namespace trialwire::archive {
+
+struct ReplayOptions {
+  Uuid journal;
+  std::uint64_t until = UINT64_MAX;         // this sequence is not delivered any more
+  std::uint64_t cursor_until = UINT64_MAX;  // cursors move up to here at most; 0: they stay
+  std::size_t batch_records = 4'096;        // deliver when so many are collected
+  std::size_t batch_bytes = 8 << 20;
+  unsigned attempts = 10;
+  resilience::BackoffOptions backoff{std::chrono::milliseconds(100),
+                                     std::chrono::milliseconds(5'000)};
+  /// After each delivery; false ends the replay.
+  std::function<bool(std::uint64_t next_sequence, std::uint64_t records)> progress;
+};
+
+struct ReplayReport {
+  std::uint64_t records = 0;
+  std::uint64_t first_sequence = 0;  // 0: nothing was there to be delivered
+  std::uint64_t next_sequence = 0;
+  std::vector<std::uint64_t> cursors_before;  // of each lane
+  std::vector<std::uint64_t> cursors_after;
+};
+
+/// `from`: yields the records from the first wanted sequence on. `lanes`: the sink's, all of them.
+Result<ReplayReport> replay(journal::SegmentReader& from,
+                            std::span<const std::unique_ptr<pipeline::Sink>> lanes,
+                            const ReplayOptions& options);
+
+/// The archive's records from a sequence on, then the journal's. `journal` may be null.
+struct JoinedSources {
+  std::unique_ptr<journal::SegmentReader> archive;
+  journal::JournalAtRest* journal = nullptr;
+};
+/// Errors of its `next`: not_found, when sequences are in neither (they are named); those of both.
+std::unique_ptr<journal::SegmentReader> joined(JoinedSources sources);
+
+}  // namespace trialwire::archive

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "archive/replay.hpp"
+
+#include <deque>
+#include <set>
+
+#include "archive/archive_reader.hpp"
+#include "archive/test_archive.hpp"
+
+namespace trialwire::archive {
+namespace {
+
+using journal::Cursor;
+
+/// Rows by sequence, and a cursor that is stored with them only over the one that was read.
+class RowSink final : public pipeline::Sink {
+ public:
+  std::string_view name() const noexcept override { return "rows"; }
+  Result<Cursor> durable_cursor(const Uuid& journal) override {
+    read = cursor;
+    return Cursor{journal, cursor};
+  }
+  Result<void> deliver(std::span<const journal::Record> records, const Cursor& to) override {
+    if (!failures.empty()) {
+      const ErrorCode code = failures.front();
+      failures.pop_front();
+      return fail(code, "refused");
+    }
+    if (read != cursor) return fail(ErrorCode::conflict, "another cursor");
+    for (const auto& record : records) {
+      deliveries.push_back(record.sequence);
+      rows.insert(record.sequence);
+    }
+    read = cursor = to.next_sequence;
+    return {};
+  }
+  void reset() noexcept override {}
+
+  std::uint64_t cursor = 1;
+  std::uint64_t read = 1;
+  std::set<std::uint64_t> rows;
+  std::vector<std::uint64_t> deliveries;
+  std::deque<ErrorCode> failures;
+};
+
+class ReplayTest : public ArchiveFixture {
+ protected:
+  /// Four segments archived, two of them deleted from the journal; the last records are not sealed.
+  void SetUp() override {
+    auto options = this->options();
+    options.retention = {};
+    open_journal(options);
+    fill_open(2);
+    ASSERT_TRUE(make_archiver().round());
+    journal_->set_cursor("sink", journal_->tail().next_sequence);
+    journal_->maintain();
+    journal_->set_cursor("sink", 0);
+    fill_open(2);
+    ASSERT_TRUE(archiver_->round());
+    ASSERT_TRUE(append(*journal_, 3));
+    archived_end_ = archive().manifest(4)->segment.next_sequence;
+    end_ = journal_->chain().next_sequence;
+    id_ = journal_->status().id;
+    close_journal();
+    auto rows = std::make_unique<RowSink>();
+    sink_ = rows.get();
+    lanes_.push_back(std::move(rows));
+    options_.journal = id_;
+    options_.batch_records = 4;
+    options_.backoff = {std::chrono::milliseconds(1), std::chrono::milliseconds(1)};
+  }
+  Result<ReplayReport> run(std::uint64_t from, bool with_journal = true) {
+    Archive archive(store_, id_);
+    std::unique_ptr<journal::JournalAtRest> at_rest;
+    if (with_journal) {
+      auto opened = journal::JournalAtRest::open(this->options().directory, journal::posix_files());
+      EXPECT_TRUE(opened) << opened.error().text;
+      at_rest = std::move(*opened);
+      options_.cursor_until = at_rest->sealed_end();
+    }
+    const auto reader =
+        joined({std::make_unique<ArchiveReader>(archive, *archive.numbers(), from), at_rest.get()});
+    return replay(*reader, lanes_, options_);
+  }
+
+  Uuid id_;
+  std::uint64_t archived_end_ = 0;
+  std::uint64_t end_ = 0;
+  RowSink* sink_ = nullptr;
+  std::vector<std::unique_ptr<pipeline::Sink>> lanes_;
+  ReplayOptions options_;
+};
+
+TEST_F(ReplayTest, ASinkThatHasNothingGetsEverythingAndItsCursorWhatIsSealed) {
+  const auto report = run(1);
+  ASSERT_TRUE(report) << report.error().text;
+  EXPECT_EQ(report->records, end_ - 1);
+  EXPECT_EQ(sink_->rows.size(), end_ - 1);
+  EXPECT_EQ(sink_->deliveries.size(), end_ - 1);
+  EXPECT_EQ(sink_->cursor, archived_end_) << "the tail may still be cut off";
+}
+
+TEST_F(ReplayTest, TheCursorNeverGoesBack) {
+  sink_->cursor = end_;
+  const auto report = run(3);
+  ASSERT_TRUE(report) << report.error().text;
+  EXPECT_EQ(report->records, end_ - 3);
+  EXPECT_EQ(report->first_sequence, 3U);
+  EXPECT_EQ(sink_->cursor, end_);
+}
+
+TEST_F(ReplayTest, TheCursorStaysBeforeAHole) {
+  sink_->cursor = 5;
+  ASSERT_TRUE(run(7));
+  EXPECT_EQ(sink_->cursor, 5U);
+  EXPECT_EQ(sink_->rows.size(), end_ - 7);
+  ASSERT_TRUE(run(5));
+  EXPECT_EQ(sink_->cursor, archived_end_);
+}
+
+TEST_F(ReplayTest, ItEndsWhereItIsToldTo) {
+  options_.until = 6;
+  const auto report = run(2);
+  ASSERT_TRUE(report);
+  EXPECT_EQ(sink_->deliveries, (std::vector<std::uint64_t>{2, 3, 4, 5}));
+  EXPECT_EQ(report->next_sequence, 6U);
+}
+
+TEST_F(ReplayTest, WithoutTheJournalThereIsWhatIsArchived) {
+  options_.cursor_until = 0;
+  const auto report = run(1, false);
+  ASSERT_TRUE(report);
+  EXPECT_EQ(sink_->rows.size(), archived_end_ - 1);
+  EXPECT_EQ(sink_->cursor, 1U) << "a running server's cursor is its own business";
+}
+
+TEST_F(ReplayTest, AFailureThatMayPassIsRepeatedAndOneThatMayNotIsNamed) {
+  sink_->failures = {ErrorCode::unavailable, ErrorCode::io, ErrorCode::conflict};
+  ASSERT_TRUE(run(1));
+  EXPECT_EQ(sink_->rows.size(), end_ - 1);
+  sink_->cursor = 1;
+  sink_->failures = {ErrorCode::invalid_argument};
+  const auto refused = run(1);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().text, "sequences 1 to 4: refused");
+  EXPECT_EQ(sink_->cursor, 1U);
+}
+
+TEST_F(ReplayTest, ACursorThatMovesMeanwhileIsReadAgain) {
+  options_.progress = [this](std::uint64_t, std::uint64_t) {
+    if (sink_->cursor < 9) sink_->cursor = 9;
+    return true;
+  };
+  ASSERT_TRUE(run(1));
+  EXPECT_EQ(sink_->rows.size(), end_ - 1);
+  EXPECT_EQ(sink_->cursor, archived_end_);
+}
+
+TEST_F(ReplayTest, EachLaneGetsItsRecordsAndEveryCursorMovesOverThem) {
+  auto second = std::make_unique<RowSink>();
+  RowSink* other = second.get();
+  other->cursor = 5;
+  lanes_.push_back(std::move(second));
+  const auto report = run(1);
+  ASSERT_TRUE(report) << report.error().text;
+  // The fixture's records have no key: they are the first lane's.
+  EXPECT_EQ(sink_->rows.size(), end_ - 1);
+  EXPECT_TRUE(other->rows.empty());
+  EXPECT_EQ(report->cursors_before, (std::vector<std::uint64_t>{1, 5}));
+  EXPECT_EQ(report->cursors_after, (std::vector<std::uint64_t>{archived_end_, archived_end_}));
+}
+
+TEST_F(ReplayTest, WhatNobodyHasIsNamed) {
+  for (const auto number : {1, 2}) {
+    std::filesystem::remove(object(manifest_object(id_, static_cast<std::uint64_t>(number))));
+  }
+  auto missing = run(1);
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::not_found);
+  EXPECT_NE(missing.error().text.find("sequences 1 to"), std::string::npos);
+  std::filesystem::remove_all(root());
+  missing = run(1);
+  ASSERT_FALSE(missing);
+  EXPECT_NE(missing.error().text.find("neither"), std::string::npos) << missing.error().text;
+}
+
+TEST_F(ReplayTest, ADamagedSegmentEndsItWithTheObjectNamedAndKeepsWhatWasBefore) {
+  journal::flip_bit(object(segment_object(id_, 2)), 60);
+  const auto damaged = run(1);
+  ASSERT_FALSE(damaged);
+  EXPECT_EQ(damaged.error().code, ErrorCode::corrupt);
+  EXPECT_NE(damaged.error().text.find(segment_object(id_, 2)), std::string::npos)
+      << damaged.error().text;
+  EXPECT_EQ(sink_->cursor, Archive(store_, id_).manifest(1)->segment.next_sequence);
+}
+
+TEST_F(ReplayTest, ATimeIsTheFirstSequenceReceivedThenOrLater) {
+  // The fixture's records are received at as many nanoseconds as their sequence; manifests have
+  // milliseconds.
+  const Archive archive(store_, id_);
+  const auto numbers = *archive.numbers();
+  EXPECT_EQ(sequence_at(archive, numbers, 1).value_or(0), 1U);
+  EXPECT_EQ(sequence_at(archive, numbers, 17).value_or(0), 17U);
+  EXPECT_EQ(sequence_at(archive, numbers, 2'000'000'000).value_or(0), archived_end_);
+}
+
+}  // namespace
+}  // namespace trialwire::archive
