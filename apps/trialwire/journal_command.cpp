@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // `trialwire journal info | verify | cat | repair`: a journal that no server holds.
 #include <cstdio>
+#include <type_traits>
 
 #include <fmt/format.h>
 
+#include "archive/verify.hpp"
+#include "archive_access.hpp"
+#include "archive_pages.hpp"
 #include "commands.hpp"
 #include "exit_code.hpp"
 #include "journal/offline.hpp"
@@ -20,11 +24,8 @@ void print_error(const Error& error) {
   fmt::print(stderr, "trialwire: {}\n", error.text);
 }
 
-path journal_directory(const config::Settings& settings) {
-  return path(settings.data_dir) / "journal";
-}
-
-/// A subcommand that works on the journal directory of the settings; `run` returns its exit code.
+/// A subcommand that works on the journal directory of the settings, or on the settings; `run`
+/// returns its exit code.
 template <typename Run>
 CLI::App* add_action(CLI::App& journal, int& exit_code, const char* name, const char* description,
                      const std::string& manual, Run run) {
@@ -33,7 +34,13 @@ CLI::App* add_action(CLI::App& journal, int& exit_code, const char* name, const 
   auto options = add_settings_options(*command);
   command->callback([options, run, &exit_code] {
     auto settings = load_settings(*options);
-    exit_code = settings ? run(journal_directory(*settings)) : static_cast<int>(exit_usage);
+    if (!settings) {
+      exit_code = exit_usage;
+    } else if constexpr (std::is_invocable_v<Run, const config::Settings&>) {
+      exit_code = run(*settings);
+    } else {
+      exit_code = run(journal_directory(*settings));
+    }
   });
   return command;
 }
@@ -48,14 +55,51 @@ int run_info(const path& directory, bool json) {
   return info->refusal.empty() ? exit_ok : exit_failed;
 }
 
-int run_verify(const path& directory, bool json) {
-  auto report = journal::journal_verify(directory, journal::posix_files());
+struct VerifyArguments {
+  bool json = false;
+  bool archive = false;
+};
+
+/// The archive of that journal, and that the two join.
+Result<archive::ArchiveReport> verify_archive_of(const config::Settings& settings) {
+  auto store = open_archive(settings);
+  if (!store) return std::unexpected(store.error());
+  const path directory = journal_directory(settings);
+  const auto info = journal::journal_info(directory, journal::posix_files());
+  if (!info) return std::unexpected(info.error());
+  archive::VerifyArchiveOptions options{.journal = &*info};
+  const auto key = journal::VerifyingKey::load(journal::posix_files(), directory);
+  if (key) options.journal_key = key->fingerprint();
+  return archive::verify_archive(archive::Archive(**store, info->meta.id), options);
+}
+
+int run_verify(const config::Settings& settings, const VerifyArguments& arguments) {
+  auto report = journal::journal_verify(journal_directory(settings), journal::posix_files());
   if (!report) {
     print_error(report.error());
     return exit_failed;
   }
-  fmt::print("{}", json ? verify_json(*report) : verify_text(*report));
-  return report->problems == 0 ? exit_ok : exit_failed;
+  bool whole = report->problems == 0;
+  std::string page = arguments.json ? verify_json(*report) : verify_text(*report);
+  if (arguments.archive) {
+    const auto archived = verify_archive_of(settings);
+    if (!archived) {
+      fmt::print("{}", page);
+      print_error(archived.error());
+      return archived.error().code == ErrorCode::invalid_argument ? exit_usage : exit_failed;
+    }
+    whole = whole && archived->problems == 0;
+    if (arguments.json) {
+      page.pop_back();  // its line's end
+      page = fmt::format("{{\"ok\":{},\"journal\":{},\"archive\":{}", whole, page,
+                         archive_verify_json(*archived));
+      page.insert(page.size() - 1, "}");
+    } else {
+      page += archive_verify_text(*archived);
+    }
+  }
+  fmt::print("{}", page);
+  return whole ? exit_ok : exit_failed;
 }
 
 int run_cat(const path& directory, const journal::CatRange& range, bool bodies) {
@@ -106,18 +150,21 @@ void add_info(CLI::App& journal, int& exit_code) {
 }
 
 void add_verify(CLI::App& journal, int& exit_code) {
-  auto json = std::make_shared<bool>(false);
-  add_action(
+  auto arguments = std::make_shared<VerifyArguments>();
+  CLI::App* command = add_action(
       journal, exit_code, "verify", "Check everything: chain, hashes, records, signatures",
       "Reads all segments. Each finding is a line with file and offset; findings that would\n"
-      "keep a server from starting are problems. Changes nothing.\n\n"
+      "keep a server from starting are problems. Changes nothing. --archive checks the archive\n"
+      "of this journal as well: every manifest, signature and object, and that the chain goes on\n"
+      "from the archive into the journal without a hole.\n\n"
       "Examples:\n"
       "  trialwire journal verify\n"
-      "  trialwire journal verify --config /etc/trialwire.yaml && echo unchanged\n\n"
+      "  trialwire journal verify --archive --config /etc/trialwire.yaml && echo unchanged\n\n"
       "Exit codes: 0 all is well, 1 something is wrong (or the journal is in use, or not\n"
       "there), 2 wrong command line or settings.",
-      [json](const path& directory) { return run_verify(directory, *json); })
-      ->add_flag("--json", *json, "One JSON object");
+      [arguments](const config::Settings& settings) { return run_verify(settings, *arguments); });
+  command->add_flag("--json", arguments->json, "One JSON object");
+  command->add_flag("--archive", arguments->archive, "The archive, too");
 }
 
 void add_cat(CLI::App& journal, int& exit_code) {

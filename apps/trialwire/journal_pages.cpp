@@ -16,15 +16,6 @@ std::string time_text(std::int64_t unix_ns) {
   return unix_ns == 0 ? "-" : format_rfc3339_ms(unix_ns);
 }
 
-/// "1.2 GiB"; `config` writes exact sizes, people want short ones.
-std::string size_text(std::uint64_t bytes) {
-  constexpr std::array<std::string_view, 5> units{"B", "KiB", "MiB", "GiB", "TiB"};
-  auto size = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  for (; size >= 1024 && unit + 1 < units.size(); ++unit) size /= 1024;
-  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", size, units[unit]);
-}
-
 std::string_view action_text(journal::RecoveryAction action) {
   switch (action) {
     case journal::RecoveryAction::go_on:
@@ -40,6 +31,14 @@ std::string_view action_text(journal::RecoveryAction action) {
 }
 
 }  // namespace
+
+std::string size_text(std::uint64_t bytes) {
+  constexpr std::array<std::string_view, 5> units{"B", "KiB", "MiB", "GiB", "TiB"};
+  auto size = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  for (; size >= 1024 && unit + 1 < units.size(); ++unit) size /= 1024;
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", size, units[unit]);
+}
 
 std::string info_text(const std::filesystem::path& directory, const journal::JournalInfo& info) {
   std::string text;

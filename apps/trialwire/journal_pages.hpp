@@ -8,6 +8,9 @@
 
 namespace trialwire {
 
+/// "1.2 GiB"; `config` writes exact sizes, people want short ones.
+std::string size_text(std::uint64_t bytes);
+
 std::string info_text(const std::filesystem::path& directory, const journal::JournalInfo& info);
 std::string info_json(const std::filesystem::path& directory, const journal::JournalInfo& info);
 std::string verify_text(const journal::VerifyReport& report);

@@ -65,6 +65,24 @@ journal::ConsumedBelow consumed_below(const config::Settings& settings,
   };
 }
 
+Result<Sinks> make_store_sinks(const storage::Store& store, const Uuid& journal,
+                               telemetry::Registry& metrics) {
+  unsigned lanes = 1;
+  auto session = store.connect(storage::Access::read);
+  if (session) {
+    auto stored = storage::lane_count(**session, store.name(), journal);
+    if (!stored) return std::unexpected(stored.error());
+    lanes = stored->value_or(1);
+  } else if (session.error().code != ErrorCode::not_found || !store.made_when_missing()) {
+    return std::unexpected(session.error());
+  }
+  Sinks sinks;
+  for (unsigned lane = 0; lane < lanes; ++lane) {
+    sinks.push_back(store.make_sink(lane, row_mappers(), metrics));
+  }
+  return sinks;
+}
+
 Result<std::unique_ptr<StoreService>> StoreService::make(const config::Settings& settings,
                                                          const std::filesystem::path& data_dir,
                                                          journal::Journal& journal,

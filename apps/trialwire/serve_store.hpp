@@ -4,6 +4,7 @@
 #pragma once
 #include <filesystem>
 #include <memory>
+#include <vector>
 
 #include "admin.hpp"
 #include "config/settings.hpp"
@@ -22,6 +23,13 @@ namespace trialwire {
 /// say.
 journal::ConsumedBelow consumed_below(const config::Settings& settings,
                                       const std::filesystem::path& data_dir);
+
+using Sinks = std::vector<std::unique_ptr<pipeline::Sink>>;
+
+/// Every lane of the store's sink, as the database says how many share the journal's records; one
+/// where it says nothing.
+Result<Sinks> make_store_sinks(const storage::Store& store, const Uuid& journal,
+                               telemetry::Registry& metrics);
 
 class StoreService {
  public:

@@ -23,10 +23,13 @@ class JoinedReader final : public journal::SegmentReader {
   explicit JoinedReader(JoinedSources sources) : sources_(std::move(sources)) {}
 
   Result<const BatchView*> next() override {
-    if (reader_ == nullptr) {
+    if (reader_ == nullptr && sources_.archive != nullptr) {
       const auto batch = sources_.archive->next();
-      if (!batch || *batch != nullptr || sources_.journal == nullptr) return batch;
-      const std::uint64_t at = sources_.archive->next_sequence();
+      if (!batch || *batch != nullptr) return batch;
+    }
+    if (sources_.journal == nullptr) return nullptr;
+    if (reader_ == nullptr) {
+      const std::uint64_t at = next_sequence();
       const std::uint64_t oldest = sources_.journal->info().first_sequence;
       if (at < oldest) {
         return fail(ErrorCode::not_found,
@@ -38,7 +41,8 @@ class JoinedReader final : public journal::SegmentReader {
     return reader_->next();
   }
   std::uint64_t next_sequence() const noexcept override {
-    return reader_ != nullptr ? reader_->next_sequence() : sources_.archive->next_sequence();
+    if (reader_ != nullptr) return reader_->next_sequence();
+    return sources_.archive != nullptr ? sources_.archive->next_sequence() : sources_.from;
   }
 
  private:

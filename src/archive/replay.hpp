@@ -49,10 +49,11 @@ Result<ReplayReport> replay(journal::SegmentReader& from,
                             std::span<const std::unique_ptr<pipeline::Sink>> lanes,
                             const ReplayOptions& options);
 
-/// The archive's records from a sequence on, then the journal's. `journal` may be null.
+/// The archive's records from a sequence on, then the journal's. Either may be null.
 struct JoinedSources {
-  std::unique_ptr<journal::SegmentReader> archive;
+  std::unique_ptr<journal::SegmentReader> archive;  // begins at `from`
   journal::JournalAtRest* journal = nullptr;
+  std::uint64_t from = 1;
 };
 /// Errors of its `next`: not_found, when sequences are in neither (they are named); those of both.
 std::unique_ptr<journal::SegmentReader> joined(JoinedSources sources);

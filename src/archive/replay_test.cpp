@@ -78,8 +78,8 @@ class ReplayTest : public ArchiveFixture {
       at_rest = std::move(*opened);
       options_.cursor_until = at_rest->sealed_end();
     }
-    const auto reader =
-        joined({std::make_unique<ArchiveReader>(archive, *archive.numbers(), from), at_rest.get()});
+    const auto reader = joined(
+        {std::make_unique<ArchiveReader>(archive, *archive.numbers(), from), at_rest.get(), from});
     return replay(*reader, lanes_, options_);
   }
 

@@ -101,7 +101,7 @@ class DatabaseAway(ServerTest):
         server = self.server(**{"limits.body": "64KiB", "limits.inflated_body": "256KiB",
                                 "journal.batch_bytes": "64KiB", "journal.segment_bytes": "1MiB",
                                 "journal.max_bytes": "4MiB", "journal.retention": "1s",
-                                "dedupe.window": "0s"}).start()
+                                "dedupe.window": "0s", "archive.url": ""}).start()
         self.send(server, 3)
         server.wait_stored(3)
         server.stop()

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// `trialwire replay`: delivers records of the archive and of the journal to a sink once more.
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "archive/archive_reader.hpp"
+#include "archive/replay.hpp"
+#include "archive_access.hpp"
+#include "base/rfc3339.hpp"
+#include "commands.hpp"
+#include "exit_code.hpp"
+#include "serve_options.hpp"
+#include "serve_store.hpp"
+#include "settings_options.hpp"
+
+namespace trialwire {
+namespace {
+
+using archive::Archive;
+
+struct Arguments {
+  std::string from = "cursor";
+  std::uint64_t until = UINT64_MAX - 1;
+  std::string to;
+  std::string journal;
+  bool archive_only = false;
+};
+
+int failed(const Error& error) {
+  fmt::print(stderr, "trialwire: {}\n", error.text);
+  return error.code == ErrorCode::invalid_argument ? exit_usage : exit_failed;
+}
+
+/// Where records come from: an archive, a journal at rest, or both of the same journal.
+struct Sources {
+  std::unique_ptr<storage::ObjectStore> store;  // null: none
+  std::vector<std::uint64_t> numbers;           // of archived segments
+  std::unique_ptr<journal::JournalAtRest> journal;
+  Uuid id;
+};
+
+Result<void> open_archived(const config::Settings& settings, const Arguments& arguments,
+                           Sources& sources) {
+  auto store = open_archive(settings);
+  if (!store) return std::unexpected(store.error());
+  sources.store = std::move(*store);
+  if (sources.journal == nullptr) {
+    const auto chosen = choose_journal(*sources.store, settings, arguments.journal);
+    if (!chosen) return std::unexpected(chosen.error());
+    sources.id = *chosen;
+  }
+  const Archive archive(*sources.store, sources.id);
+  auto numbers = archive.numbers();
+  if (!numbers) return std::unexpected(numbers.error());
+  sources.numbers = std::move(*numbers);
+  return {};
+}
+
+Result<Sources> open_sources(const config::Settings& settings, const Arguments& arguments) {
+  Sources sources;
+  if (!arguments.archive_only) {
+    auto journal =
+        journal::JournalAtRest::open(journal_directory(settings), journal::posix_files());
+    // Of another journal there is the archive's alone.
+    const bool wanted = journal && (arguments.journal.empty() ||
+                                    (*journal)->info().meta.id.text() == arguments.journal);
+    if (wanted) {
+      sources.journal = std::move(*journal);
+      sources.id = sources.journal->info().meta.id;
+    } else if (!journal && journal.error().code != ErrorCode::not_found) {
+      Error error = journal.error();
+      error.text += "; --archive-only replays what is archived";
+      return std::unexpected(std::move(error));
+    }
+  }
+  if (settings.archive.url.empty() && sources.journal != nullptr) return sources;
+  if (auto opened = open_archived(settings, arguments, sources); !opened) {
+    return std::unexpected(opened.error());
+  }
+  return sources;
+}
+
+std::unique_ptr<journal::SegmentReader> read_from(const Sources& sources, std::uint64_t from) {
+  archive::JoinedSources joined{.journal = sources.journal.get(), .from = from};
+  if (sources.store != nullptr) {
+    joined.archive = std::make_unique<archive::ArchiveReader>(Archive(*sources.store, sources.id),
+                                                              sources.numbers, from);
+  }
+  return archive::joined(std::move(joined));
+}
+
+/// The first sequence that was received at this time or later.
+Result<std::uint64_t> first_received(const Sources& sources, std::int64_t unix_ns) {
+  std::uint64_t at = 1;
+  if (sources.store) {
+    const auto found =
+        archive::sequence_at(Archive(*sources.store, sources.id), sources.numbers, unix_ns);
+    if (!found) return found;
+    at = *found;
+  }
+  if (sources.journal == nullptr) return at;
+  auto reader = sources.journal->read(std::max(at, sources.journal->info().first_sequence));
+  if (at < sources.journal->info().first_sequence && !sources.numbers.empty()) return at;
+  std::vector<journal::Record> records;
+  while (true) {
+    const auto batch = reader->next();
+    if (!batch) return std::unexpected(batch.error());
+    if (*batch == nullptr) return reader->next_sequence();
+    records.clear();
+    if (!journal::decode_batch(**batch, records)) continue;
+    for (const journal::Record& record : records) {
+      if (record.attributes.received_ns >= unix_ns) return record.sequence;
+    }
+  }
+}
+
+/// SEQUENCE, TIME or "cursor": the sink's own, the earliest of its lanes.
+Result<std::uint64_t> resolve_from(const Sources& sources, const std::string& text,
+                                   std::span<const std::unique_ptr<pipeline::Sink>> lanes) {
+  if (text == "cursor") {
+    std::uint64_t earliest = UINT64_MAX;
+    for (const auto& lane : lanes) {
+      const auto cursor = lane->durable_cursor(sources.id);
+      if (!cursor) return std::unexpected(cursor.error());
+      earliest = std::min(earliest, cursor->next_sequence);
+    }
+    return earliest;
+  }
+  std::uint64_t sequence = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), sequence);
+  if (error == std::errc{} && end == text.data() + text.size() && sequence > 0) return sequence;
+  const auto time = parse_rfc3339(text);
+  if (time) return first_received(sources, time->unix_ns);
+  return fail(ErrorCode::invalid_argument,
+              "--from is a sequence from 1 on, a time such as 2026-03-01T00:00:00Z, or cursor");
+}
+
+void print_report(const archive::ReplayReport& report) {
+  if (report.first_sequence == 0) {
+    fmt::print("nothing to replay: the source has no records from there on\n");
+  } else {
+    fmt::print("{} records delivered, sequences {} to {}\n", report.records, report.first_sequence,
+               report.next_sequence - 1);
+  }
+  for (std::size_t lane = 0; lane < report.cursors_after.size(); ++lane) {
+    fmt::print("cursor of lane {}: {}{}\n", lane, report.cursors_before[lane],
+               report.cursors_after[lane] == report.cursors_before[lane]
+                   ? ", as it was"
+                   : fmt::format(" → {}", report.cursors_after[lane]));
+  }
+}
+
+int run_replay(const config::Settings& settings, const Arguments& arguments) {
+  if (arguments.to != "store") {
+    return failed({ErrorCode::invalid_argument, "--to names no sink: store"});
+  }
+  auto sources = open_sources(settings, arguments);
+  if (!sources) return failed(sources.error());
+  telemetry::Registry metrics;
+  auto store = storage::open_store(store_options(settings, settings.data_dir));
+  if (!store) return failed(store.error());
+  const auto lanes = make_store_sinks(**store, sources->id, metrics);
+  if (!lanes) return failed(lanes.error());
+  const auto from = resolve_from(*sources, arguments.from, *lanes);
+  if (!from) return failed(from.error());
+  fmt::print("replaying journal {} from sequence {}\n", sources->id.text(), *from);
+
+  const bool tty = ::isatty(STDERR_FILENO) == 1;
+  archive::ReplayOptions options{.journal = sources->id, .until = arguments.until + 1};
+  // The server may run: its cursor is its own business. And what is not sealed may still be cut
+  // off as a torn tail: no sink may be told that it has it.
+  if (arguments.archive_only) options.cursor_until = 0;
+  if (sources->journal != nullptr) options.cursor_until = sources->journal->sealed_end();
+  options.progress = [tty](std::uint64_t next, std::uint64_t records) {
+    if (tty) fmt::print(stderr, "\r{} records, at sequence {}", records, next);
+    return true;
+  };
+  const auto reader = read_from(*sources, *from);
+  const auto report = archive::replay(*reader, *lanes, options);
+  if (tty) fmt::print(stderr, "\n");
+  if (!report) return failed(report.error());
+  print_report(*report);
+  return exit_ok;
+}
+
+}  // namespace
+
+void add_replay_command(CLI::App& app, int& exit_code) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command =
+      app.add_subcommand("replay", "Deliver archived and journalled records to a sink once more");
+  command->footer(
+      "For a database that lost rows, that was restored from an older back-up, or that is to get\n"
+      "the records of another journal. What is there already stays single. The sink's cursor\n"
+      "never goes back, and goes forward only over what was delivered without a hole.\n"
+      "The journal of data_dir is read behind the archive; a server that runs on it must be\n"
+      "stopped, or --archive-only given, which leaves every cursor as it is.\n\n"
+      "Examples:\n"
+      "  trialwire replay --to store\n"
+      "  trialwire replay --from 2026-03-01T00:00:00Z --to store\n"
+      "  trialwire replay --journal 6f1c9e52-0d7a-4b6e-9a53-4f0f5f6d8a10 --from 1 --to store\n\n"
+      "Exit codes: 0 delivered, 1 not (the error says up to where), 2 wrong command line or\n"
+      "settings.");
+  command
+      ->add_option("--from", arguments->from,
+                   "First record: its sequence, a time of receipt, or cursor")
+      ->capture_default_str();
+  command->add_option("--until", arguments->until, "Last sequence [the newest]");
+  command->add_option("--to", arguments->to, "Sink: store")->required();
+  command->add_option("--journal", arguments->journal, "Id of the journal [data_dir's]");
+  command->add_flag("--archive-only", arguments->archive_only, "Leave the journal alone");
+  auto options = add_settings_options(*command);
+  command->callback([options, arguments, &exit_code] {
+    const auto settings = load_settings(*options);
+    exit_code = settings ? run_replay(*settings, *arguments) : static_cast<int>(exit_usage);
+  });
+}
+
+}  // namespace trialwire
