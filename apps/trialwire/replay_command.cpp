@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -14,6 +15,7 @@
 #include "base/rfc3339.hpp"
 #include "commands.hpp"
 #include "exit_code.hpp"
+#include "serve_kafka.hpp"
 #include "serve_options.hpp"
 #include "serve_store.hpp"
 #include "settings_options.hpp"
@@ -119,18 +121,67 @@ Result<std::uint64_t> first_received(const Sources& sources, std::int64_t unix_n
   }
 }
 
-/// SEQUENCE, TIME or "cursor": the sink's own, the earliest of its lanes.
-Result<std::uint64_t> resolve_from(const Sources& sources, const std::string& text,
-                                   std::span<const std::unique_ptr<pipeline::Sink>> lanes) {
-  if (text == "cursor") {
-    std::uint64_t earliest = UINT64_MAX;
-    for (const auto& lane : lanes) {
-      const auto cursor = lane->durable_cursor(sources.id);
-      if (!cursor) return std::unexpected(cursor.error());
-      earliest = std::min(earliest, cursor->next_sequence);
-    }
-    return earliest;
+struct RemoveFile {
+  void operator()(const std::filesystem::path* file) const noexcept {
+    std::error_code ignored;
+    std::filesystem::remove(*file, ignored);
+    delete file;
   }
+};
+
+/// Where records go, and from where on the sink itself lacks them.
+struct Destination {
+  std::unique_ptr<const std::filesystem::path, RemoveFile> scratch;  // goes after the lanes
+  Sinks lanes;
+  std::uint64_t cursor = 1;   // the earliest of the lanes'
+  bool moves_cursor = false;  // else it stays as it is
+};
+
+Result<Destination> open_store_sink(const config::Settings& settings, const Uuid& journal,
+                                    telemetry::Registry& metrics) {
+  auto store = storage::open_store(store_options(settings, settings.data_dir));
+  if (!store) return std::unexpected(store.error());
+  auto lanes = make_store_sinks(**store, journal, metrics);
+  if (!lanes) return std::unexpected(lanes.error());
+  Destination destination;
+  destination.lanes = std::move(*lanes);
+  destination.cursor = UINT64_MAX;
+  destination.moves_cursor = true;
+  for (const auto& lane : destination.lanes) {
+    const auto cursor = lane->durable_cursor(journal);
+    if (!cursor) return std::unexpected(cursor.error());
+    destination.cursor = std::min(destination.cursor, cursor->next_sequence);
+  }
+  return destination;
+}
+
+/// A replay sends events again; what the server has sent it knows from its own cursor.
+Result<Destination> open_kafka_sink(const config::Settings& settings, const Uuid& journal,
+                                    telemetry::Registry& metrics) {
+  if (settings.kafka.brokers.empty()) {
+    return fail(ErrorCode::invalid_argument, "kafka.brokers is empty: no Kafka to replay to");
+  }
+  const std::filesystem::path data_dir = settings.data_dir;
+  Destination destination;
+  destination.scratch.reset(
+      new std::filesystem::path(data_dir / "cursors" / fmt::format("kafka.replay-{}", ::getpid())));
+  destination.cursor = std::max<std::uint64_t>(1, KafkaService::consumed_below(data_dir, journal));
+  destination.lanes.push_back(
+      KafkaService::make_sink_apart(settings, *destination.scratch, metrics));
+  return destination;
+}
+
+Result<Destination> open_destination(const config::Settings& settings, const std::string& to,
+                                     const Uuid& journal, telemetry::Registry& metrics) {
+  if (to == "store") return open_store_sink(settings, journal, metrics);
+  if (to == "kafka") return open_kafka_sink(settings, journal, metrics);
+  return fail(ErrorCode::invalid_argument, "--to names no sink: store or kafka");
+}
+
+/// SEQUENCE, TIME or "cursor".
+Result<std::uint64_t> resolve_from(const Sources& sources, const std::string& text,
+                                   std::uint64_t cursor) {
+  if (text == "cursor") return cursor;
   std::uint64_t sequence = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), sequence);
   if (error == std::errc{} && end == text.data() + text.size() && sequence > 0) return sequence;
@@ -140,14 +191,14 @@ Result<std::uint64_t> resolve_from(const Sources& sources, const std::string& te
               "--from is a sequence from 1 on, a time such as 2026-03-01T00:00:00Z, or cursor");
 }
 
-void print_report(const archive::ReplayReport& report) {
+void print_report(const archive::ReplayReport& report, bool cursors) {
   if (report.first_sequence == 0) {
     fmt::print("nothing to replay: the source has no records from there on\n");
   } else {
     fmt::print("{} records delivered, sequences {} to {}\n", report.records, report.first_sequence,
                report.next_sequence - 1);
   }
-  for (std::size_t lane = 0; lane < report.cursors_after.size(); ++lane) {
+  for (std::size_t lane = 0; cursors && lane < report.cursors_after.size(); ++lane) {
     fmt::print("cursor of lane {}: {}{}\n", lane, report.cursors_before[lane],
                report.cursors_after[lane] == report.cursors_before[lane]
                    ? ", as it was"
@@ -156,17 +207,15 @@ void print_report(const archive::ReplayReport& report) {
 }
 
 int run_replay(const config::Settings& settings, const Arguments& arguments) {
-  if (arguments.to != "store") {
-    return failed({ErrorCode::invalid_argument, "--to names no sink: store"});
+  if (arguments.to != "store" && arguments.to != "kafka") {
+    return failed({ErrorCode::invalid_argument, "--to names no sink: store or kafka"});
   }
   auto sources = open_sources(settings, arguments);
   if (!sources) return failed(sources.error());
   telemetry::Registry metrics;
-  auto store = storage::open_store(store_options(settings, settings.data_dir));
-  if (!store) return failed(store.error());
-  const auto lanes = make_store_sinks(**store, sources->id, metrics);
-  if (!lanes) return failed(lanes.error());
-  const auto from = resolve_from(*sources, arguments.from, *lanes);
+  const auto to = open_destination(settings, arguments.to, sources->id, metrics);
+  if (!to) return failed(to.error());
+  const auto from = resolve_from(*sources, arguments.from, to->cursor);
   if (!from) return failed(from.error());
   fmt::print("replaying journal {} from sequence {}\n", sources->id.text(), *from);
 
@@ -174,17 +223,17 @@ int run_replay(const config::Settings& settings, const Arguments& arguments) {
   archive::ReplayOptions options{.journal = sources->id, .until = arguments.until + 1};
   // The server may run: its cursor is its own business. And what is not sealed may still be cut
   // off as a torn tail: no sink may be told that it has it.
-  if (arguments.archive_only) options.cursor_until = 0;
   if (sources->journal != nullptr) options.cursor_until = sources->journal->sealed_end();
+  if (arguments.archive_only || !to->moves_cursor) options.cursor_until = 0;
   options.progress = [tty](std::uint64_t next, std::uint64_t records) {
     if (tty) fmt::print(stderr, "\r{} records, at sequence {}", records, next);
     return true;
   };
   const auto reader = read_from(*sources, *from);
-  const auto report = archive::replay(*reader, *lanes, options);
+  const auto report = archive::replay(*reader, to->lanes, options);
   if (tty) fmt::print(stderr, "\n");
   if (!report) return failed(report.error());
-  print_report(*report);
+  print_report(*report, to->moves_cursor);
   return exit_ok;
 }
 
@@ -196,8 +245,9 @@ void add_replay_command(CLI::App& app, int& exit_code) {
       app.add_subcommand("replay", "Deliver archived and journalled records to a sink once more");
   command->footer(
       "For a database that lost rows, that was restored from an older back-up, or that is to get\n"
-      "the records of another journal. What is there already stays single. The sink's cursor\n"
-      "never goes back, and goes forward only over what was delivered without a hole.\n"
+      "the records of another journal. What is in a database already stays single. Its cursor\n"
+      "never goes back, and goes forward only over what was delivered without a hole. Kafka gets\n"
+      "every event once more, with the same key and record_id.\n"
       "The journal of data_dir is read behind the archive; a server that runs on it must be\n"
       "stopped, or --archive-only given, which leaves every cursor as it is.\n\n"
       "Examples:\n"
@@ -211,7 +261,7 @@ void add_replay_command(CLI::App& app, int& exit_code) {
                    "First record: its sequence, a time of receipt, or cursor")
       ->capture_default_str();
   command->add_option("--until", arguments->until, "Last sequence [the newest]");
-  command->add_option("--to", arguments->to, "Sink: store")->required();
+  command->add_option("--to", arguments->to, "Sink: store or kafka")->required();
   command->add_option("--journal", arguments->journal, "Id of the journal [data_dir's]");
   command->add_flag("--archive-only", arguments->archive_only, "Leave the journal alone");
   auto options = add_settings_options(*command);

@@ -52,7 +52,7 @@ kafka::ClientOptions client_options(const config::KafkaSettings& settings) {
 }
 
 kafka::SinkOptions sink_options(const config::Settings& settings,
-                                const std::filesystem::path& data_dir, journal::Journal& journal) {
+                                const std::filesystem::path& cursor) {
   const config::KafkaSettings& from = settings.kafka;
   kafka::SinkOptions options;
   options.producer = {.client = client_options(from),
@@ -69,21 +69,28 @@ kafka::SinkOptions sink_options(const config::Settings& settings,
     options.create_topics = {.partitions = static_cast<int>(from.partitions),
                              .replication = static_cast<int>(from.replication)};
   }
-  options.cursor_file = cursor_file(data_dir);
-  options.reached = [&journal](std::uint64_t next_sequence) { journal.replicated(next_sequence); };
+  options.cursor_file = cursor;
   return options;
 }
 
-std::unique_ptr<pipeline::Sink> make_sink(const config::Settings& settings,
-                                          const std::filesystem::path& data_dir,
-                                          journal::Journal& journal, telemetry::Registry& metrics) {
+std::unique_ptr<pipeline::Sink> make_sink(kafka::SinkOptions options,
+                                          telemetry::Registry& metrics) {
   std::vector<std::unique_ptr<storage::EventMapper>> mappers;
   for (auto make_rows :
        {epro::make_report_rows, qol::make_rows, vitals::make_rows, trial::make_rows}) {
     mappers.push_back(std::make_unique<storage::EventMapper>(make_rows()));
   }
-  return kafka::make_sink(sink_options(settings, data_dir, journal), std::move(mappers),
-                          journal::posix_files(), metrics);
+  return kafka::make_sink(std::move(options), std::move(mappers), journal::posix_files(), metrics);
+}
+
+/// The one that the server runs.
+std::unique_ptr<pipeline::Sink> make_lane_sink(const config::Settings& settings,
+                                               const std::filesystem::path& data_dir,
+                                               journal::Journal& journal,
+                                               telemetry::Registry& metrics) {
+  auto options = sink_options(settings, cursor_file(data_dir));
+  options.reached = [&journal](std::uint64_t next_sequence) { journal.replicated(next_sequence); };
+  return make_sink(std::move(options), metrics);
 }
 
 /// A failed attempt costs nothing, what it sent goes on being sent: it is repeated soon. Where
@@ -119,8 +126,14 @@ std::unique_ptr<KafkaService> KafkaService::make(const config::Settings& setting
 KafkaService::KafkaService(const config::Settings& settings, const std::filesystem::path& data_dir,
                            journal::Journal& journal, telemetry::Registry& metrics)
     : journal_(journal),
-      lane_(kafka_lane_options(settings), journal, make_sink(settings, data_dir, journal, metrics),
-            metrics) {}
+      lane_(kafka_lane_options(settings), journal,
+            make_lane_sink(settings, data_dir, journal, metrics), metrics) {}
+
+std::unique_ptr<pipeline::Sink> KafkaService::make_sink_apart(const config::Settings& settings,
+                                                              const std::filesystem::path& cursor,
+                                                              telemetry::Registry& metrics) {
+  return make_sink(sink_options(settings, cursor), metrics);
+}
 
 ReadinessCheck KafkaService::readiness() {
   ReadinessCheck check = progress_.check(lane_.next_sequence(), journal_.status().next_sequence,

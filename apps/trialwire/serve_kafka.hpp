@@ -25,6 +25,11 @@ class KafkaService {
                                             journal::Journal& journal,
                                             telemetry::Registry& metrics);
 
+  /// For a replay: its cursor is in another file, the server's stays as it is.
+  static std::unique_ptr<pipeline::Sink> make_sink_apart(const config::Settings& settings,
+                                                         const std::filesystem::path& cursor,
+                                                         telemetry::Registry& metrics);
+
   /// Fails when the cursor is beyond the journal. Brokers that do not answer are no failure.
   Result<void> start() { return lane_.start(); }
   void stop() { lane_.stop(); }
