@@ -112,4 +112,8 @@ std::filesystem::path path_of_url(std::string_view url, const std::filesystem::p
   return path;
 }
 
+std::filesystem::path dead_letters_path(const std::filesystem::path& data_dir) {
+  return data_dir / "deadletters.db";
+}
+
 }  // namespace trialwire

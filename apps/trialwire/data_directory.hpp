@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The directory of everything that is kept, held by one process at a time.
 //   data_dir/journal/          the journal
-//   data_dir/cursors/          how far sinks are that cannot keep it themselves
 //   data_dir/trialwire.db      the default database
 //   data_dir/archive/          the default archive
+//   data_dir/deadletters.db    what a sink refuses; see `trialwire deadletter`
+//   data_dir/cursors/          of each sink: its lanes, and how far it is
 //   data_dir/run/ports.json    who serves, and where; while it serves
 #pragma once
 #include <filesystem>
@@ -47,5 +48,8 @@ class DataDirectory {
 
 /// "file:data/x" → DATA_DIR/x; "file:/srv/x" and "file:x" as they are.
 std::filesystem::path path_of_url(std::string_view url, const std::filesystem::path& data_dir);
+
+/// DATA_DIR/deadletters.db
+std::filesystem::path dead_letters_path(const std::filesystem::path& data_dir);
 
 }  // namespace trialwire

@@ -165,9 +165,8 @@ Result<Destination> open_kafka_sink(const config::Settings& settings, const Uuid
   Destination destination;
   destination.scratch.reset(
       new std::filesystem::path(data_dir / "cursors" / fmt::format("kafka.replay-{}", ::getpid())));
-  destination.cursor = std::max<std::uint64_t>(1, KafkaService::consumed_below(data_dir, journal));
-  destination.lanes.push_back(
-      KafkaService::make_sink_apart(settings, *destination.scratch, metrics));
+  destination.cursor = std::max<std::uint64_t>(1, kafka_consumed_below(data_dir, journal));
+  destination.lanes.push_back(make_kafka_sink_apart(settings, *destination.scratch, metrics));
   return destination;
 }
 
