@@ -38,8 +38,7 @@ struct State {
 /// `count` blocks of each lane. Plain arrays: builds without optimisation would call a function for
 /// each index of a std::array, and take a hundred times as long.
 template <std::size_t lanes>
-void compress(State* states, const std::byte* const* texts,
-                                             std::size_t count) noexcept {
+void compress(State* states, const std::byte* const* texts, std::size_t count) noexcept {
   const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
   State now[lanes];
   const std::byte* at[lanes];
