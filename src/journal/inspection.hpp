@@ -39,6 +39,7 @@ struct SegmentSummary {
   std::uint64_t end_offset = 0;
   std::int64_t committed_ns = 0;  // of its last batch
   bool sealed = false;
+  std::uint64_t bytes_before = 0;  // of the segments before it; the ledger's
 };
 
 struct BatchExtent {

@@ -6,13 +6,12 @@
 
 #include "journal/committer.hpp"
 #include "journal/journal_reader.hpp"
+#include "journal/segment_store.hpp"
 #include "journal/shard_appender.hpp"
 #include "telemetry/log.hpp"
 
 namespace trialwire::journal {
 namespace {
-
-constexpr std::string_view index_consumer = "identity index";
 
 StoreOptions store_options(const Options& options) {
   return {.directory = options.directory,
@@ -20,6 +19,7 @@ StoreOptions store_options(const Options& options) {
           .sync = options.sync == SyncMode::always,
           .segment_bytes = options.segment_bytes,
           .bytes_max = options.bytes_max,
+          .undelivered = options.undelivered,
           .retention = options.retention,
           .consumed_below = options.consumed_below,
           .scrub_bytes_per_second = options.scrub_bytes_per_second};

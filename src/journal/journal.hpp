@@ -34,6 +34,13 @@ enum class IoMode : std::uint8_t { automatic, direct, buffered };
 /// on the thread that opens, after the journal's id is known.
 using ConsumedBelow = std::function<std::uint64_t(const Uuid& journal)>;
 
+/// Bytes that some consumer lacks: from `high` on nothing more is taken, until it is `low` again,
+/// so that a consumer that comes back is not met by requests that come and go with each segment.
+struct UndeliveredLimits {
+  std::uint64_t high = 0;  // 0: no limit but the disk budget
+  std::uint64_t low = 0;
+};
+
 struct Options {
   std::filesystem::path directory;
   SyncMode sync = SyncMode::always;
@@ -41,6 +48,7 @@ struct Options {
   std::size_t batch_bytes_max = 4 << 20;  // soft: a group is never split
   std::size_t segment_bytes = 128 << 20;  // multiple of 4 KiB
   std::uint64_t bytes_max = 16ULL << 30;  // disk budget
+  UndeliveredLimits undelivered;
   std::chrono::nanoseconds retention = std::chrono::hours(24);
   std::size_t recent_bytes = 16 << 20;             // recent batches kept in memory
   std::size_t commit_bytes = 64 << 10;             // a sync starts when so much waits …
@@ -69,8 +77,10 @@ struct Status {
 
 /// What a consumer that stands at a sequence has still to take.
 struct Backlog {
-  std::uint64_t bytes = 0;  // of the disk budget: the segments from that sequence on, whole
-  bool blocked = false;     // no new segment can be prepared: intake is refused, or soon will be
+  std::uint64_t bytes = 0;       // of the disk budget: the segments from that sequence on, whole
+  std::uint64_t data_bytes = 0;  // written from about that sequence on
+  bool blocked = false;  // no new segment can be prepared, or too much is undelivered: intake is
+                         // refused, or soon will be
 };
 
 class Journal {

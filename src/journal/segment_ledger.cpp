@@ -10,11 +10,19 @@
 namespace trialwire::journal {
 
 SegmentLedger::SegmentLedger(const Uuid& journal, std::vector<SegmentSummary> segments,
-                             std::uint64_t writing, std::uint64_t next_sequence)
+                             std::uint64_t writing, std::uint64_t next_sequence,
+                             UndeliveredLimits undelivered)
     : journal_(journal),
+      undelivered_(undelivered),
       segments_(std::move(segments)),
       writing_(writing),
-      next_sequence_(next_sequence) {}
+      next_sequence_(next_sequence) {
+  std::uint64_t bytes = 0;
+  for (SegmentSummary& segment : segments_) {
+    segment.bytes_before = bytes;
+    bytes += segment.end_offset;
+  }
+}
 
 const SegmentSummary* SegmentLedger::find(std::uint64_t number) const {
   const auto found =
@@ -36,6 +44,9 @@ void SegmentLedger::appended(const LedgerEntry& entry) {
     SegmentSummary begun;
     begun.counts.number = writing_;
     begun.counts.first_sequence = entry.first_sequence;
+    if (!segments_.empty()) {
+      begun.bytes_before = segments_.back().bytes_before + segments_.back().end_offset;
+    }
     segments_.push_back(begun);
   }
   SegmentSummary& segment = segments_.back();
@@ -47,6 +58,7 @@ void SegmentLedger::appended(const LedgerEntry& entry) {
   segment.counts.payload_bytes += entry.payload_bytes;
   segment.counts.chain_head = entry.header_hash;
   next_sequence_ = segment.counts.next_sequence;
+  judge_undelivered();
 }
 
 std::optional<SealedSegment> SegmentLedger::next_to_seal() const {
@@ -136,6 +148,48 @@ void SegmentLedger::set_cursor(std::string_view consumer, std::uint64_t next_seq
   } else {
     known->second = next_sequence;
   }
+  judge_undelivered();
+}
+
+std::uint64_t SegmentLedger::bytes_from(std::uint64_t sequence) const {
+  const std::lock_guard lock(mutex_);
+  return bytes_from_locked(sequence);
+}
+
+std::uint64_t SegmentLedger::bytes_from_locked(std::uint64_t sequence) const {
+  if (segments_.empty() || sequence >= next_sequence_) return 0;
+  const std::uint64_t end = segments_.back().bytes_before + segments_.back().end_offset;
+  auto after = std::upper_bound(segments_.begin(), segments_.end(), sequence,
+                                [](std::uint64_t wanted, const SegmentSummary& segment) {
+                                  return wanted < segment.counts.first_sequence;
+                                });
+  if (after == segments_.begin()) return end - segments_.front().bytes_before;
+  const SegmentSummary& within = *std::prev(after);
+  const std::uint64_t first = within.counts.first_sequence;
+  const std::uint64_t records = std::max<std::uint64_t>(within.counts.next_sequence - first, 1);
+  const double passed =
+      static_cast<double>(std::min(sequence - first, records)) / static_cast<double>(records);
+  return end - within.bytes_before -
+         static_cast<std::uint64_t>(passed * static_cast<double>(within.end_offset));
+}
+
+std::uint64_t SegmentLedger::undelivered_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return undelivered_bytes_locked();
+}
+
+std::uint64_t SegmentLedger::undelivered_bytes_locked() const {
+  std::uint64_t least = UINT64_MAX;
+  for (const auto& [consumer, next_sequence] : cursors_) {
+    if (consumer != index_consumer) least = std::min(least, next_sequence);
+  }
+  return bytes_from_locked(least);
+}
+
+void SegmentLedger::judge_undelivered() {
+  if (undelivered_.high == 0) return;
+  const std::uint64_t limit = undelivered_full() ? undelivered_.low + 1 : undelivered_.high;
+  undelivered_full_.store(undelivered_bytes_locked() >= limit, std::memory_order_relaxed);
 }
 
 Result<void> SegmentLedger::check(const Cursor& cursor) const {

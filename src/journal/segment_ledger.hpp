@@ -4,6 +4,7 @@
 // each call takes its lock for a moment, and does no I/O and makes no text under it. Size: a few
 // hundred bytes a segment.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -38,7 +39,7 @@ class SegmentLedger {
  public:
   /// `segments`: with data, ascending. `writing`: the one that will be appended to, 0: none.
   SegmentLedger(const Uuid& journal, std::vector<SegmentSummary> segments, std::uint64_t writing,
-                std::uint64_t next_sequence);
+                std::uint64_t next_sequence, UndeliveredLimits undelivered = {});
 
   // Committer:
   void begin_segment(std::uint64_t number);
@@ -58,6 +59,14 @@ class SegmentLedger {
   std::uint64_t segments_present() const;  // with data, and the one being written
   /// With records from this sequence on.
   std::uint64_t segments_from(std::uint64_t sequence) const;
+  /// Written from this sequence on; of the segment that it lies in, in proportion.
+  std::uint64_t bytes_from(std::uint64_t sequence) const;
+  /// What the consumer that is furthest behind lacks; 0 as long as none is known.
+  std::uint64_t undelivered_bytes() const;
+  /// It has reached the high limit, and not been at the low one since. Without a lock.
+  bool undelivered_full() const noexcept {
+    return undelivered_full_.load(std::memory_order_relaxed);
+  }
   std::uint64_t writing_offset() const;  // where the next batch would go; 0 in an empty segment
   bool has_writing() const;
   std::vector<SealedSegment> sealed() const;
@@ -77,13 +86,19 @@ class SegmentLedger {
 
  private:
   const SegmentSummary* find(std::uint64_t number) const;
+  // With the lock held:
+  std::uint64_t bytes_from_locked(std::uint64_t sequence) const;
+  std::uint64_t undelivered_bytes_locked() const;
+  void judge_undelivered();
 
   const Uuid journal_;
+  const UndeliveredLimits undelivered_;
   mutable std::mutex mutex_;
   std::vector<SegmentSummary> segments_;
   std::uint64_t writing_;
   std::uint64_t next_sequence_;
   std::map<std::string, std::uint64_t, std::less<>> cursors_;
+  std::atomic<bool> undelivered_full_{false};
 };
 
 }  // namespace trialwire::journal

@@ -28,10 +28,12 @@ struct StoreNumbers {
   std::atomic<std::uint64_t> disk_bytes{0};
   std::atomic<bool> failed{false};
   std::atomic<bool> blocked{false};
+  std::atomic<std::uint64_t> undelivered{0};
+  std::atomic<bool> undelivered_full{false};
 };
 
 void expose(telemetry::Registry& metrics, const std::shared_ptr<StoreNumbers>& numbers, bool direct,
-            std::uint64_t bytes_max) {
+            const StoreOptions& options) {
   const auto gauge = [&](std::string_view name, std::string_view help, auto read) {
     metrics.observe(name, help, {},
                     [numbers, read] { return static_cast<double>(read(*numbers)); });
@@ -48,8 +50,16 @@ void expose(telemetry::Registry& metrics, const std::shared_ptr<StoreNumbers>& n
         [](const StoreNumbers& n) { return n.failed.load() ? 1 : 0; });
   gauge("trialwire_journal_blocked", "1 while no new segment can be prepared.",
         [](const StoreNumbers& n) { return n.blocked.load() ? 1 : 0; });
+  gauge("trialwire_journal_undelivered_bytes", "Bytes that the sink furthest behind does not have.",
+        [](const StoreNumbers& n) { return n.undelivered.load(); });
+  gauge("trialwire_journal_undelivered_full",
+        "1 while reports are refused because too much is undelivered.",
+        [](const StoreNumbers& n) { return n.undelivered_full.load() ? 1 : 0; });
   metrics.observe("trialwire_journal_disk_bytes_max", "Disk budget of the journal.", {},
-                  [bytes_max] { return static_cast<double>(bytes_max); });
+                  [most = options.bytes_max] { return static_cast<double>(most); });
+  metrics.observe("trialwire_journal_undelivered_bytes_limit",
+                  "Undelivered bytes from which on reports are refused; 0: the disk budget.", {},
+                  [most = options.undelivered.high] { return static_cast<double>(most); });
   metrics.observe("trialwire_journal_io_mode", "1 for the I/O mode that is in use.",
                   {{"mode", direct ? "direct" : "buffered"}}, [] { return 1.0; });
 }
@@ -67,7 +77,7 @@ class Store final : public SegmentStore {
         direct_(recovered.direct),
         gaps_(std::move(recovered.gaps)),
         ledger_(meta_.id, std::move(recovered.segments), appendable(recovered.end),
-                recovered.end.next_sequence),
+                recovered.end.next_sequence, options.undelivered),
         keeper_({.directory = options.directory,
                  .journal = meta_.id,
                  .direct = direct_,
@@ -85,7 +95,7 @@ class Store final : public SegmentStore {
         written_(metrics.counter("trialwire_journal_written_bytes_total",
                                  "Bytes written to segments, headers and padding included.")),
         numbers_(std::make_shared<StoreNumbers>()) {
-    expose(metrics, numbers_, direct_, options.bytes_max);
+    expose(metrics, numbers_, direct_, options);
     publish_numbers();
   }
 
@@ -157,6 +167,7 @@ class Store final : public SegmentStore {
   }
 
   bool has_room(std::uint64_t bytes) const noexcept override {
+    if (ledger_.undelivered_full()) return false;
     if (!keeper_.blocked()) return true;
     const std::uint64_t here =
         ledger_.has_writing() ? meta_.segment_bytes - ledger_.writing_offset() : 0;
@@ -172,7 +183,8 @@ class Store final : public SegmentStore {
 
   Backlog backlog(std::uint64_t next_sequence) const override {
     return {.bytes = ledger_.segments_from(next_sequence) * meta_.segment_bytes,
-            .blocked = keeper_.blocked()};
+            .data_bytes = ledger_.bytes_from(next_sequence),
+            .blocked = keeper_.blocked() || ledger_.undelivered_full()};
   }
 
   Status status() const override {
@@ -245,6 +257,18 @@ class Store final : public SegmentStore {
     numbers_->segments.store(segments, std::memory_order_relaxed);
     numbers_->disk_bytes.store(segments * meta_.segment_bytes, std::memory_order_relaxed);
     numbers_->blocked.store(keeper_.blocked(), std::memory_order_relaxed);
+    numbers_->undelivered.store(ledger_.undelivered_bytes(), std::memory_order_relaxed);
+    const bool full = ledger_.undelivered_full();
+    if (numbers_->undelivered_full.exchange(full) != full) log_undelivered(full);
+  }
+
+  void log_undelivered(bool full) const {
+    telemetry::log(full ? telemetry::LogLevel::error : telemetry::LogLevel::info, "journal",
+                   full ? "too much is undelivered: reports are refused until sinks have taken it"
+                        : "sinks have taken enough: reports are accepted again",
+                   {{"undelivered_bytes", ledger_.undelivered_bytes()},
+                    {"high", options_.undelivered.high},
+                    {"low", options_.undelivered.low}});
   }
 
   const StoreOptions options_;

@@ -26,12 +26,16 @@ namespace trialwire::journal {
 
 class SegmentReader;
 
+/// The consumer that is the journal itself: what it lacks is not undelivered.
+constexpr std::string_view index_consumer = "identity index";
+
 struct StoreOptions {
   std::filesystem::path directory;
   IoMode io = IoMode::automatic;
   bool sync = true;                       // false: journal.sync none
   std::size_t segment_bytes = 128 << 20;  // of a new journal; an old one keeps its own
   std::uint64_t bytes_max = 16ULL << 30;
+  UndeliveredLimits undelivered;
   std::chrono::nanoseconds retention = std::chrono::hours(24);
   std::size_t batch_extent_max = 64 << 20;       // largest batch recovery takes for a torn one
   ConsumedBelow consumed_below;                  // none: everything is verified at start
@@ -109,7 +113,8 @@ class SegmentStore {
   virtual Result<Appended> append(BatchBuffer& batch, std::int64_t now_ns) = 0;
 
   // Any thread:
-  /// Is there room for so many more bytes, or a segment on its way? False: disk full or budget.
+  /// Is there room for so many more bytes, or a segment on its way? False: disk full, budget, or
+  /// too much undelivered.
   virtual bool has_room(std::uint64_t bytes) const noexcept = 0;
   /// As the journal was made, whatever the options say now.
   virtual std::uint64_t segment_bytes() const noexcept = 0;

@@ -163,6 +163,46 @@ TEST_F(SegmentStoreTest, nothing_is_deleted_that_a_consumer_has_not_made_durable
   EXPECT_EQ(gone.error().code, ErrorCode::not_found);
 }
 
+TEST_F(SegmentStoreTest, too_much_undelivered_refuses_until_the_low_mark_is_reached) {
+  StoreOptions limited = options();
+  limited.undelivered = {.high = 40 * block_bytes, .low = 10 * block_bytes};
+  auto store = open(limited);
+  ASSERT_TRUE(store);
+  for (int i = 0; i < 60; ++i) ASSERT_TRUE(append(**store, 1));
+  (*store)->set_cursor(index_consumer, 0);
+  EXPECT_TRUE((*store)->has_room(1)) << "the identities are no delivery";
+  (*store)->set_cursor("kafka", 61);
+  EXPECT_TRUE((*store)->has_room(1));
+  (*store)->set_cursor("sql", 1);
+  EXPECT_FALSE((*store)->has_room(1));
+  EXPECT_TRUE((*store)->backlog(61).blocked);
+  EXPECT_GE((*store)->backlog(1).data_bytes, limited.undelivered.high);
+  std::uint64_t at = 1;
+  while ((*store)->backlog(at).data_bytes > limited.undelivered.low) {
+    EXPECT_FALSE((*store)->has_room(1)) << at;
+    (*store)->set_cursor("sql", ++at);
+  }
+  EXPECT_TRUE((*store)->has_room(1)) << "at the low mark";
+  EXPECT_LT(at, 61U);
+  // Taken again up to the high mark, not the low one.
+  while ((*store)->has_room(1)) ASSERT_TRUE(append(**store, 1));
+  EXPECT_GE((*store)->backlog(at).data_bytes, limited.undelivered.high);
+}
+
+TEST_F(SegmentStoreTest, bytes_behind_a_consumer_grow_with_the_records_and_end_with_them) {
+  auto store = open();
+  ASSERT_TRUE(store);
+  EXPECT_EQ((*store)->backlog(1).data_bytes, 0U);
+  for (int i = 0; i < 60; ++i) ASSERT_TRUE(append(**store, 1));
+  std::uint64_t before = UINT64_MAX;
+  for (std::uint64_t at = 1; at <= 61; ++at) {
+    const std::uint64_t bytes = (*store)->backlog(at).data_bytes;
+    EXPECT_LT(bytes, before) << at;
+    before = bytes;
+  }
+  EXPECT_EQ(before, 0U);
+}
+
 TEST_F(SegmentStoreTest, a_consumer_that_is_behind_holds_back_whole_segments_from_its_own_on) {
   auto store = open(options());
   ASSERT_TRUE(store);

@@ -31,6 +31,9 @@ Plan plan_for(std::uint64_t seed) {
   options.directory = "/journal";
   options.segment_bytes = pick(random, {64U << 10U, 64U << 10U, 96U << 10U, 128U << 10U});
   options.bytes_max = random.one_in(4) ? options.segment_bytes * 8 : budget_unbounded;
+  if (options.bytes_max < budget_unbounded) {
+    options.undelivered = {.high = options.bytes_max / 10 * 7, .low = options.bytes_max / 2};
+  }
   options.retention = random.one_in(2) ? 0ns : std::chrono::nanoseconds(24h);
   options.recent_bytes =
       pick(random, {std::size_t{0}, std::size_t{16} << 10U, std::size_t{1} << 20U});
