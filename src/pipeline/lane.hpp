@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Carries one journal to one sink: reads from where the sink says that it is durable, collects
-// batches, delivers, tells the journal how far it came, and does so again until it is stopped.
+// Carries one journal to one lane of one sink: reads from where the sink says that it is durable,
+// collects batches, delivers, tells the journal how far it came, and does so until it is stopped.
+// A sink with one lane gets every record; see SinkLanes for several.
 //
 // Thread: its own, which alone uses the sink after `start`. It never blocks intake: what is not
 // delivered waits in the journal, whose segments its cursor holds back.
@@ -11,41 +12,23 @@
 // where it is: another destination may be in its place, and gets what that one lacks. Where the
 // journal no longer has that, its oldest record is next, and what is missing is logged and counted.
 // Only a cursor that the journal refuses (beyond its tail) makes `start` fail.
+// Poison: what the sink says that it can never take is found by halving the batch and set aside
+// among the dead letters, a submission whole; the rest goes on in order. Without dead letters, when
+// those cannot be stored, or after `refusals_max` in a row, it is repeated instead: the lane is
+// stuck, and loses nothing.
 // Background: its thread has the lowest priority, and where that does not keep it out of intake's
 // way it pauses between batches, as give_way.hpp says; a stop ends a pause.
 // Durable when: the journal's cursor moves only after Sink::deliver returned without error.
 #pragma once
-#include <chrono>
-#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <optional>
 
 #include "base/error.hpp"
 #include "journal/journal.hpp"
-#include "pipeline/give_way.hpp"
+#include "pipeline/lane_options.hpp"
 #include "pipeline/sink.hpp"
-#include "resilience/backoff.hpp"
 
 namespace trialwire::pipeline {
-
-struct LaneOptions {
-  unsigned lane = 0;                                 // of this sink, from 0
-  std::size_t batch_records = 512;                   // deliver when so many wait …
-  std::chrono::milliseconds batch_delay{500};        // … or the oldest has waited so long
-  std::size_t batch_records_max = 16'384;            // of one delivery, when it lags
-  std::size_t batch_bytes_max = 8 << 20;             // likewise
-  std::chrono::milliseconds delivery_interval{100};  // from one delivery's start to the next's
-                                                     // unless a largest one waits: fewer syncs
-  resilience::BackoffOptions backoff;
-  std::chrono::milliseconds stop_patience{1'000};  // then a delivery in flight is given up
-  bool background = true;                          // lowest priority for the thread, and pauses
-  GiveWayOptions give_way;                         // when in background
-  /// Of the lane's thread, asked on it. Empty: the kernel's.
-  std::function<std::optional<ProcessorTime>()> processor_time;
-  std::function<std::int64_t()> unix_now_ns;  // empty: the system clock
-};
 
 class Lane {
  public:
@@ -55,17 +38,25 @@ class Lane {
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
 
-  /// Holds the journal's segments, asks the sink for its cursor and starts the thread. Errors:
-  /// corrupt, when the journal refuses that cursor; the text names both. A sink that does not
-  /// answer is no error: the thread goes on asking.
+  /// The journal keeps everything from there on, until the sink has said what it has. For who
+  /// starts several lanes: all hold before the first one starts. By itself `start` holds the
+  /// journal from its beginning on.
+  void hold(const journal::Cursor& from);
+  /// Holds, asks the sink for its cursor and starts the thread. Errors: corrupt, when the journal
+  /// refuses that cursor; the text names both. A sink that does not answer is no error: the thread
+  /// goes on asking.
   Result<void> start();
 
   /// Ends after the delivery in flight, at normal priority where the kernel allows it; what was
   /// collected gets one attempt. What takes longer than `stop_patience` is given up. Idempotent.
   void stop();
+  /// The first half of it, so that several lanes end together: `stop` waits no longer than
+  /// `stop_patience` after this.
+  void request_stop();
 
-  /// Everything before it that the journal had is durable in the sink; 0 until the sink has said
-  /// where it is, and again while it does not say so after another cursor was found in it.
+  /// Everything of this lane before it that the journal had is durable in the sink; 0 until the
+  /// sink has said where it is, and again while it does not say so after another cursor was found
+  /// in it.
   std::uint64_t next_sequence() const noexcept;
 
  private:

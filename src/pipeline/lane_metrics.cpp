@@ -7,6 +7,9 @@
 namespace trialwire::pipeline {
 namespace {
 
+constexpr std::array<std::string_view, static_cast<std::size_t>(LaneState::count_)> state_names{
+    "starting", "running", "retrying", "paused", "stuck"};
+
 telemetry::Labels labels_of(std::string_view sink, unsigned lane) {
   return {{"sink", std::string(sink)}, {"lane", std::to_string(lane)}};
 }
@@ -17,6 +20,9 @@ LaneMetrics::LaneMetrics(telemetry::Registry& registry, std::string_view sink, u
     : lag_records(registry.gauge("trialwire_sink_lag_records",
                                  "Durable journal records that the sink does not have yet.",
                                  labels_of(sink, lane))),
+      lag_bytes(registry.gauge("trialwire_sink_lag_bytes",
+                               "Bytes of the journal that the sink does not have yet.",
+                               labels_of(sink, lane))),
       lag_seconds(registry.gauge("trialwire_sink_lag_seconds",
                                  "Age of the oldest record that the sink does not have yet.",
                                  labels_of(sink, lane))),
@@ -35,8 +41,18 @@ LaneMetrics::LaneMetrics(telemetry::Registry& registry, std::string_view sink, u
       missing(registry.counter("trialwire_sink_missing_records_total",
                                "Records that the sink lacks and the journal no longer has.",
                                labels_of(sink, lane))),
+      dead_letters(registry.counter("trialwire_sink_dead_letters_total",
+                                    "Records set aside because the sink refuses them.",
+                                    labels_of(sink, lane))),
+      dead_letters_waiting(registry.gauge("trialwire_sink_dead_letters_waiting",
+                                          "Dead letters of the sink that wait for an operator or "
+                                          "for their redelivery.",
+                                          {{"sink", std::string(sink)}})),
       batch_records(registry.histogram("trialwire_sink_batch_records", "Records of one delivery.",
                                        telemetry::size_buckets(), labels_of(sink, lane))),
+      batch_bytes(registry.histogram("trialwire_sink_batch_bytes",
+                                     "Bytes of what was collected for one delivery.",
+                                     telemetry::size_buckets(), labels_of(sink, lane))),
       deliver_seconds(registry.histogram(
           "trialwire_sink_deliver_seconds", "Duration of one successful delivery.",
           telemetry::latency_seconds_buckets(), labels_of(sink, lane))),
@@ -46,6 +62,21 @@ LaneMetrics::LaneMetrics(telemetry::Registry& registry, std::string_view sink, u
   registry.observe_total("trialwire_sink_paused_seconds_total",
                          "Time for which the sink paused to leave the processor to intake.",
                          labels_, [seconds = paused_seconds_] { return seconds->load(); });
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    telemetry::Labels labels = labels_;
+    labels.emplace_back("state", std::string(state_names[i]));
+    states_[i] = &registry.gauge("trialwire_sink_state", "1 for the state that the lane is in.",
+                                 std::move(labels));
+  }
+  state(LaneState::starting);
+}
+
+void LaneMetrics::state(LaneState state) {
+  state_ = state;
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    states_[i]->set(i == static_cast<std::size_t>(state) ? 1 : 0);
+  }
+  running.set(state == LaneState::running || state == LaneState::paused ? 1 : 0);
 }
 
 void LaneMetrics::paused(std::chrono::duration<double> time) {

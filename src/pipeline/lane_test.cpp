@@ -20,6 +20,7 @@
 #include <fmt/format.h>
 
 #include "pipeline/record_batch.hpp"
+#include "support/memory_journal.hpp"
 #include "telemetry/metrics.hpp"
 
 namespace trialwire::pipeline {
@@ -28,113 +29,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds patience{20'000};  // a failing test's end, not a wait
-
-/// A journal in memory: batches are appended by the test, readers wait for them.
-class FakeJournal final : public journal::Journal {
- public:
-  FakeJournal() { cursor_.journal = Uuid::random(); }
-
-  /// One journal batch: a record a byte string, all of `submission` when it is not zero.
-  void append(std::vector<std::string> bodies, Uuid submission = {}) {
-    std::lock_guard lock(mutex_);
-    auto& batch = batches_.emplace_back();
-    for (std::string& body : bodies) {
-      journal::Record record;
-      record.sequence = cursor_.next_sequence++;
-      record.attributes.received_ns = static_cast<std::int64_t>(record.sequence) * 1'000'000'000;
-      record.attributes.submission = submission;
-      record.bytes = as_bytes(texts_.emplace_back(std::move(body)));
-      batch.push_back(record);
-    }
-    grown_.notify_all();
-  }
-  void forget_before(std::uint64_t sequence) { begin_ = sequence; }
-  void fail_reads(unsigned times) { failing_reads_ = times; }
-
-  ShardPort add_shard(std::function<void()>) override { return {}; }
-  void start(std::function<void(const Error&)>) override {}
-  void stop() override {}
-  Result<std::unique_ptr<journal::Reader>> read(const journal::Cursor& from) override;
-  journal::Cursor begin() const override { return {cursor_.journal, begin_}; }
-  journal::Cursor end() const override {
-    std::lock_guard lock(mutex_);
-    return cursor_;
-  }
-  void set_cursor(std::string_view consumer, const journal::Cursor& durable) override {
-    std::lock_guard lock(mutex_);
-    cursors_[std::string(consumer)].push_back(durable.next_sequence);
-  }
-  std::size_t pending_bytes() const noexcept override { return 0; }
-  journal::Backlog backlog(std::uint64_t) const override {
-    if (when_asked_) when_asked_();
-    return {backlog_bytes_, false};
-  }
-  /// Called whenever the lane asks for its backlog.
-  void when_asked(std::function<void()> call) { when_asked_ = std::move(call); }
-  void hold_back(std::uint64_t bytes) { backlog_bytes_ = bytes; }
-  journal::Status status() const override { return {}; }
-
-  std::vector<std::uint64_t> cursors_of(const std::string& consumer) {
-    std::lock_guard lock(mutex_);
-    return cursors_[consumer];
-  }
-
- private:
-  friend class FakeReader;
-  mutable std::mutex mutex_;
-  std::condition_variable_any grown_;
-  std::deque<std::string> texts_;
-  std::vector<std::vector<journal::Record>> batches_;
-  std::map<std::string, std::vector<std::uint64_t>> cursors_;
-  journal::Cursor cursor_;  // end
-  std::uint64_t begin_ = 1;
-  std::atomic<unsigned> failing_reads_ = 0;
-  std::atomic<std::uint64_t> backlog_bytes_ = 0;
-  std::function<void()> when_asked_;
-};
-
-class FakeReader final : public journal::Reader {
- public:
-  FakeReader(FakeJournal& journal, journal::Cursor from) : journal_(journal), at_(from) {}
-
-  Result<journal::Batch*> next(milliseconds wait, std::stop_token stop) override {
-    if (journal_.failing_reads_ > 0) {
-      --journal_.failing_reads_;
-      return fail(ErrorCode::io, "segment 3, offset 4096: cannot be read");
-    }
-    std::unique_lock lock(journal_.mutex_);
-    journal_.grown_.wait_for(
-        lock, stop, wait, [this] { return at_.next_sequence != journal_.cursor_.next_sequence; });
-    batch_.records.clear();
-    for (const auto& records : journal_.batches_) {
-      if (records.empty() || records.back().sequence < at_.next_sequence) continue;
-      for (const journal::Record& record : records) {
-        if (record.sequence >= at_.next_sequence) batch_.records.push_back(record);
-      }
-      at_.next_sequence = records.back().sequence + 1;
-      break;
-    }
-    return &batch_;
-  }
-  journal::Cursor position() const override { return at_; }
-  Result<void> seek(const journal::Cursor& cursor) override {
-    at_ = cursor;
-    return {};
-  }
-
- private:
-  FakeJournal& journal_;
-  journal::Cursor at_;
-  journal::Batch batch_;
-};
-
-Result<std::unique_ptr<journal::Reader>> FakeJournal::read(const journal::Cursor& from) {
-  if (from.next_sequence > end().next_sequence) {
-    return fail(ErrorCode::corrupt, fmt::format("cursor {} is beyond the tail {}",
-                                                from.next_sequence, end().next_sequence));
-  }
-  return std::make_unique<FakeReader>(*this, from);
-}
 
 /// What happened in a sink that the lane owns; lives in the test.
 class SinkLog {
@@ -248,7 +142,7 @@ class LaneTest : public testing::Test {
   }
 
   telemetry::Registry metrics;
-  FakeJournal journal;
+  support::MemoryJournal journal;
   SinkLog log;
   LaneOptions options;
 };
@@ -500,6 +394,24 @@ TEST_F(LaneTest, lag_is_shown_while_the_sink_stays_away) {
   EXPECT_EQ(value_of("trialwire_sink_running"), 0.0);
 }
 
+TEST_F(LaneTest, a_clock_that_is_set_back_changes_neither_order_nor_cursors) {
+  // Each record is received a day before the one before it, and the clock is behind them all.
+  journal.receive_at([](std::uint64_t sequence) {
+    return static_cast<std::int64_t>(100 - sequence) * 86'400'000'000'000;
+  });
+  options.unix_now_ns = [] { return std::int64_t{1}; };
+  options.batch_records_max = 2;
+  for (const char* body : {"a", "b", "c", "d", "e"}) journal.append({body});
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 5; });
+  lane->stop();
+  EXPECT_EQ(delivered(), (std::vector<std::string>{"a", "b", "c", "d", "e"}));
+  EXPECT_TRUE(std::ranges::is_sorted(journal.cursors_of("fake/0")));
+  EXPECT_EQ(lane->next_sequence(), 6U);
+  EXPECT_EQ(value_of("trialwire_sink_lag_seconds"), 0.0);
+}
+
 TEST_F(LaneTest, a_lane_that_meets_contention_pauses_and_a_stop_ends_the_pause) {
   contend();
   options.give_way.pause_first = options.give_way.pause_max = std::chrono::hours(1);
@@ -539,6 +451,7 @@ TEST_F(LaneTest, batches_between_pauses_are_small_and_go_on_while_intake_does) {
   journal.append({"a"});
   log.wait_for([](const SinkLog& sink) { return sink.deliveries.size() >= 5; });
   lane->stop();
+  log.deliveries.erase(log.deliveries.begin());  // before the first pause
   for (const auto& delivery : log.deliveries) EXPECT_LE(delivery.bodies.size(), 2U);
   EXPECT_GE(value_of("trialwire_sink_paused_seconds_total"), 0.004);
 }

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pipeline/lane_core.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "pipeline/lane_gate.hpp"
+#include "telemetry/log.hpp"
+
+namespace trialwire::pipeline {
+namespace {
+
+using std::chrono::milliseconds;
+using telemetry::LogLevel;
+
+constexpr milliseconds gauges_refreshed{1'000};  // at least so often while it waits
+
+std::int64_t system_unix_ns() {
+  auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
+}
+
+/// Errors that time alone may heal. `io` and `internal` say too little to give up hope.
+bool heals(ErrorCode code) {
+  return traits(code).retryable || code == ErrorCode::io || code == ErrorCode::internal ||
+         code == ErrorCode::conflict;
+}
+
+}  // namespace
+
+milliseconds rounded_up(Clock::duration duration) {
+  return std::max(milliseconds(0), std::chrono::ceil<milliseconds>(duration));
+}
+
+LaneCore::LaneCore(LaneOptions lane_options, journal::Journal& from, std::unique_ptr<Sink> to,
+                   telemetry::Registry& registry)
+    : options(std::move(lane_options)),
+      journal(from),
+      sink(std::move(to)),
+      consumer(fmt::format("{}/{}", sink->name(), options.lane)),
+      metrics(registry, sink->name(), options.lane),
+      batch(options.batch_bytes_max),
+      random_(std::random_device{}()) {
+  if (!options.unix_now_ns) options.unix_now_ns = system_unix_ns;
+}
+
+void LaneCore::hold(const journal::Cursor& cursor) {
+  journal.set_cursor(consumer, cursor);
+  held = cursor.next_sequence;
+}
+
+void LaneCore::reach(std::uint64_t sequence) {
+  if (options.gate != nullptr) options.gate->reach(options.lane, sequence);
+  next_sequence.store(sequence, std::memory_order_release);
+  if (options.on_durable) options.on_durable();
+}
+
+void LaneCore::refresh_lag() {
+  std::uint64_t end = journal.end().next_sequence;
+  // What was read and is of other lanes is no lag.
+  std::uint64_t from = !located        ? std::max(journal.begin().next_sequence, held)
+                       : batch.empty() ? taken.next_sequence
+                                       : durable.next_sequence;
+  metrics.lag_records.set(end > from ? static_cast<double>(end - from) : 0.0);
+  lag = {};
+  if (end <= from) {
+    metrics.lag_bytes.set(0);
+    metrics.lag_seconds.set(0);
+    return;
+  }
+  metrics.lag_bytes.set(static_cast<double>(journal.backlog(from).data_bytes));
+  // The age of the oldest undelivered record, or the best that is known of it.
+  std::int64_t since = !batch.empty() ? batch.records().front().attributes.received_ns
+                                      : std::max(durable_received_ns, started_ns);
+  lag = std::chrono::nanoseconds(std::max<std::int64_t>(options.unix_now_ns() - since, 0));
+  metrics.lag_seconds.set(std::chrono::duration<double>(lag).count());
+}
+
+void LaneCore::failed(const Error& error, std::string_view doing) {
+  failed(error, doing, !heals(error.code));
+}
+
+void LaneCore::failed(const Error& error, std::string_view doing, bool stuck) {
+  ++failures;
+  metrics.state(stuck ? LaneState::stuck : LaneState::retrying);
+  metrics.failed(error.code);
+  telemetry::log(stuck ? LogLevel::error : LogLevel::warn, "pipeline",
+                 "a sink failed and is retried",
+                 {{"sink", consumer},
+                  {"doing", doing},
+                  {"code", traits(error.code).label},
+                  {"error", std::string_view(error.text)},
+                  {"failed_attempts", std::uint64_t{failures}}});
+}
+
+void LaneCore::succeeded() {
+  metrics.state(LaneState::running);
+  if (failures == 0) return;
+  telemetry::log(LogLevel::info, "pipeline", "the sink takes records again",
+                 {{"sink", consumer}, {"failed_attempts", std::uint64_t{failures}}});
+  failures = 0;
+}
+
+void LaneCore::pause(milliseconds duration, const std::stop_token& stop) {
+  std::unique_lock lock(sleep_mutex_);
+  sleeper_.wait_for(lock, stop, duration, [] { return false; });
+}
+
+void LaneCore::pause_after_failure(const std::stop_token& stop) {
+  double chance = std::uniform_real_distribution<double>(0.0, 1.0)(random_);
+  milliseconds left = resilience::backoff(options.backoff, failures, chance);
+  while (left > milliseconds(0) && !stop.stop_requested()) {
+    refresh_lag();
+    milliseconds slice = std::min(left, gauges_refreshed);
+    pause(slice, stop);
+    left -= slice;
+  }
+}
+
+}  // namespace trialwire::pipeline

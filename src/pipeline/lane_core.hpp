@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the parts of a lane (reader, delivery, background) share: where it stands, what it says of
+// itself, how it waits. Used by the lane's thread, but for what is marked otherwise.
+//
+//   held ≤ durable ≤ taken     held      the journal keeps everything from there on
+//                              durable   everything of this lane before it is in the sink
+//                              taken     after the last record that was read for this lane
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "journal/journal.hpp"
+#include "pipeline/lane_metrics.hpp"
+#include "pipeline/lane_options.hpp"
+#include "pipeline/record_batch.hpp"
+#include "pipeline/sink.hpp"
+
+namespace trialwire::pipeline {
+
+using Clock = std::chrono::steady_clock;
+
+/// Of a wait, rounded up; never negative.
+std::chrono::milliseconds rounded_up(Clock::duration duration);
+
+struct LaneCore {
+  LaneCore(LaneOptions lane_options, journal::Journal& from, std::unique_ptr<Sink> to,
+           telemetry::Registry& registry);
+
+  /// The journal keeps everything from `cursor` on.
+  void hold(const journal::Cursor& cursor);
+  /// Everything of this lane before `next_sequence` is in the sink; 0: the sink does not say so.
+  void reach(std::uint64_t next_sequence);
+  void refresh_lag();
+
+  /// An attempt failed and will be repeated. `stuck`: it will not get better by itself.
+  void failed(const Error& error, std::string_view doing, bool stuck);
+  void failed(const Error& error, std::string_view doing);
+  void succeeded();
+  void pause(std::chrono::milliseconds duration, const std::stop_token& stop);
+  void pause_after_failure(const std::stop_token& stop);
+
+  LaneOptions options;
+  journal::Journal& journal;
+  std::unique_ptr<Sink> sink;
+  const std::string consumer;  // the name of its cursor in the journal
+  LaneMetrics metrics;
+  RecordBatch batch;  // what is to be delivered next
+
+  bool answered = false;                 // the sink has said where it is …
+  bool located = false;                  // … and the journal knows that place
+  std::uint64_t said = 1;                // the sink's cursor in its own words
+  std::uint64_t held = 1;                // see above
+  journal::Cursor taken;                 // likewise
+  journal::Cursor durable;               // likewise
+  Clock::time_point stored{};            // when `said` was last moved
+  std::int64_t durable_received_ns = 0;  // of the last delivered record
+  std::int64_t started_ns = 0;
+  std::chrono::nanoseconds lag{};  // age of the oldest record that the sink does not have
+  unsigned failures = 0;
+  /// As Lane::next_sequence; any thread.
+  std::atomic<std::uint64_t> next_sequence{0};
+
+ private:
+  std::minstd_rand random_;
+  std::mutex sleep_mutex_;
+  std::condition_variable_any sleeper_;
+};
+
+}  // namespace trialwire::pipeline

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pipeline/sink_lanes.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "support/journal_fixture.hpp"
+#include "support/memory_journal.hpp"
+#include "support/memory_store.hpp"
+#include "telemetry/metrics.hpp"
+
+namespace trialwire::pipeline {
+namespace {
+
+using std::chrono::milliseconds;
+using support::MemoryStore;
+using Body = support::MemoryJournal::Body;
+using Sequences = std::vector<std::uint64_t>;
+
+class SinkLanesTest : public testing::Test {
+ protected:
+  SinkLanesTest() {
+    options.lanes = 2;
+    options.schedule_file = directory.path() / "cursors" / "memory.lanes";
+    options.each.batch_delay = milliseconds(2);
+    options.each.delivery_interval = milliseconds(1);
+    options.each.cursor_interval = milliseconds(1);
+    options.each.backoff = {milliseconds(1), milliseconds(2)};
+    options.each.background = false;
+    options.each.dead_letters = &store;
+    begin_with(2);
+  }
+  std::unique_ptr<SinkLanes> make() {
+    return std::make_unique<SinkLanes>(
+        options, journal,
+        [this](unsigned lane) { return std::make_unique<support::MemorySink>(store, lane); },
+        metrics);
+  }
+  /// There were so many lanes from the beginning on.
+  void begin_with(unsigned lanes) {
+    options.lanes = lanes;
+    std::filesystem::create_directories(options.schedule_file.parent_path());
+    journal::write_file(options.schedule_file, LaneSchedule(lanes).text(journal.end().journal));
+  }
+  std::unique_ptr<SinkLanes> start() {
+    auto made = make();
+    auto started = made->start();
+    EXPECT_TRUE(started) << started.error().text;
+    return made;
+  }
+  void wait_until_at(SinkLanes& lanes, std::uint64_t sequence) {
+    while (lanes.next_sequence() < sequence) std::this_thread::yield();
+  }
+  /// Records of so many keys, one journal batch each.
+  void append(unsigned count, unsigned keys) {
+    for (unsigned i = 0; i < count; ++i) journal.append({Body("x", i % keys)});
+  }
+  std::map<unsigned, Sequences> rows_by_lane() {
+    std::map<unsigned, Sequences> rows;
+    for (const auto& one : store.transactions) {
+      auto& of = rows[one.lane];
+      of.insert(of.end(), one.sequences.begin(), one.sequences.end());
+    }
+    return rows;
+  }
+  /// The place of a row among all, in the order of the commits.
+  std::size_t place(std::uint64_t sequence) {
+    Sequences rows = store.rows();
+    auto found = std::ranges::find(rows, sequence);
+    EXPECT_TRUE(found != rows.end()) << sequence;
+    return static_cast<std::size_t>(found - rows.begin());
+  }
+
+  journal::TemporaryDirectory directory;
+  telemetry::Registry metrics;
+  support::MemoryJournal journal;
+  MemoryStore store;
+  SinkLanesOptions options;
+};
+
+TEST_F(SinkLanesTest, each_lane_has_the_records_of_its_keys_in_order) {
+  append(100, 10);
+  auto lanes = start();
+  EXPECT_EQ(lanes->lanes(), 2U);
+  wait_until_at(*lanes, 101);
+  lanes->stop();
+  auto rows = rows_by_lane();
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(rows[0].size(), 50U);
+  for (const auto& [lane, sequences] : rows) {
+    EXPECT_TRUE(std::ranges::is_sorted(sequences));
+    for (std::uint64_t sequence : sequences) EXPECT_EQ((sequence - 1) % 10 % 2, lane);
+  }
+}
+
+TEST_F(SinkLanesTest, a_lane_without_records_does_not_hold_the_journal_back) {
+  append(50, 1);  // all of lane 0
+  auto lanes = start();
+  wait_until_at(*lanes, 51);
+  // In the destination, too: the next start must not have to look at them again.
+  store.wait_for([](const MemoryStore& now) {
+    auto found = now.cursors.find(1);
+    return found != now.cursors.end() && found->second > 1;
+  });
+  lanes->stop();
+  EXPECT_GT(journal.cursors_of("memory/1").back(), 1U);
+}
+
+TEST_F(SinkLanesTest, a_submission_of_several_lanes_goes_whole_to_the_lane_of_its_first_record) {
+  append(20, 2);
+  journal.append({Body("s0", 1), Body("s1", 0), Body("s2", 1)}, Uuid::random());
+  append(20, 2);
+  auto lanes = start();
+  wait_until_at(*lanes, 44);
+  lanes->stop();
+  auto rows = rows_by_lane();
+  EXPECT_TRUE(std::ranges::includes(rows[1], Sequences{21, 22, 23}));
+  for (const auto& one : store.transactions) {
+    auto parts = std::ranges::count_if(one.sequences,
+                                       [](std::uint64_t each) { return each >= 21 && each <= 23; });
+    EXPECT_TRUE(parts == 0 || parts == 3);
+  }
+  for (std::uint64_t before = 1; before <= 20; ++before) EXPECT_LT(place(before), place(21));
+  for (std::uint64_t after = 24; after <= 43; ++after) EXPECT_GT(place(after), place(23));
+  EXPECT_EQ(store.rows().size(), 43U);
+}
+
+TEST_F(SinkLanesTest, many_mixed_submissions_keep_the_order_of_every_key) {
+  begin_with(3);
+  for (std::uint32_t i = 0; i < 60; ++i) {
+    journal.append({Body("a", i % 7), Body("b", (i + 3) % 7)}, Uuid::random());
+    append(3, 5);
+  }
+  auto lanes = start();
+  wait_until_at(*lanes, 301);
+  lanes->stop();
+  Sequences rows = store.rows();
+  EXPECT_EQ(rows.size(), 300U);
+  EXPECT_EQ(std::set<std::uint64_t>(rows.begin(), rows.end()).size(), 300U);
+  // Of a submission every lane has what came before, and none what came behind.
+  for (std::uint64_t first = 1; first <= 296; first += 5) {
+    const std::uint64_t key = first / 5;
+    if (key % 7 % 3 == (key + 3) % 7 % 3) continue;  // of one lane: no other cares
+    if (first > 1) EXPECT_LT(place(first - 1), place(first));
+    EXPECT_LT(place(first + 1), place(first + 2));
+  }
+}
+
+TEST_F(SinkLanesTest, a_lane_that_is_stuck_does_not_hold_up_the_others) {
+  store.at = [](std::string_view step, unsigned lane) -> Result<void> {
+    if (lane == 1 && step == "begin") return fail(ErrorCode::unavailable, "no");
+    return {};
+  };
+  append(100, 2);
+  auto lanes = start();
+  store.wait_for([](const MemoryStore& now) { return now.rows().size() == 50; });
+  EXPECT_LE(lanes->next_sequence(), 2U);
+}
+
+TEST_F(SinkLanesTest, their_number_changes_at_the_journal_s_end_and_nothing_is_lost_or_doubled) {
+  append(40, 7);
+  store.at = [](std::string_view step, unsigned lane) -> Result<void> {
+    if (lane == 1 && step == "begin") return fail(ErrorCode::unavailable, "no");
+    return {};
+  };
+  auto lanes = start();
+  store.wait_for([](const MemoryStore& now) { return now.rows().size() > 10; });
+  lanes.reset();  // lane 1 has delivered nothing
+  std::vector<unsigned> numbers{4, 1, 3};
+  for (unsigned number : numbers) {
+    options.lanes = number;
+    store.at = [](std::string_view, unsigned) { return Result<void>(); };
+    lanes = start();
+    append(40, 7);
+    wait_until_at(*lanes, journal.end().next_sequence);
+    lanes.reset();
+  }
+  Sequences rows = store.rows();
+  EXPECT_EQ(rows.size(), 160U);
+  EXPECT_EQ(std::set<std::uint64_t>(rows.begin(), rows.end()).size(), 160U);
+  for (std::uint64_t key = 0; key < 7; ++key) {
+    Sequences of_key;
+    for (std::uint64_t sequence : rows) {
+      if ((sequence - 1) % 40 % 7 == key) of_key.push_back(sequence);
+    }
+    EXPECT_TRUE(std::ranges::is_sorted(of_key)) << key;
+  }
+}
+
+TEST_F(SinkLanesTest, a_destination_from_an_older_back_up_gets_all_that_it_lacks_after_a_change) {
+  append(40, 7);
+  auto lanes = start();
+  wait_until_at(*lanes, 41);
+  lanes.reset();
+  auto cursors = store.cursors;
+  auto transactions = store.transactions;
+  options.lanes = 3;
+  lanes = start();
+  append(40, 7);
+  wait_until_at(*lanes, 81);
+  lanes.reset();
+  store.cursors = cursors;
+  store.transactions = transactions;
+  lanes = start();
+  wait_until_at(*lanes, 81);
+  lanes.reset();
+  Sequences rows = store.rows();
+  EXPECT_EQ(rows.size(), 80U);
+  EXPECT_EQ(std::set<std::uint64_t>(rows.begin(), rows.end()).size(), 80U);
+}
+
+TEST_F(SinkLanesTest, what_a_sink_had_is_not_held_back_while_it_does_not_answer_at_a_start) {
+  options.reached_file = directory.path() / "cursors" / "memory.reached";
+  options.reached_interval = milliseconds(0);
+  auto lanes = start();
+  append(40, 7);
+  wait_until_at(*lanes, 41);
+  lanes.reset();
+  store.at = [](std::string_view, unsigned) -> Result<void> {
+    return fail(ErrorCode::unavailable, "no connection");
+  };
+  lanes = start();
+  EXPECT_EQ(journal.cursors_of("memory/0").back(), 41U);
+  EXPECT_EQ(journal.cursors_of("memory/1").back(), 41U);
+  EXPECT_EQ(lanes->next_sequence(), 0U);
+}
+
+TEST_F(SinkLanesTest, the_word_of_a_sink_counts_more_than_the_note_of_where_it_was) {
+  options.reached_file = directory.path() / "cursors" / "memory.reached";
+  auto lanes = start();
+  append(40, 7);
+  wait_until_at(*lanes, 41);
+  lanes.reset();
+  store.cursors.clear();  // restored from before
+  store.transactions.clear();
+  lanes = start();
+  wait_until_at(*lanes, 41);
+  EXPECT_EQ(store.rows().size(), 40U);
+  journal::write_file(options.reached_file, "nonsense");
+  lanes.reset();
+  lanes = start();
+  EXPECT_EQ(lanes->lanes(), 2U);
+}
+
+TEST_F(SinkLanesTest, a_damaged_file_of_their_number_is_refused_and_named) {
+  std::filesystem::create_directories(options.schedule_file.parent_path());
+  journal::write_file(options.schedule_file, "nonsense");
+  auto lanes = make();
+  auto started = lanes->start();
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().code, ErrorCode::corrupt);
+  EXPECT_TRUE(started.error().text.contains("memory.lanes")) << started.error().text;
+}
+
+TEST_F(SinkLanesTest, one_lane_needs_no_file_and_the_history_of_another_journal_is_none) {
+  std::filesystem::remove(options.schedule_file);
+  options.lanes = 1;
+  start().reset();
+  EXPECT_FALSE(std::filesystem::exists(options.schedule_file));
+  LaneSchedule foreign(5);
+  std::filesystem::create_directories(options.schedule_file.parent_path());
+  journal::write_file(options.schedule_file, foreign.text(Uuid::random()));
+  options.lanes = 2;
+  auto lanes = start();
+  EXPECT_EQ(lanes->lanes(), 2U);
+}
+
+TEST_F(SinkLanesTest, all_lanes_hold_the_journal_before_one_of_them_asks_its_sink) {
+  append(10, 2);
+  store.cursors = {{0, 11}, {1, 3}};
+  bool all_held = true;
+  store.at = [&](std::string_view step, unsigned) -> Result<void> {
+    if (step == "ask") {
+      all_held = all_held && !journal.cursors_of("memory/0").empty() &&
+                 !journal.cursors_of("memory/1").empty();
+    }
+    return {};
+  };
+  auto lanes = start();
+  EXPECT_TRUE(all_held);
+  EXPECT_EQ(journal.cursors_of("memory/1").front(), 1U);
+}
+
+}  // namespace
+}  // namespace trialwire::pipeline
