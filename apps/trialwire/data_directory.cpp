@@ -105,4 +105,8 @@ Result<void> DataDirectory::publish(const ServingAddresses& addresses) {
   return written;
 }
 
+std::filesystem::path dead_letters_path(const std::filesystem::path& data_dir) {
+  return data_dir / "deadletters.db";
+}
+
 }  // namespace trialwire

@@ -3,6 +3,8 @@
 //   data_dir/journal/          the journal
 //   data_dir/cursors/          how far sinks are that cannot keep it themselves
 //   data_dir/trialwire.db      the default database
+//   data_dir/deadletters.db    what a sink refuses; see `trialwire deadletter`
+//   data_dir/cursors/          of each sink: its lanes, and how far it is
 //   data_dir/run/ports.json    who serves, and where; while it serves
 #pragma once
 #include <filesystem>
@@ -43,5 +45,8 @@ class DataDirectory {
   int descriptor_ = -1;  // holds the lock
   bool published_ = false;
 };
+
+/// DATA_DIR/deadletters.db
+std::filesystem::path dead_letters_path(const std::filesystem::path& data_dir);
 
 }  // namespace trialwire

@@ -47,6 +47,8 @@ int run(int argc, char** argv) {
   add_load_command(app, exit_code);
   add_journal_command(app, exit_code);
   add_db_command(app, exit_code);
+  add_status_command(app, exit_code);
+  add_deadletter_command(app, exit_code);
   add_config_command(app, exit_code);
   add_version_command(app, exit_code);
   if (auto word = unknown_subcommand(app, argc, argv); !word.empty()) {

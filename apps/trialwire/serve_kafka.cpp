@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serve_kafka.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
@@ -88,45 +90,31 @@ std::unique_ptr<pipeline::Sink> make_sink(const config::Settings& settings,
 
 /// A failed attempt costs nothing, what it sent goes on being sent: it is repeated soon. Where
 /// senders wait for Kafka, nothing waits for more to come, and the thread is not the last in line.
-pipeline::LaneOptions kafka_lane_options(const config::Settings& settings) {
+void adjust_lane(const config::Settings& settings, pipeline::LaneOptions& options) {
   constexpr std::chrono::milliseconds retry_max{1'000};
-  pipeline::LaneOptions options = lane_options(settings);
   options.backoff.cap = std::min(options.backoff.cap, retry_max);
   if (settings.journal.ack == config::JournalAck::kafka) {
     options.batch_delay = std::chrono::milliseconds(0);
     options.delivery_interval = std::chrono::milliseconds(0);
+    for (pipeline::KindBatch& kind : options.kinds) kind.delay = std::chrono::milliseconds(0);
     options.background = false;
   }
-  return options;
 }
 
 }  // namespace
 
-std::uint64_t KafkaService::consumed_below(const std::filesystem::path& data_dir,
-                                           const Uuid& journal) {
+std::uint64_t kafka_consumed_below(const std::filesystem::path& data_dir, const Uuid& journal) {
   auto cursor = kafka::stored_cursor(cursor_file(data_dir), journal, journal::posix_files());
   return cursor ? cursor->next_sequence : 0;
 }
 
-std::unique_ptr<KafkaService> KafkaService::make(const config::Settings& settings,
-                                                 const std::filesystem::path& data_dir,
-                                                 journal::Journal& journal,
-                                                 telemetry::Registry& metrics) {
-  if (settings.kafka.brokers.empty()) return nullptr;
-  return std::unique_ptr<KafkaService>(new KafkaService(settings, data_dir, journal, metrics));
-}
-
-KafkaService::KafkaService(const config::Settings& settings, const std::filesystem::path& data_dir,
-                           journal::Journal& journal, telemetry::Registry& metrics)
-    : journal_(journal),
-      lane_(kafka_lane_options(settings), journal, make_sink(settings, data_dir, journal, metrics),
-            metrics) {}
-
-ReadinessCheck KafkaService::readiness() {
-  ReadinessCheck check = progress_.check(lane_.next_sequence(), journal_.status().next_sequence,
-                                         std::chrono::steady_clock::now());
-  check.name = "kafka";
-  return check;
+void add_kafka_sink(const config::Settings& settings, const std::filesystem::path& data_dir,
+                    journal::Journal& journal, SinkService& sinks, telemetry::Registry& metrics) {
+  if (settings.kafka.brokers.empty()) return;
+  auto& options = sinks.add("kafka", [&settings, data_dir, &journal, &metrics](unsigned) {
+    return make_sink(settings, data_dir, journal, metrics);
+  });
+  adjust_lane(settings, options);
 }
 
 }  // namespace trialwire

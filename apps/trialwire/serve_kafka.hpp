@@ -1,44 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Records as events in Kafka: the sink, its lane, and with journal.ack: kafka the word to the
-// journal that receipts may go out.
+// Records as events in Kafka: the sink, and with journal.ack: kafka the word to the journal that
+// receipts may go out.
 #pragma once
+#include <cstdint>
 #include <filesystem>
-#include <memory>
 
-#include "admin.hpp"
 #include "config/settings.hpp"
 #include "journal/journal.hpp"
-#include "pipeline/lane.hpp"
-#include "sink_progress.hpp"
+#include "serve_sinks.hpp"
+#include "telemetry/metrics.hpp"
 
 namespace trialwire {
 
-class KafkaService {
- public:
-  /// Up to where Kafka is, as its cursor's file says: a start need not verify that again. A file
-  /// that cannot be read, or of another journal, has everything verified.
-  static std::uint64_t consumed_below(const std::filesystem::path& data_dir, const Uuid& journal);
+/// Up to where Kafka is, as its cursor's file says: a start need not verify that again. A file that
+/// cannot be read, or of another journal, has everything verified.
+std::uint64_t kafka_consumed_below(const std::filesystem::path& data_dir, const Uuid& journal);
 
-  /// Null when the settings name no brokers.
-  static std::unique_ptr<KafkaService> make(const config::Settings& settings,
-                                            const std::filesystem::path& data_dir,
-                                            journal::Journal& journal,
-                                            telemetry::Registry& metrics);
-
-  /// Fails when the cursor is beyond the journal. Brokers that do not answer are no failure.
-  Result<void> start() { return lane_.start(); }
-  void stop() { lane_.stop(); }
-
-  /// On the control shard. A lag that does not shrink is shown; intake goes on.
-  ReadinessCheck readiness();
-
- private:
-  KafkaService(const config::Settings& settings, const std::filesystem::path& data_dir,
-               journal::Journal& journal, telemetry::Registry& metrics);
-
-  journal::Journal& journal_;
-  pipeline::Lane lane_;
-  SinkProgress progress_{std::chrono::steady_clock::now()};
-};
+/// Nothing is added when the settings name no brokers. All but `sinks` outlive it.
+void add_kafka_sink(const config::Settings& settings, const std::filesystem::path& data_dir,
+                    journal::Journal& journal, SinkService& sinks, telemetry::Registry& metrics);
 
 }  // namespace trialwire

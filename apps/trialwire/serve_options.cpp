@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "runtime/processors.hpp"
 
 namespace trialwire {
@@ -42,14 +44,17 @@ telemetry::LogLevel log_level(config::LogLevel level) {
   return telemetry::LogLevel::off;
 }
 
+std::uint64_t share_of(std::uint64_t bytes, double percent) {
+  return static_cast<std::uint64_t>(static_cast<double>(bytes) * percent / 100);
+}
+
 pipeline::GiveWayOptions give_way_options(const config::Settings& settings) {
   pipeline::GiveWayOptions options;
   options.pause_max = in_ms(settings.pipeline.pause_max);
   options.waiting_share = settings.pipeline.pause_waiting_share / 100;
   options.lag_max = settings.pipeline.pause_lag_max;
   options.backlog_bytes_max =
-      static_cast<std::uint64_t>(static_cast<double>(settings.journal.max_bytes) *
-                                 settings.pipeline.pause_backlog_share / 100);
+      share_of(settings.journal.max_bytes, settings.pipeline.pause_backlog_share);
   return options;
 }
 
@@ -72,6 +77,8 @@ journal::Options journal_options(const config::Settings& settings,
   options.batch_bytes_max = from.batch_bytes;
   options.segment_bytes = from.segment_bytes;
   options.bytes_max = from.max_bytes;
+  options.undelivered = {.high = share_of(from.max_bytes, from.undelivered_high),
+                         .low = share_of(from.max_bytes, from.undelivered_low)};
   options.retention = from.retention;
   options.recent_bytes = from.recent_bytes;
   options.commit_bytes = from.commit_bytes;
@@ -131,18 +138,34 @@ ingest::IntakeOptions intake_options(const config::Settings& settings) {
   return options;
 }
 
-pipeline::LaneOptions lane_options(const config::Settings& settings) {
-  pipeline::LaneOptions options;
-  options.batch_records = settings.pipeline.batch_records;
-  options.batch_records_max = settings.pipeline.batch_records_lagging;
-  options.batch_delay = in_ms(settings.pipeline.batch_delay);
-  options.batch_bytes_max = settings.pipeline.batch_bytes;
+pipeline::SinkLanesOptions lane_options(const config::Settings& settings, std::string_view name,
+                                        const config::SinkSettings& sink,
+                                        const std::filesystem::path& data_dir) {
+  const config::PipelineSettings& all = settings.pipeline;
+  auto own_or = [](auto own, auto general) { return own == decltype(own){} ? general : own; };
+  pipeline::SinkLanesOptions lanes;
+  lanes.lanes = own_or(sink.lanes, all.lanes);
+  lanes.schedule_file = data_dir / "cursors" / fmt::format("{}.lanes", name);
+  lanes.reached_file = data_dir / "cursors" / fmt::format("{}.reached", name);
+  pipeline::LaneOptions& options = lanes.each;
+  options.batch_records = own_or(sink.batch_records, all.batch_records);
+  options.batch_records_max = std::max(
+      own_or(sink.batch_records_lagging, all.batch_records_lagging), options.batch_records);
+  options.batch_delay = in_ms(own_or(sink.batch_delay, all.batch_delay));
+  options.batch_bytes_max = own_or(sink.batch_bytes, all.batch_bytes);
+  options.kinds = {{.kind = journal::RecordKind::qol_answer,
+                    .records = all.qol_batch_records,
+                    .delay = in_ms(all.qol_batch_delay),
+                    .records_max = std::max(all.qol_batch_records_lagging, all.qol_batch_records)}};
+  options.refusals_max = all.refusals_max;
   options.delivery_interval = in_ms(settings.pipeline.delivery_interval);
   options.backoff.first = in_ms(settings.pipeline.retry_first);
   options.backoff.cap = in_ms(settings.pipeline.retry_max);
-  options.background = settings.pipeline.background;
+  options.background = sink.priority == config::SinkPriority::as_pipeline
+                           ? all.background
+                           : sink.priority == config::SinkPriority::background;
   options.give_way = give_way_options(settings);
-  return options;
+  return lanes;
 }
 
 runtime::WorkerPoolOptions worker_options(const config::Settings& settings) {

@@ -7,7 +7,7 @@
 #include "ingest/options.hpp"
 #include "journal/journal.hpp"
 #include "net/server.hpp"
-#include "pipeline/lane.hpp"
+#include "pipeline/sink_lanes.hpp"
 #include "runtime/worker_pool.hpp"
 #include "storage/sql/store.hpp"
 #include "telemetry/log.hpp"
@@ -20,7 +20,10 @@ journal::Options journal_options(const config::Settings& settings,
 net::ServerOptions http_options(const config::Settings& settings);
 net::ServerOptions admin_options(const config::Settings& settings);
 ingest::IntakeOptions intake_options(const config::Settings& settings);
-pipeline::LaneOptions lane_options(const config::Settings& settings);
+/// `name` is the sink's, `sink` what the settings say of that one.
+pipeline::SinkLanesOptions lane_options(const config::Settings& settings, std::string_view name,
+                                        const config::SinkSettings& sink,
+                                        const std::filesystem::path& data_dir);
 runtime::WorkerPoolOptions worker_options(const config::Settings& settings);
 storage::StoreOptions store_options(const config::Settings& settings,
                                     const std::filesystem::path& data_dir);

@@ -67,23 +67,23 @@ journal::ConsumedBelow consumed_below(const config::Settings& settings,
 
 Result<std::unique_ptr<StoreService>> StoreService::make(const config::Settings& settings,
                                                          const std::filesystem::path& data_dir,
-                                                         journal::Journal& journal,
+                                                         SinkService& sinks,
                                                          telemetry::Registry& metrics) {
   auto store = storage::open_store(store_options(settings, data_dir));
   if (!store) return std::unexpected(store.error());
   return std::unique_ptr<StoreService>(
-      new StoreService(settings, std::move(*store), journal, metrics));
+      new StoreService(settings, std::move(*store), sinks, metrics));
 }
 
 StoreService::StoreService(const config::Settings& settings, std::unique_ptr<storage::Store> store,
-                           journal::Journal& journal, telemetry::Registry& metrics)
+                           SinkService& sinks, telemetry::Registry& metrics)
     : store_(std::move(store)),
-      journal_(journal),
       workers_(worker_options(settings)),
       query_(store_->make_query()),
-      lists_(list_options(settings), list_routes(), *query_, workers_),
-      lane_(lane_options(settings), journal, store_->make_sink(0, row_mappers(), metrics),
-            metrics) {
+      lists_(list_options(settings), list_routes(), *query_, workers_) {
+  sinks.add(store_->name(), [this, &metrics](unsigned lane) {
+    return store_->make_sink(lane, row_mappers(), metrics);
+  });
   metrics.observe("trialwire_worker_queue", "Queries that wait for a worker.", {},
                   [this] { return static_cast<double>(workers_.queued()); });
   metrics.observe("trialwire_worker_queue_max", "Queries that may wait for a worker.", {},
@@ -96,18 +96,8 @@ Result<void> StoreService::add_routes(net::Router& router) {
   return lists_.add_routes(router);
 }
 
-Result<void> StoreService::start() {
-  return lane_.start();
-}
-
 void StoreService::stop() {
-  lane_.stop();
   workers_.stop();
-}
-
-ReadinessCheck StoreService::readiness() {
-  return progress_.check(lane_.next_sequence(), journal_.status().next_sequence,
-                         std::chrono::steady_clock::now());
 }
 
 }  // namespace trialwire

@@ -58,17 +58,19 @@ Result<void> Serving::make_stores() {
   if (!settings_.kafka.brokers.empty()) {
     options.consumed_below = [store = std::move(options.consumed_below),
                               data_dir = directory_->path()](const Uuid& journal) {
-      return std::min(store(journal), KafkaService::consumed_below(data_dir, journal));
+      return std::min(store(journal), kafka_consumed_below(data_dir, journal));
     };
   }
   auto journal = JournalService::open(options, files_, shards_, metrics_);
   if (!journal) return std::unexpected(journal.error());
   journal_ = std::move(*journal);
-  auto store = StoreService::make(settings_, directory_->path(), journal_->journal(), metrics_);
+  sinks_ =
+      std::make_unique<SinkService>(settings_, directory_->path(), journal_->journal(), metrics_);
+  auto store = StoreService::make(settings_, directory_->path(), *sinks_, metrics_);
   if (!store) return std::unexpected(store.error());
   store_ = std::move(*store);
-  kafka_ = KafkaService::make(settings_, directory_->path(), journal_->journal(), metrics_);
-  return {};
+  add_kafka_sink(settings_, directory_->path(), journal_->journal(), *sinks_, metrics_);
+  return sinks_->prepare();
 }
 
 Result<void> Serving::make_servers() {
@@ -125,9 +127,11 @@ void Serving::add_services() {
                    return {};
                  },
                  [this] { journal_->stop(); }});
-  services_.add({"store", [this] { return store_->start(); }, [this] { store_->stop(); }});
-  if (kafka_)
-    services_.add({"kafka", [this] { return kafka_->start(); }, [this] { kafka_->stop(); }});
+  services_.add({"sinks", [this] { return sinks_->start(); },
+                 [this] {
+                   sinks_->stop();
+                   store_->stop();
+                 }});
   services_.add({"clients",
                  [this]() -> Result<void> {
                    for (const auto& shard : shards_) shard->start();
@@ -177,7 +181,7 @@ ReadinessCheck Serving::journal_readiness() const {
   if (status.failed) return {"journal", false, true, "the disk failed"};
   if (journal_->journal().backlog(status.next_sequence).blocked) {
     return {"journal", false, true,
-            "no room for a new segment: reports are refused, or soon will be"};
+            "no room, or too much is undelivered: reports are refused, or soon will be"};
   }
   return {"journal", true, true, ""};
 }
@@ -191,8 +195,7 @@ std::vector<ReadinessCheck> Serving::readiness() {
   checks.push_back({"process", phase == Phase::serving, true,
                     std::string(names[static_cast<std::size_t>(phase)])});
   checks.push_back(journal_readiness());
-  checks.push_back(store_->readiness());
-  if (kafka_) checks.push_back(kafka_->readiness());
+  for (auto& check : sinks_->readiness()) checks.push_back(std::move(check));
   checks.push_back({"disk", room.free_percent() >= least, true,
                     fmt::format("{:.1f}% free, at least {:g}%", room.free_percent(), least)});
   return checks;

@@ -18,6 +18,7 @@
 #include "serve_intake.hpp"
 #include "serve_journal.hpp"
 #include "serve_kafka.hpp"
+#include "serve_sinks.hpp"
 #include "serve_store.hpp"
 #include "telemetry/metrics.hpp"
 
@@ -67,7 +68,7 @@ class Serving {
   std::unique_ptr<runtime::Shard> control_;
   std::unique_ptr<JournalService> journal_;
   std::unique_ptr<StoreService> store_;
-  std::unique_ptr<KafkaService> kafka_;  // null: no brokers
+  std::unique_ptr<SinkService> sinks_;  // its sinks are the store's
   std::unique_ptr<IntakeService> intake_;
   AdminSources admin_sources_;
   net::Router http_router_;

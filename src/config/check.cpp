@@ -61,6 +61,8 @@ void check_sizes(const Settings& settings, std::vector<Problem>& problems) {
   wrong(journal.max_bytes / 4 < journal.segment_bytes, "journal.max_bytes",
         fmt::format("must be at least four times journal.segment_bytes ({})",
                     size(journal.segment_bytes)));
+  wrong(journal.undelivered_low > journal.undelivered_high, "journal.undelivered_low",
+        "must not be over journal.undelivered_high");
   wrong(limits.inflated_body < limits.body, "limits.inflated_body",
         fmt::format("must be at least limits.body ({})", size(limits.body)));
   wrong(limits.unacknowledged_total < limits.unacknowledged_connection,

@@ -285,5 +285,32 @@ TEST(Pages, CommittedReferenceIsCurrent) {
       << "run: trialwire config reference > docs/settings.md";
 }
 
+TEST(Loader, a_section_within_a_section_is_read_nested_or_dotted) {
+  auto nested = load_text(
+      "pipeline:\n  lanes: 2\n  sinks:\n    postgres: { lanes: 4, batch_delay: 1s }\n", "x.yaml");
+  ASSERT_TRUE(nested) << nested.error()[0].text();
+  EXPECT_EQ(nested->pipeline.lanes, 2U);
+  EXPECT_EQ(nested->pipeline.postgres.lanes, 4U);
+  EXPECT_EQ(nested->pipeline.postgres.batch_delay, std::chrono::seconds(1));
+  auto dotted = load_text("pipeline: { sinks.kafka.priority: normal }\n", "x.yaml",
+                          {"pipeline.sinks.postgres.lanes=3"});
+  ASSERT_TRUE(dotted) << dotted.error()[0].text();
+  EXPECT_EQ(dotted->pipeline.postgres.lanes, 3U);
+  EXPECT_EQ(dotted->pipeline.kafka.priority, SinkPriority::normal);
+}
+
+TEST(Loader, an_unknown_sink_is_named_with_its_line) {
+  auto loaded = load_text("pipeline:\n  sinks:\n    oracle: { lanes: 4 }\n", "x.yaml");
+  ASSERT_FALSE(loaded);
+  EXPECT_TRUE(loaded.error()[0].text().starts_with("x.yaml:3: pipeline.sinks.oracle"))
+      << loaded.error()[0].text();
+}
+
+TEST(Loader, a_low_mark_over_the_high_one_is_refused) {
+  auto loaded = load_text("journal: { undelivered_high: 50%, undelivered_low: 60% }\n", "x.yaml");
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error()[0].path, "journal.undelivered_low");
+}
+
 }  // namespace
 }  // namespace trialwire::config

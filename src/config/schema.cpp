@@ -5,6 +5,8 @@
 #include <array>
 #include <type_traits>
 
+#include <fmt/format.h>
+
 #include "base/check.hpp"
 
 namespace trialwire::config {
@@ -13,6 +15,7 @@ namespace {
 constexpr std::array<std::string_view, 3> role_names{"gateway", "processor", "api"};
 constexpr std::array<std::string_view, 2> unknown_fields_names{"keep", "refuse"};
 constexpr std::array<std::string_view, 2> sync_names{"always", "none"};
+constexpr std::array<std::string_view, 3> priority_names{"as_pipeline", "background", "normal"};
 constexpr std::array<std::string_view, 3> io_names{"auto", "direct", "buffered"};
 constexpr std::array<std::string_view, 2> ack_names{"local", "kafka"};
 constexpr std::array<std::string_view, 2> kafka_value_names{"json", "original"};
@@ -44,6 +47,9 @@ std::span<const std::string_view> names_of(JournalAck) {
 }
 std::span<const std::string_view> names_of(KafkaValue) {
   return kafka_value_names;
+}
+std::span<const std::string_view> names_of(SinkPriority) {
+  return priority_names;
 }
 std::span<const std::string_view> names_of(LogLevel) {
   return level_names;
@@ -203,6 +209,14 @@ void add_journal(std::vector<Descriptor>& rows) {
       "journal.max_bytes", bytes(4 * mib, 1024 * tib),
       "Disk budget, at least four segments: over it the oldest delivered segments go whatever "
       "their age."));
+  constexpr Constraint share{.kind = Kind::percent, .minimum = 1, .maximum = 100};
+  rows.push_back(row<&S::journal, &J::undelivered_high>(
+      "journal.undelivered_high", share,
+      "Share of journal.max_bytes that the sink furthest behind may lack; from there on requests "
+      "are answered 503, until it is at journal.undelivered_low."));
+  rows.push_back(row<&S::journal, &J::undelivered_low>(
+      "journal.undelivered_low", share,
+      "Share of journal.max_bytes at which they are accepted again."));
   rows.push_back(row<&S::journal, &J::retention>("journal.retention", duration(0, 100 * year),
                                                  "How long delivered segments are kept."));
   rows.push_back(row<&S::journal, &J::batch_bytes>(
@@ -233,7 +247,47 @@ void add_stores(std::vector<Descriptor>& rows) {
   rows.push_back(row<&S::dedupe, &D::memory>(
       "dedupe.memory", bytes(mib, 64 * gib),
       "Memory of the identity index; fingerprints of what it indexes are on disk."));
+  rows.push_back(row<&S::store, &StoreSettings::url>(
+      "store.url", {.kind = Kind::url, .minimum = 1},
+      "Database of the records: sqlite:PATH (a path that begins with data/ is in data_dir), "
+      "postgres://USER:PASSWORD@HOST:PORT/DATABASE or mysql://USER:PASSWORD@HOST:PORT/DATABASE; "
+      "what is special in a URL is percent-encoded.",
+      true));
+}
+
+/// What one sink has in place of the numbers of `pipeline`.
+template <auto Sink>
+void add_sink(std::vector<Descriptor>& rows, std::string_view sink, std::uint64_t lanes_max) {
+  using One = SinkSettings;
+  static const std::vector<std::string> paths = [sink] {
+    std::vector<std::string> made;
+    for (std::string_view name : {"lanes", "batch_records", "batch_records_lagging", "batch_delay",
+                                  "batch_bytes", "priority"}) {
+      made.push_back(fmt::format("pipeline.sinks.{}.{}", sink, name));
+    }
+    return made;
+  }();
+  rows.push_back(row<&S::pipeline, Sink, &One::lanes>(
+      paths[0], integer(0, lanes_max), "As pipeline.lanes, of this sink; 0: as that."));
+  rows.push_back(row<&S::pipeline, Sink, &One::batch_records>(
+      paths[1], integer(0, 100'000), "As pipeline.batch_records; 0: as that."));
+  rows.push_back(row<&S::pipeline, Sink, &One::batch_records_lagging>(
+      paths[2], integer(0, 1'000'000), "As pipeline.batch_records_lagging; 0: as that."));
+  rows.push_back(row<&S::pipeline, Sink, &One::batch_delay>(
+      paths[3], duration(0, hour), "As pipeline.batch_delay; 0: as that."));
+  rows.push_back(row<&S::pipeline, Sink, &One::batch_bytes>(
+      paths[4], bytes(0, gib), "As pipeline.batch_bytes; 0: as that."));
+  rows.push_back(row<&S::pipeline, Sink, &One::priority>(
+      paths[5], choice(priority_names),
+      "In the background, at normal priority, or as pipeline.background says."));
+}
+
+void add_pipeline(std::vector<Descriptor>& rows) {
   using P = PipelineSettings;
+  rows.push_back(row<&S::pipeline, &P::lanes>(
+      "pipeline.lanes", integer(1, 64),
+      "Connections of a sink that records are spread over, by patient, device or study; each keeps "
+      "the order of its own. May change from start to start."));
   rows.push_back(row<&S::pipeline, &P::batch_records>("pipeline.batch_records", integer(1, 100'000),
                                                       "Records of one sink transaction."));
   rows.push_back(row<&S::pipeline, &P::batch_records_lagging>(
@@ -273,12 +327,23 @@ void add_stores(std::vector<Descriptor>& rows) {
       "pipeline.pause_backlog_share", {.kind = Kind::percent, .minimum = 0, .maximum = 100},
       "A sink does not pause while what it lacks takes more than this share of "
       "journal.max_bytes."));
-  rows.push_back(row<&S::store, &StoreSettings::url>(
-      "store.url", {.kind = Kind::url, .minimum = 1},
-      "Database of the records: sqlite:PATH (a path that begins with data/ is in data_dir), "
-      "postgres://USER:PASSWORD@HOST:PORT/DATABASE or mysql://USER:PASSWORD@HOST:PORT/DATABASE; "
-      "what is special in a URL is percent-encoded.",
-      true));
+  rows.push_back(row<&S::pipeline, &P::qol_batch_records>(
+      "pipeline.qol_batch_records", integer(1, 100'000),
+      "Quality of life answers wait for so many of them, in place of pipeline.batch_records."));
+  rows.push_back(row<&S::pipeline, &P::qol_batch_records_lagging>(
+      "pipeline.qol_batch_records_lagging", integer(1, 1'000'000),
+      "Quality of life answers that a sink collects for one transaction while it lags."));
+  rows.push_back(row<&S::pipeline, &P::qol_batch_delay>(
+      "pipeline.qol_batch_delay", duration(0, hour),
+      "How long quality of life answers wait for more, in place of pipeline.batch_delay."));
+  rows.push_back(row<&S::pipeline, &P::refusals_max>(
+      "pipeline.refusals_max", integer(0, 1'000'000),
+      "Records that a sink refuses in a row, none taken between, are set aside as dead letters up "
+      "to this number; then the sink is taken to be wrong, and waited for. 0 is no bound."));
+  add_sink<&P::sqlite>(rows, "sqlite", 1);
+  add_sink<&P::postgres>(rows, "postgres", 64);
+  add_sink<&P::mysql>(rows, "mysql", 64);
+  add_sink<&P::kafka>(rows, "kafka", 1);
 }
 
 void add_kafka_topics(std::vector<Descriptor>& rows) {
@@ -428,6 +493,7 @@ std::vector<Descriptor> make_rows() {
   add_listeners(rows);
   add_ingest(rows);
   add_journal(rows);
+  add_pipeline(rows);
   add_stores(rows);
   add_kafka(rows);
   add_limits(rows);

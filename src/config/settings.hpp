@@ -15,6 +15,7 @@ enum class UnknownFields : std::uint8_t { keep, refuse };
 enum class JournalSync : std::uint8_t { always, none };
 enum class JournalAck : std::uint8_t { local, kafka };
 enum class KafkaValue : std::uint8_t { json, original };
+enum class SinkPriority : std::uint8_t { as_pipeline, background, normal };
 enum class JournalIo : std::uint8_t { automatic, direct, buffered };
 enum class LogLevel : std::uint8_t { trace, debug, info, warn, error, off };
 enum class LogFormat : std::uint8_t { plain, json };
@@ -52,6 +53,8 @@ struct JournalSettings {
   JournalAck ack = JournalAck::local;
   std::uint64_t segment_bytes = 128ULL << 20;
   std::uint64_t max_bytes = 16ULL << 30;
+  double undelivered_high = 90;  // percent of max_bytes
+  double undelivered_low = 75;   // likewise
   Duration retention = 24h;
   std::uint64_t batch_bytes = 4ULL << 20;
   std::uint64_t recent_bytes = 16ULL << 20;
@@ -66,7 +69,18 @@ struct DedupeSettings {
   std::uint64_t memory = 64ULL << 20;
 };
 
+/// Of one sink, in place of what `pipeline` says; 0: as that.
+struct SinkSettings {
+  std::uint32_t lanes = 0;
+  std::uint64_t batch_records = 0;
+  std::uint64_t batch_records_lagging = 0;
+  Duration batch_delay = 0ns;
+  std::uint64_t batch_bytes = 0;
+  SinkPriority priority = SinkPriority::as_pipeline;
+};
+
 struct PipelineSettings {
+  std::uint32_t lanes = 1;
   std::uint64_t batch_records = 512;
   std::uint64_t batch_records_lagging = 16'384;
   Duration batch_delay = 500ms;
@@ -79,6 +93,14 @@ struct PipelineSettings {
   double pause_waiting_share = 20;  // percent
   Duration pause_lag_max = 60s;
   double pause_backlog_share = 50;  // percent of journal.max_bytes
+  std::uint64_t qol_batch_records = 100;
+  std::uint64_t qol_batch_records_lagging = 2'048;
+  Duration qol_batch_delay = 1s;
+  std::uint32_t refusals_max = 100;
+  SinkSettings sqlite;
+  SinkSettings postgres;
+  SinkSettings mysql;
+  SinkSettings kafka;
 };
 
 struct StoreSettings {

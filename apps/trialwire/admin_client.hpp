@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// A question to the admin port of a running server, for subcommands: blocking, one connection each.
+#pragma once
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+
+namespace trialwire {
+
+/// "127.0.0.1:6060" of the server that runs on this directory. Errors: not_found, when none does.
+Result<std::string> published_admin_address(const std::filesystem::path& data_dir);
+
+/// The body of the answer to a GET. Errors: unavailable (nobody listens, no answer in time, cut
+/// off), internal (another status than 200); the text names the address.
+Result<std::string> ask_admin(std::string_view address, std::string_view path,
+                              std::chrono::milliseconds patience);
+
+}  // namespace trialwire

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "serve_sinks.hpp"
+
+#include <chrono>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "data_directory.hpp"
+#include "serve_options.hpp"
+#include "storage/sql/sqlite/dead_letter_store.hpp"
+
+namespace trialwire {
+namespace {
+
+const config::SinkSettings& settings_of(const config::Settings& settings, std::string_view name) {
+  static const config::SinkSettings none;
+  const auto& all = settings.pipeline;
+  if (name == "sqlite") return all.sqlite;
+  if (name == "postgres") return all.postgres;
+  if (name == "mysql") return all.mysql;
+  if (name == "kafka") return all.kafka;
+  return none;
+}
+
+/// Those that have one connection and one order, whatever `pipeline.lanes` says.
+bool has_one_lane(std::string_view name) {
+  return name != "postgres" && name != "mysql";
+}
+
+}  // namespace
+
+SinkService::SinkService(const config::Settings& settings, const std::filesystem::path& data_dir,
+                         journal::Journal& journal, telemetry::Registry& metrics)
+    : settings_(settings),
+      data_dir_(data_dir),
+      journal_(journal),
+      metrics_(metrics),
+      dead_letters_(storage::sqlite::make_dead_letters(dead_letters_path(data_dir))) {}
+
+pipeline::LaneOptions& SinkService::add(std::string_view name,
+                                        pipeline::SinkLanes::MakeSink make_sink) {
+  auto options = lane_options(settings_, name, settings_of(settings_, name), data_dir_);
+  if (has_one_lane(name)) options.lanes = 1;
+  options.each.dead_letters = dead_letters_.get();
+  sinks_.push_back({.name = std::string(name),
+                    .options = std::move(options),
+                    .make_sink = std::move(make_sink),
+                    .lanes = nullptr,
+                    .progress = SinkProgress(std::chrono::steady_clock::now())});
+  return sinks_.back().options.each;
+}
+
+Result<void> SinkService::prepare() {
+  for (One& sink : sinks_) {
+    sink.lanes =
+        std::make_unique<pipeline::SinkLanes>(sink.options, journal_, sink.make_sink, metrics_);
+    if (auto prepared = sink.lanes->prepare(); !prepared) return prepared;
+  }
+  return {};
+}
+
+Result<void> SinkService::start() {
+  for (One& sink : sinks_) {
+    if (auto started = sink.lanes->start(); !started) return started;
+  }
+  return {};
+}
+
+void SinkService::stop() {
+  for (One& sink : sinks_) {
+    if (sink.lanes) sink.lanes->request_stop();
+  }
+  for (One& sink : sinks_) {
+    if (sink.lanes) sink.lanes->stop();
+  }
+}
+
+std::vector<ReadinessCheck> SinkService::readiness() {
+  std::vector<ReadinessCheck> checks;
+  const std::uint64_t end = journal_.status().next_sequence;
+  for (One& sink : sinks_) {
+    auto check =
+        sink.progress.check(sink.lanes->next_sequence(), end, std::chrono::steady_clock::now());
+    check.name = fmt::format("sink {}", sink.name);
+    checks.push_back(std::move(check));
+  }
+  return checks;
+}
+
+}  // namespace trialwire

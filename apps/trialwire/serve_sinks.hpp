@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where records go from the journal: every sink with its lanes, and the dead letters of all of
+// them. Which sinks there are is told by who has them, before the start.
+#pragma once
+#include <deque>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "admin.hpp"
+#include "config/settings.hpp"
+#include "journal/journal.hpp"
+#include "pipeline/dead_letters.hpp"
+#include "pipeline/sink_lanes.hpp"
+#include "sink_progress.hpp"
+#include "telemetry/metrics.hpp"
+
+namespace trialwire {
+
+class SinkService {
+ public:
+  SinkService(const config::Settings& settings, const std::filesystem::path& data_dir,
+              journal::Journal& journal, telemetry::Registry& metrics);
+
+  /// `name` is what its sinks call themselves, and what pipeline.sinks calls it. Returned are the
+  /// lanes' options as the settings say, to be changed before the start where the sink knows
+  /// better.
+  pipeline::LaneOptions& add(std::string_view name, pipeline::SinkLanes::MakeSink make_sink);
+
+  /// When all are added, before anything of them is asked: makes their lanes; the journal then
+  /// keeps everything for all of them. Fails when it is not known how many lanes a sink has.
+  Result<void> prepare();
+  /// Fails when a sink's cursor does not belong to this journal.
+  Result<void> start();
+  /// All of them together: it takes as long as the slowest, a second or so.
+  void stop();
+
+  /// On the control shard, one a sink. A lag that does not shrink is shown; intake goes on.
+  std::vector<ReadinessCheck> readiness();
+
+ private:
+  struct One {
+    std::string name;
+    pipeline::SinkLanesOptions options;
+    pipeline::SinkLanes::MakeSink make_sink;
+    std::unique_ptr<pipeline::SinkLanes> lanes;  // once prepared
+    SinkProgress progress;
+  };
+
+  const config::Settings& settings_;
+  const std::filesystem::path data_dir_;
+  journal::Journal& journal_;
+  telemetry::Registry& metrics_;
+  std::unique_ptr<pipeline::DeadLetters> dead_letters_;  // before the lanes, which use it
+  std::deque<One> sinks_;
+};
+
+}  // namespace trialwire
