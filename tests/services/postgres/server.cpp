@@ -108,14 +108,28 @@ void PostgresServer::run(const std::vector<std::string>& command) const {
 
 void PostgresServer::start() {
   TW_CHECK(process_ == 0);
-  process_ = spawn({(programs / "postgres").string(), "-D", (directory_ / "data").string(), "-p",
-                    std::to_string(port_), "-c", "listen_addresses=127.0.0.1", "-c",
-                    "unix_socket_directories=", "-c", "fsync=on", "-c", "deadlock_timeout=50ms",
-                    "-c", "max_connections=30"});
+  const std::vector<std::string> command{(programs / "postgres").string(),
+                                         "-D",
+                                         (directory_ / "data").string(),
+                                         "-p",
+                                         std::to_string(port_),
+                                         "-c",
+                                         "listen_addresses=127.0.0.1",
+                                         "-c",
+                                         "unix_socket_directories=",
+                                         "-c",
+                                         "fsync=on",
+                                         "-c",
+                                         "deadlock_timeout=50ms",
+                                         "-c",
+                                         "max_connections=30"};
+  process_ = spawn(command);
   auto give_up = std::chrono::steady_clock::now() + patience;
   while (PQping(url("postgres").c_str()) != PQPING_OK) {
     TW_CHECK(std::chrono::steady_clock::now() < give_up);
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    // After a kill it refuses to start while children of the one before are about.
+    if (::waitpid(process_, nullptr, WNOHANG) == process_) process_ = spawn(command);
   }
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// PostgreSQL as a Store: postgres://user:password@host:port/database?sslmode=…,
-// as libpq reads it.
+// PostgreSQL as a Store: postgres://user:password@host:port/database?sslmode=…, as libpq reads it.
 #pragma once
 #include <memory>
 
