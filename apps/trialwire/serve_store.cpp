@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serve_store.hpp"
 
+#include <algorithm>
+
 #include <array>
 #include <utility>
 
@@ -38,6 +40,18 @@ query::RecordListOptions list_options(const config::Settings& settings) {
   return options;
 }
 
+/// How many lanes have left a cursor of this journal in the database, at least one.
+Result<unsigned> lanes_in(storage::Session& session, std::string_view sink, const Uuid& journal) {
+  auto cursors = storage::stored_cursors(session);
+  if (!cursors) return std::unexpected(cursors.error());
+  const std::string of = journal.text();
+  unsigned lanes = 1;
+  for (const storage::StoredCursor& cursor : *cursors) {
+    if (cursor.sink == sink && cursor.journal == of) lanes = std::max(lanes, cursor.lane + 1);
+  }
+  return lanes;
+}
+
 Result<std::uint64_t> consumed(const storage::StoreOptions& options, const Uuid& journal) {
   auto store = storage::open_store(options);
   if (!store) return std::unexpected(store.error());
@@ -46,7 +60,9 @@ Result<std::uint64_t> consumed(const storage::StoreOptions& options, const Uuid&
     return 0;
   }
   if (!session) return std::unexpected(session.error());
-  return storage::durable_below(**session, (*store)->name(), journal, 1);
+  auto lanes = lanes_in(**session, (*store)->name(), journal);
+  if (!lanes) return std::unexpected(lanes.error());
+  return storage::durable_below(**session, (*store)->name(), journal, *lanes);
 }
 
 }  // namespace
@@ -70,9 +86,9 @@ Result<Sinks> make_store_sinks(const storage::Store& store, const Uuid& journal,
   unsigned lanes = 1;
   auto session = store.connect(storage::Access::read);
   if (session) {
-    auto stored = storage::lane_count(**session, store.name(), journal);
+    auto stored = lanes_in(**session, store.name(), journal);
     if (!stored) return std::unexpected(stored.error());
-    lanes = stored->value_or(1);
+    lanes = *stored;
   } else if (session.error().code != ErrorCode::not_found || !store.made_when_missing()) {
     return std::unexpected(session.error());
   }
