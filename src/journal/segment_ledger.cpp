@@ -181,7 +181,8 @@ std::uint64_t SegmentLedger::undelivered_bytes() const {
 std::uint64_t SegmentLedger::undelivered_bytes_locked() const {
   std::uint64_t least = UINT64_MAX;
   for (const auto& [consumer, next_sequence] : cursors_) {
-    if (consumer != index_consumer) least = std::min(least, next_sequence);
+    // At 0 it has not said where it is: it holds everything back, and need not lack anything.
+    if (consumer != index_consumer && next_sequence > 0) least = std::min(least, next_sequence);
   }
   return bytes_from_locked(least);
 }
