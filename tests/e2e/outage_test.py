@@ -3,6 +3,7 @@
 itself; what waits drains in constant memory. What an operator sees of it."""
 import contextlib
 import json
+import os
 import pathlib
 import re
 import sqlite3
@@ -82,7 +83,8 @@ class Outage(ServerTest):
         eventually("no lag", lambda: server.metric("trialwire_sink_lag_records") == 0, 60)
         grown = self.memory(server, "VmHWM") - before
         # The writer's page cache of 8 MiB, one batch of 2 MiB, and what it is made into.
-        self.assertLess(grown, 24 << 20)
+        if "TRIALWIRE_SLOWDOWN" not in os.environ:  # AddressSanitizer keeps what was freed
+            self.assertLess(grown, 24 << 20)
         self.assertEqual(server.metric("trialwire_sink_delivered_records_total"), sent)
 
 
