@@ -2,7 +2,6 @@
 #include "serve_store.hpp"
 
 #include <algorithm>
-
 #include <array>
 #include <utility>
 

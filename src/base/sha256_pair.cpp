@@ -35,8 +35,7 @@ struct State {
   __m128i cdgh = _mm_set_epi32(0x3c6ef372, static_cast<int>(0xa54ff53a), 0x1f83d9ab, 0x5be0cd19);
 };
 
-/// `count` blocks of each lane. Plain arrays: builds without optimisation would call a function for
-/// each index of a std::array, and take a hundred times as long.
+/// `count` blocks of each lane. This file is compiled without AVX: see src/CMakeLists.txt.
 template <std::size_t lanes>
 void compress(State* states, const std::byte* const* texts, std::size_t count) noexcept {
   const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
