@@ -122,7 +122,8 @@ bool SegmentKeeper::over_budget() const {
   return wanted * options_.segment_bytes > options_.bytes_max;
 }
 
-/// How much of the spare is to be written by now: whole stretches, or all of it.
+/// How much of the spare is to be written by now: whole stretches, or all of it. Nothing for the
+/// first quarter of the current segment, then twice what is used, so that it is there at three.
 std::uint64_t SegmentKeeper::due_bytes() {
   const std::uint64_t whole = options_.segment_bytes;
   if (whole < paced_from_bytes || !started() || !ledger_.has_writing()) return whole;
@@ -130,12 +131,14 @@ std::uint64_t SegmentKeeper::due_bytes() {
     const std::lock_guard lock(mutex_);
     if (awaited_) return whole;
   }
-  const std::uint64_t due = whole / 4 + 2 * ledger_.writing_offset();
+  const std::uint64_t used = ledger_.writing_offset(), quiet = whole / 4;
+  if (used < quiet) return 0;
+  const std::uint64_t due = 2 * (used - quiet);
   return due >= whole ? whole : due / zero_stretch_bytes * zero_stretch_bytes;
 }
 
 void SegmentKeeper::prepare(const std::stop_token& stop) {
-  while (spare_wanted() && !stop.stop_requested()) {
+  while (spare_wanted() && due_bytes() > 0 && !stop.stop_requested()) {
     Result<void> begun = filling_ ? Result<void>() : begin_spare();
     const Result<bool> whole = begun ? write_spare(stop) : std::unexpected(begun.error());
     if (whole && !*whole) return;

@@ -307,11 +307,13 @@ TEST_F(SegmentStoreTest, the_next_segment_is_written_as_the_current_one_is_used)
     while (!reached() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
     return reached();
   };
-  // The first segment was prepared at the opening; of the second a quarter comes at once.
+  // The first segment was prepared at the opening; of the second nothing comes for a quarter.
+  EXPECT_EQ(unfinished_bytes(paced.directory), 0U);
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(append(**store, 1, 1 << 20));
   EXPECT_TRUE(wait_for([&] { return unfinished_bytes(paced.directory) >= large / 4; }));
   EXPECT_LT(unfinished_bytes(paced.directory), large);
   EXPECT_EQ((*store)->status().segments, 1U);
-  for (int i = 0; i < 7; ++i) ASSERT_TRUE(append(**store, 1, 1 << 20));
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(append(**store, 1, 1 << 20));
   EXPECT_TRUE(wait_for([&] { return (*store)->status().segments == 2; }));
   // Whoever is faster than that waits for the whole of it.
   for (int i = 0; i < 60; ++i) {
