@@ -9,6 +9,8 @@
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "base/rfc3339.hpp"
+#include "base/sha256_lanes.hpp"
+#include "base/sha256_leaves.hpp"
 #include "base/sha256_pair.hpp"
 #include "base/uuid.hpp"
 
@@ -82,6 +84,44 @@ TEST(Sha256Pair, gives_what_each_text_has_by_itself) {
   check(19'000, 64);
   check(0, 19'000);
   check(19'999, 12'345);
+}
+
+TEST(Sha256Lanes, give_what_each_text_has_by_itself) {
+  if (!sha256_lanes_available()) GTEST_SKIP() << "needs AVX-512";
+  std::vector<std::byte> text(20'000);
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<std::byte>(i * 37 + (i >> 7));
+  Sha256Hasher hasher;
+  for (const std::size_t bytes :
+       {std::size_t{0}, std::size_t{64}, std::size_t{192}, std::size_t{4'096}}) {
+    std::array<const std::byte*, sha256_lanes> texts;
+    for (std::size_t i = 0; i < texts.size(); ++i) texts[i] = text.data() + 991 * i;
+    std::array<Sha256, sha256_lanes> digests;
+    sha256_of_lanes(texts, bytes, digests);
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      EXPECT_EQ(digests[i], hasher.digest({texts[i], bytes})) << bytes << ' ' << i;
+    }
+  }
+}
+
+TEST(LeafDigest, is_the_same_in_pairs_and_in_lanes) {
+  constexpr std::size_t leaf = LeafDigest::leaf_bytes, group = LeafDigest::group_bytes;
+  std::vector<std::byte> text(3 * group + 5'000);
+  for (std::size_t i = 0; i < text.size(); ++i)
+    text[i] = static_cast<std::byte>(i * 131 + (i >> 9));
+  LeafDigest pairs(LeafDigest::Way::pairs);
+  LeafDigest fastest;
+  std::optional<LeafDigest> lanes;
+  if (sha256_lanes_available()) lanes.emplace(LeafDigest::Way::lanes);
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{1}, leaf, leaf + 1, 2 * leaf, 9 * leaf + 1, 10 * leaf - 1,
+        10 * leaf, 13 * leaf + 7, group - 1, group, group + 1, 2 * group, 2 * group + 11 * leaf,
+        3 * group + 5'000}) {
+    const ByteView part = ByteView(text).first(size);
+    const Sha256 expected = pairs.digest(part);
+    EXPECT_EQ(fastest.digest(part), expected) << size;
+    if (lanes) EXPECT_EQ(lanes->digest(part), expected) << size;
+    if (size <= leaf) EXPECT_EQ(expected, Sha256Hasher().digest(part)) << size;
+  }
 }
 
 TEST(SipHash, is_the_same_however_the_bytes_are_cut) {

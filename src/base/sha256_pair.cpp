@@ -7,26 +7,13 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <span>
 
-#include "base/check.hpp"
+#include "base/sha256_constants.hpp"
 
 namespace trialwire {
 namespace {
 
 constexpr std::size_t block_bytes = 64;
-
-// FIPS 180-4, 4.2.2.
-alignas(16) constexpr std::uint32_t round_constants[64]{
-    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
-};
 
 /// The eight words of the state, in the order that the instructions want.
 struct State {
@@ -58,7 +45,7 @@ void compress(State* states, const std::byte* const* texts, std::size_t count) n
     }
 #pragma unroll
     for (std::size_t step = 0; step < 16; ++step) {  // of four rounds
-      const auto* constants = reinterpret_cast<const __m128i*>(round_constants + 4 * step);
+      const auto* constants = reinterpret_cast<const __m128i*>(sha256_round_constants + 4 * step);
 #pragma unroll
       for (std::size_t lane = 0; lane < lanes; ++lane) {
         State& state = now[lane];
@@ -141,33 +128,6 @@ std::array<Sha256, 2> sha256_pair(ByteView first, ByteView second) {
   compress<2>(states, texts, blocks);
   const std::size_t done = blocks * block_bytes;
   return {finish(states[0], first, done), finish(states[1], second, done)};
-}
-
-void LeafDigest::add_pair(ByteView pair) {
-  TW_CHECK(pair.size() == pair_bytes);
-  const auto both = sha256_pair(pair.first(leaf_bytes), pair.subspan(leaf_bytes));
-  leaves_.insert(leaves_.end(), both.begin(), both.end());
-}
-
-Sha256 LeafDigest::finish(ByteView rest) {
-  TW_CHECK(rest.size() <= pair_bytes);
-  if (rest.size() > leaf_bytes) {
-    const auto both = sha256_pair(rest.first(leaf_bytes), rest.subspan(leaf_bytes));
-    leaves_.insert(leaves_.end(), both.begin(), both.end());
-  } else if (!rest.empty() || leaves_.empty()) {
-    leaves_.push_back(sha256(rest));
-  }
-  if (leaves_.size() == 1) return leaves_.front();
-  return sha256(std::as_bytes(std::span(leaves_)));
-}
-
-Sha256 LeafDigest::digest(ByteView text) {
-  begin();
-  while (text.size() > pair_bytes) {
-    add_pair(text.first(pair_bytes));
-    text = text.subspan(pair_bytes);
-  }
-  return finish(text);
 }
 
 }  // namespace trialwire

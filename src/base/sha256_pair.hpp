@@ -4,8 +4,6 @@
 // instructions for it. Any thread; no memory beyond the stack.
 #pragma once
 #include <array>
-#include <cstddef>
-#include <vector>
 
 #include "base/bytes.hpp"
 #include "base/hash.hpp"
@@ -14,25 +12,5 @@ namespace trialwire {
 
 Sha256 sha256(ByteView text);
 std::array<Sha256, 2> sha256_pair(ByteView first, ByteView second);
-
-/// The digest of a text in leaves: of one leaf its SHA-256, of more the SHA-256 of their SHA-256s,
-/// joined in order. Two leaves are hashed at once: a quarter faster where it was measured, see
-/// docs/decisions/leaf-digest.md. An object belongs to one thread; warm, it does not allocate.
-class LeafDigest {
- public:
-  static constexpr std::size_t leaf_bytes = 16 << 10;
-  static constexpr std::size_t pair_bytes = 2 * leaf_bytes;
-
-  void begin() noexcept { leaves_.clear(); }
-  /// The next `pair_bytes` of the text. More must follow, or nothing.
-  void add_pair(ByteView pair);
-  /// The rest, at most `pair_bytes`: the digest of all since `begin`.
-  Sha256 finish(ByteView rest);
-  /// The digest of a whole text.
-  Sha256 digest(ByteView text);
-
- private:
-  std::vector<Sha256> leaves_;
-};
 
 }  // namespace trialwire

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "base/check.hpp"
+#include "base/sha256_pair.hpp"
 
 namespace trialwire::journal {
 namespace {
@@ -321,9 +322,9 @@ void BatchBuffer::append(ByteView bytes) {
     appended_ += piece.size();
     bytes = bytes.subspan(piece.size());
     // The last leaves wait for `digest`, which must see at least one.
-    if (appended_ - hashed_ > LeafDigest::pair_bytes) {
-      digest_.add_pair({payload_at + hashed_, LeafDigest::pair_bytes});
-      hashed_ += LeafDigest::pair_bytes;
+    if (appended_ - hashed_ > LeafDigest::group_bytes) {
+      digest_.add_group({payload_at + hashed_, LeafDigest::group_bytes});
+      hashed_ += LeafDigest::group_bytes;
     }
   }
 }

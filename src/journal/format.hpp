@@ -13,7 +13,7 @@
 
 #include "base/bytes.hpp"
 #include "base/hash.hpp"
-#include "base/sha256_pair.hpp"
+#include "base/sha256_leaves.hpp"
 #include "base/uuid.hpp"
 #include "journal/file_layer.hpp"
 #include "journal/record.hpp"

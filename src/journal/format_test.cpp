@@ -211,7 +211,8 @@ TEST(BatchFormat, fields_that_contradict_each_other_are_damage_though_the_crc_is
 TEST(BatchFormat, a_payload_of_many_leaves_is_hashed_leaf_by_leaf_however_it_was_filled) {
   constexpr std::size_t leaf = LeafDigest::leaf_bytes;
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, leaf - 1, leaf, leaf + 1, 2 * leaf,
-                                 2 * leaf + 1, 3 * leaf, 4 * leaf, 5 * leaf + 77}) {
+                                 2 * leaf + 1, 3 * leaf, 9 * leaf, 10 * leaf, 15 * leaf + 77,
+                                 16 * leaf, 16 * leaf + 1, 27 * leaf + 4'000, 48 * leaf}) {
     std::vector<std::byte> text(size);
     for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<std::byte>(i * 7 + i / 251);
     std::vector<std::byte> leaves;
