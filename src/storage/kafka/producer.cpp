@@ -2,6 +2,7 @@
 #include "storage/kafka/producer.hpp"
 
 #include <array>
+#include <bit>
 #include <utility>
 
 #include <fmt/format.h>
@@ -35,7 +36,7 @@ Properties properties_of(const ProducerOptions& options) {
 
 /// The library's interface has no const.
 void* opaque_of(std::uint64_t ticket) noexcept {
-  return reinterpret_cast<void*>(static_cast<std::uintptr_t>(ticket));
+  return std::bit_cast<void*>(static_cast<std::uintptr_t>(ticket));
 }
 
 }  // namespace
