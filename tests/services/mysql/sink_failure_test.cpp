@@ -171,7 +171,7 @@ TEST_P(MysqlSinkFailureTest, what_the_operator_must_mend_is_named_and_retried) {
   wrong.connection.address.password = "wrong-horse";
   auto cursor = make_sink(wrong)->durable_cursor(journal);
   ASSERT_FALSE(cursor);
-  EXPECT_EQ(cursor.error().code, ErrorCode::unavailable);
+  EXPECT_EQ(cursor.error().code, ErrorCode::unauthenticated);
   EXPECT_TRUE(cursor.error().text.contains("wrong user or password (error 1045"))
       << cursor.error().text;
   EXPECT_FALSE(cursor.error().text.contains("horse"));
@@ -179,7 +179,7 @@ TEST_P(MysqlSinkFailureTest, what_the_operator_must_mend_is_named_and_retried) {
   wrong.connection.address.database = "nowhere";
   cursor = make_sink(wrong)->durable_cursor(journal);
   ASSERT_FALSE(cursor);
-  EXPECT_EQ(cursor.error().code, ErrorCode::unavailable);
+  EXPECT_EQ(cursor.error().code, ErrorCode::not_found);
   EXPECT_TRUE(cursor.error().text.contains("no such database (error 1049")) << cursor.error().text;
   auto sink = make_sink();
   ASSERT_TRUE(sink->durable_cursor(journal));
@@ -247,6 +247,30 @@ TEST_P(MysqlSinkFailureTest, giving_up_ends_a_delivery_that_waits_and_those_afte
   other.value("UNLOCK TABLES");
   stopper.join();
   EXPECT_EQ(value("SELECT COUNT(*) FROM epro_reports"), "0");
+}
+
+TEST_P(MysqlSinkFailureTest, a_statement_that_is_killed_on_the_server_is_not_given_up) {
+  auto sink = make_sink();
+  ASSERT_TRUE(sink->durable_cursor(journal));
+  OtherProgram other(url);
+  other.value("LOCK TABLES epro_reports WRITE");
+  deliveries.add("P-1 T-1 1700000000");
+  std::jthread killer([&] {
+    OtherProgram watcher(url);
+    std::string id;
+    while (id.empty()) {
+      id = watcher.value(
+          "SELECT id FROM information_schema.processlist "
+          "WHERE state LIKE 'Waiting for table%'");
+    }
+    watcher.value("KILL QUERY " + id);
+  });
+  auto killed = deliveries.to(*sink);
+  ASSERT_FALSE(killed);
+  EXPECT_EQ(killed.error().code, ErrorCode::unavailable) << killed.error().text;
+  EXPECT_TRUE(killed.error().text.contains("error 1317")) << killed.error().text;
+  other.value("UNLOCK TABLES");
+  ASSERT_TRUE(deliveries.to(*sink)) << "over the same connection";
 }
 
 TEST_P(MysqlSinkFailureTest, a_frozen_server_is_given_up_in_time) {

@@ -273,6 +273,17 @@ TEST_P(MysqlSinkTest, reals_and_integers_come_back_as_they_were) {
   EXPECT_EQ(deliveries.to(*sink).error().code, ErrorCode::invalid_argument);
 }
 
+TEST_P(MysqlSinkTest, a_cursor_may_come_alone_and_a_record_from_before_it) {
+  auto sink = make_sink();
+  EXPECT_TRUE(sink->deliver({}, {journal, 7}));
+  EXPECT_EQ(sink->durable_cursor(journal).value().next_sequence, 7U);
+  deliveries.add("P-1 T-1 1700000000");
+  EXPECT_TRUE(sink->deliver(deliveries.records(), {journal, 7}));
+  EXPECT_TRUE(sink->deliver({}, {journal, 7}));
+  EXPECT_EQ(make_sink()->durable_cursor(journal).value().next_sequence, 7U);
+  EXPECT_EQ(value("SELECT COUNT(*) FROM epro_reports"), "1");
+}
+
 TEST_P(MysqlSinkTest, each_lane_and_each_journal_has_a_cursor_of_its_own) {
   auto first = make_sink();
   storage::mysql::SinkOptions other = options;

@@ -46,20 +46,6 @@ struct Table {
   std::uint64_t undecodable_now = 0;
 };
 
-/// What a lane must try again until the operator has mended it is no property of its records.
-Error for_lane(Error error) {
-  switch (error.code) {
-    case ErrorCode::unauthenticated:
-    case ErrorCode::forbidden:
-    case ErrorCode::not_found:
-      error.code = ErrorCode::unavailable;
-      break;
-    default:
-      break;
-  }
-  return error;
-}
-
 class MysqlSink final : public pipeline::Sink {
  public:
   MysqlSink(SinkOptions options, std::vector<std::unique_ptr<RowMapper>> mappers,
@@ -87,6 +73,7 @@ class MysqlSink final : public pipeline::Sink {
   void roll_back() noexcept;
   void count_delivery();
   Error another_cursor() const;
+  Error for_lane(Error error) const;
   std::string of_lane() const;
   Patience patience() const {
     return {.interrupt = &interrupt_,
@@ -139,7 +126,7 @@ Result<void> MysqlSink::open() {
   if (connection_ && !connection_->broken()) return {};
   reset();
   auto connection = Connection::connect(options_.connection, {.interrupt = &interrupt_});
-  if (!connection) return std::unexpected(for_lane(std::move(connection.error())));
+  if (!connection) return std::unexpected(connection.error());
   MysqlSession session(*connection, {.interrupt = &interrupt_, .statement = options_.statement});
   if (auto migrated = migrate(session); !migrated) {
     return std::unexpected(for_lane(std::move(migrated.error())));
@@ -171,6 +158,14 @@ Result<std::uint64_t> MysqlSink::checked(Result<std::uint64_t> done) {
 
 Result<std::uint64_t> MysqlSink::run(std::string_view sql, std::string_view doing) {
   return checked(connection_->run(sql, doing, patience()));
+}
+
+/// A statement that someone killed on the server is none that was given up here.
+Error MysqlSink::for_lane(Error error) const {
+  if (error.code == ErrorCode::cancelled && !interrupt_.raised()) {
+    error.code = ErrorCode::unavailable;
+  }
+  return error;
 }
 
 std::string MysqlSink::of_lane() const {

@@ -12,15 +12,14 @@
 //
 // A record whose identity or record id is stored already adds no row and is counted; one whose kind
 // has no mapper is not this sink's. One that cannot be decoded is stored with its bytes and a flag.
-// Failure: as error_number.hpp says; what only the operator can mend is `unavailable` here. A
-// deadlock is tried again at once, a few times. A value that its column refuses, or a row that is
-// longer than the server's max_allowed_packet, fails the delivery with invalid_argument or
-// payload_too_large. The outcome of a COMMIT whose answer did not come is not known: it is an
-// error, and the cursor says later what it was. The connection is made, and the schema brought up
-// to date, at the first call and after an error that broke it.
-// Durable only if the server syncs its log at each commit: a warning in the log says when it does
-// not (innodb_flush_log_at_trx_commit, sync_binlog).
-// Bounds: one connection; one batch of `batch_bytes` a kind.
+// Failure: as error_number.hpp says. A deadlock is tried again at once, a few times. A value that
+// its column refuses, or a row that is longer than the server's max_allowed_packet, fails the
+// delivery with invalid_argument or payload_too_large. The outcome of a COMMIT whose answer did not
+// come is not known: it is an error, and the cursor says later what it was. The connection is made,
+// and the schema brought up to date, at the first call and after an error that broke it. Durable
+// only if the server syncs its log at each commit: a warning in the log says when it does not
+// (innodb_flush_log_at_trx_commit, sync_binlog). Bounds: one connection; one batch of `batch_bytes`
+// a kind.
 #pragma once
 #include <chrono>
 #include <cstddef>
