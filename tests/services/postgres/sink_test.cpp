@@ -275,6 +275,48 @@ TEST_F(PostgresSinkTest, a_wrong_password_and_a_missing_database_are_named) {
       << cursor.error().text;
 }
 
+TEST_F(PostgresSinkTest, a_right_that_is_missing_is_no_fault_of_the_records) {
+  ASSERT_TRUE(make_sink()->durable_cursor(journal));
+  value(
+      "CREATE ROLE reader LOGIN PASSWORD 'correct-horse'; "
+      "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader");
+  options.connection.url = server().url(url.substr(url.rfind('/') + 1), "reader");
+  auto sink = make_sink();
+  ASSERT_TRUE(sink->durable_cursor(journal));
+  deliveries.add("P-1 T-1 1700000000");
+  auto refused = deliveries.to(*sink);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::forbidden) << refused.error().text;
+  EXPECT_TRUE(refused.error().text.contains("insufficient_privilege")) << refused.error().text;
+  value(
+      "GRANT INSERT ON ALL TABLES IN SCHEMA public TO reader; GRANT UPDATE ON sink_cursors TO "
+      "reader");
+  sink->reset();
+  ASSERT_TRUE(sink->durable_cursor(journal));
+  ASSERT_TRUE(deliveries.to(*sink)) << "with what docs/databases.md says that it needs";
+}
+
+TEST_F(PostgresSinkTest, a_statement_that_is_cancelled_on_the_server_is_not_given_up) {
+  auto sink = make_sink();
+  ASSERT_TRUE(sink->durable_cursor(journal));
+  OtherProgram other(url);
+  other.value("BEGIN; LOCK TABLE epro_reports IN ACCESS EXCLUSIVE MODE");
+  deliveries.add("P-1 T-1 1700000000");
+  std::jthread canceller([&] {
+    OtherProgram watcher(url);
+    while (watcher.value("SELECT count(pg_cancel_backend(pid)) FROM pg_locks WHERE NOT granted") ==
+           "0") {
+    }
+  });
+  auto cancelled = deliveries.to(*sink);
+  ASSERT_FALSE(cancelled);
+  EXPECT_EQ(cancelled.error().code, ErrorCode::deadline_exceeded) << cancelled.error().text;
+  other.value("ROLLBACK");
+  sink->reset();
+  ASSERT_TRUE(sink->durable_cursor(journal));
+  ASSERT_TRUE(deliveries.to(*sink));
+}
+
 TEST_F(PostgresSinkTest, lanes_are_side_by_side_and_an_identity_that_both_bring_has_one_row) {
   // The same identities in opposite orders: one of the two may be ended as a deadlock, and retries.
   auto deliver = [this](unsigned lane, bool backwards) {
