@@ -22,6 +22,11 @@ std::int64_t system_unix_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
 }
 
+std::string consumer_of(std::string_view sink, const LaneOptions& options) {
+  std::string_view space = options.source.empty() ? "" : " ";
+  return fmt::format("{}/{}{}{}", sink, options.lane, space, options.source);
+}
+
 /// Errors that time alone may heal. `io` and `internal` say too little to give up hope.
 bool heals(ErrorCode code) {
   return traits(code).retryable || code == ErrorCode::io || code == ErrorCode::internal ||
@@ -39,11 +44,15 @@ LaneCore::LaneCore(LaneOptions lane_options, journal::Journal& from, std::unique
     : options(std::move(lane_options)),
       journal(from),
       sink(std::move(to)),
-      consumer(fmt::format("{}/{}", sink->name(), options.lane)),
-      metrics(registry, sink->name(), options.lane),
+      consumer(consumer_of(sink->name(), options)),
+      own_metrics(options.metrics == nullptr
+                      ? std::make_unique<LaneMetrics>(registry, sink->name(), options.lane)
+                      : nullptr),
+      metrics(own_metrics ? *own_metrics : *options.metrics),
       batch(options.batch_bytes_max),
       random_(std::random_device{}()) {
   if (!options.unix_now_ns) options.unix_now_ns = system_unix_ns;
+  metrics.lag().follow(&journal, options.unix_now_ns);
 }
 
 void LaneCore::hold(const journal::Cursor& cursor) {
@@ -57,25 +66,25 @@ void LaneCore::reach(std::uint64_t sequence) {
   if (options.on_durable) options.on_durable();
 }
 
+LaneCore::~LaneCore() {
+  metrics.lag().follow(nullptr, {});
+}
+
 void LaneCore::refresh_lag() {
-  std::uint64_t end = journal.end().next_sequence;
+  const std::int64_t now_ns = options.unix_now_ns();
+  const std::uint64_t end = journal.end().next_sequence;
   // What was read and is of other lanes is no lag.
-  std::uint64_t from = !located        ? std::max(journal.begin().next_sequence, held)
-                       : batch.empty() ? taken.next_sequence
-                                       : durable.next_sequence;
-  metrics.lag_records.set(end > from ? static_cast<double>(end - from) : 0.0);
-  lag = {};
-  if (end <= from) {
-    metrics.lag_bytes.set(0);
-    metrics.lag_seconds.set(0);
-    return;
-  }
-  metrics.lag_bytes.set(static_cast<double>(journal.backlog(from).data_bytes));
+  const std::uint64_t from = !located        ? std::max(journal.begin().next_sequence, held)
+                             : batch.empty() ? taken.next_sequence
+                                             : durable.next_sequence;
+  const bool has_all = end <= from;
+  if (has_all) has_all_ns = now_ns;
   // The age of the oldest undelivered record, or the best that is known of it.
-  std::int64_t since = !batch.empty() ? batch.records().front().attributes.received_ns
-                                      : std::max(durable_received_ns, started_ns);
-  lag = std::chrono::nanoseconds(std::max<std::int64_t>(options.unix_now_ns() - since, 0));
-  metrics.lag_seconds.set(std::chrono::duration<double>(lag).count());
+  const std::int64_t since = !batch.empty()
+                                 ? batch.records().front().attributes.received_ns
+                                 : std::max({durable_received_ns, started_ns, has_all_ns});
+  lag = std::chrono::nanoseconds(has_all ? 0 : std::max<std::int64_t>(now_ns - since, 0));
+  metrics.lag().reach(from, since);
 }
 
 void LaneCore::failed(const Error& error, std::string_view doing) {

@@ -34,6 +34,9 @@ std::chrono::milliseconds rounded_up(Clock::duration duration);
 struct LaneCore {
   LaneCore(LaneOptions lane_options, journal::Journal& from, std::unique_ptr<Sink> to,
            telemetry::Registry& registry);
+  ~LaneCore();
+  LaneCore(const LaneCore&) = delete;
+  LaneCore& operator=(const LaneCore&) = delete;
 
   /// The journal keeps everything from `cursor` on.
   void hold(const journal::Cursor& cursor);
@@ -51,8 +54,9 @@ struct LaneCore {
   LaneOptions options;
   journal::Journal& journal;
   std::unique_ptr<Sink> sink;
-  const std::string consumer;  // the name of its cursor in the journal
-  LaneMetrics metrics;
+  const std::string consumer;                      // the name of its cursor in the journal
+  const std::unique_ptr<LaneMetrics> own_metrics;  // null: those of the options
+  LaneMetrics& metrics;
   RecordBatch batch;  // what is to be delivered next
 
   bool answered = false;                 // the sink has said where it is …
@@ -64,6 +68,7 @@ struct LaneCore {
   Clock::time_point stored{};            // when `said` was last moved
   std::int64_t durable_received_ns = 0;  // of the last delivered record
   std::int64_t started_ns = 0;
+  std::int64_t has_all_ns = 0;     // when the sink last had everything
   std::chrono::nanoseconds lag{};  // age of the oldest record that the sink does not have
   unsigned failures = 0;
   /// As Lane::next_sequence; any thread.

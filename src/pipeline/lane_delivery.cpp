@@ -70,7 +70,7 @@ LaneDelivery::Outcome LaneDelivery::deliver_piece(PoisonSearch& search,
                                                   const std::stop_token& stop) {
   Records piece = search.piece();
   journal::Cursor behind = core_.taken;
-  if (!search.last()) behind.next_sequence = piece.back().sequence + 1;
+  if (!search.last()) behind.next_sequence = piece.back().at() + 1;
   Result<void> done = attempt(piece, behind);
   if (done) {
     advance(piece, behind);
@@ -143,7 +143,7 @@ LaneDelivery::Outcome LaneDelivery::recover(const std::stop_token& stop, bool at
 
 LaneDelivery::Outcome LaneDelivery::redeliver_asked(const std::stop_token& stop) {
   DeadLetters* letters = core_.options.dead_letters;
-  if (letters == nullptr || core_.options.lane != 0 || !core_.located) return Outcome::done;
+  if (letters == nullptr || !core_.options.redelivers || !core_.located) return Outcome::done;
   if (Clock::now() - looked_ < core_.options.retry_look) return Outcome::done;
   looked_ = Clock::now();
   for (unsigned n = 0; n < redelivered_at_once && !stop.stop_requested(); ++n) {
@@ -158,6 +158,7 @@ LaneDelivery::Outcome LaneDelivery::redeliver_asked(const std::stop_token& stop)
     if (outcome != Outcome::done) return outcome;
   }
   unit_.clear();
+  if (core_.options.lane != 0) return Outcome::done;
   auto waiting = letters->waiting(core_.sink->name());
   if (waiting) core_.metrics.dead_letters_waiting.set(static_cast<double>(*waiting));
   return Outcome::done;

@@ -35,7 +35,7 @@ class LaneDelivery {
   /// stores the cursor alone.
   Outcome deliver(const std::stop_token& stop);
 
-  /// Lane 0, now and then: delivers dead letters for which an operator asked; the cursor stays.
+  /// Now and then: delivers dead letters for which an operator asked; the cursor stays.
   Outcome redeliver_asked(const std::stop_token& stop);
 
  private:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/lane_metrics.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 
@@ -16,17 +17,42 @@ telemetry::Labels labels_of(std::string_view sink, unsigned lane) {
 
 }  // namespace
 
+void LaneLag::follow(const journal::Journal* journal, UnixNow unix_now) {
+  std::lock_guard lock(mutex_);
+  journal_ = journal;
+  unix_now_ = std::move(unix_now);
+}
+
+void LaneLag::reach(std::uint64_t next_sequence, std::int64_t since_ns) {
+  std::lock_guard lock(mutex_);
+  next_sequence_ = next_sequence;
+  since_ns_ = since_ns;
+}
+
+std::uint64_t LaneLag::lacking() const {
+  const std::uint64_t end = journal_ == nullptr ? 0 : journal_->end().next_sequence;
+  return end > next_sequence_ ? end - next_sequence_ : 0;
+}
+
+double LaneLag::records() const {
+  std::lock_guard lock(mutex_);
+  return static_cast<double>(lacking());
+}
+
+double LaneLag::bytes() const {
+  std::lock_guard lock(mutex_);
+  return lacking() > 0 ? static_cast<double>(journal_->backlog(next_sequence_).data_bytes) : 0;
+}
+
+double LaneLag::seconds() const {
+  std::lock_guard lock(mutex_);
+  if (lacking() == 0) return 0;
+  const std::chrono::nanoseconds age(std::max<std::int64_t>(unix_now_() - since_ns_, 0));
+  return std::chrono::duration<double>(age).count();
+}
+
 LaneMetrics::LaneMetrics(telemetry::Registry& registry, std::string_view sink, unsigned lane)
-    : lag_records(registry.gauge("trialwire_sink_lag_records",
-                                 "Durable journal records that the sink does not have yet.",
-                                 labels_of(sink, lane))),
-      lag_bytes(registry.gauge("trialwire_sink_lag_bytes",
-                               "Bytes of the journal that the sink does not have yet.",
-                               labels_of(sink, lane))),
-      lag_seconds(registry.gauge("trialwire_sink_lag_seconds",
-                                 "Age of the oldest record that the sink does not have yet.",
-                                 labels_of(sink, lane))),
-      running(registry.gauge("trialwire_sink_running",
+    : running(registry.gauge("trialwire_sink_running",
                              "1 while deliveries succeed, 0 while they are retried.",
                              labels_of(sink, lane))),
       gives_way(registry.gauge("trialwire_sink_gives_way",
@@ -58,7 +84,17 @@ LaneMetrics::LaneMetrics(telemetry::Registry& registry, std::string_view sink, u
           telemetry::latency_seconds_buckets(), labels_of(sink, lane))),
       registry_(registry),
       labels_(labels_of(sink, lane)),
-      paused_seconds_(std::make_shared<std::atomic<double>>(0.0)) {
+      paused_seconds_(std::make_shared<std::atomic<double>>(0.0)),
+      lag_(std::make_shared<LaneLag>()) {
+  registry.observe("trialwire_sink_lag_records",
+                   "Durable journal records that the sink does not have yet.", labels_,
+                   [lag = lag_] { return lag->records(); });
+  registry.observe("trialwire_sink_lag_bytes",
+                   "Bytes of the journal that the sink does not have yet.", labels_,
+                   [lag = lag_] { return lag->bytes(); });
+  registry.observe("trialwire_sink_lag_seconds",
+                   "Age of the oldest record that the sink does not have yet.", labels_,
+                   [lag = lag_] { return lag->seconds(); });
   registry.observe_total("trialwire_sink_paused_seconds_total",
                          "Time for which the sink paused to leave the processor to intake.",
                          labels_, [seconds = paused_seconds_] { return seconds->load(); });
@@ -77,6 +113,13 @@ void LaneMetrics::state(LaneState state) {
     states_[i]->set(i == static_cast<std::size_t>(state) ? 1 : 0);
   }
   running.set(state == LaneState::running || state == LaneState::paused ? 1 : 0);
+}
+
+void LaneMetrics::ended() {
+  state_ = LaneState::starting;
+  for (telemetry::Gauge* state : states_) state->set(0);
+  running.set(0);
+  gives_way.set(0);
 }
 
 void LaneMetrics::paused(std::chrono::duration<double> time) {

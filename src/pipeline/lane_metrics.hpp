@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a lane counts: the families trialwire_sink_*, labelled with sink and lane. Written by the
-// lane's thread only.
+// What a lane counts: the families trialwire_sink_*, labelled with sink and lane. Written by one
+// thread at a time, the lane's; what it lacks is computed when it is asked for, so that a delivery
+// that hangs hides nothing.
 #pragma once
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 
 #include "base/error.hpp"
+#include "journal/journal.hpp"
 #include "telemetry/metrics.hpp"
 
 namespace trialwire::pipeline {
@@ -25,6 +29,31 @@ enum class LaneState : std::uint8_t {
   count_,
 };
 
+/// How far a lane is behind its journal. Any thread.
+class LaneLag {
+ public:
+  using UnixNow = std::function<std::int64_t()>;  // in nanoseconds
+
+  /// Until it is null again, which takes effect before the call returns.
+  void follow(const journal::Journal* journal, UnixNow unix_now);
+  /// The lane has everything before `next_sequence`; what is there and it lacks is not older than
+  /// `since_ns`.
+  void reach(std::uint64_t next_sequence, std::int64_t since_ns);
+
+  double records() const;
+  double bytes() const;
+  double seconds() const;
+
+ private:
+  std::uint64_t lacking() const;
+
+  mutable std::mutex mutex_;
+  const journal::Journal* journal_ = nullptr;
+  UnixNow unix_now_;
+  std::uint64_t next_sequence_ = 1;
+  std::int64_t since_ns_ = 0;
+};
+
 class LaneMetrics {
  public:
   LaneMetrics(telemetry::Registry& registry, std::string_view sink, unsigned lane);
@@ -35,11 +64,11 @@ class LaneMetrics {
   /// Counts a failed attempt under its code and as one that will be repeated.
   void failed(ErrorCode code);
   void state(LaneState state);
+  LaneLag& lag() noexcept { return *lag_; }
   LaneState state() const noexcept { return state_; }
+  /// There is no lane of this number for now.
+  void ended();
 
-  telemetry::Gauge& lag_records;
-  telemetry::Gauge& lag_bytes;
-  telemetry::Gauge& lag_seconds;
   telemetry::Gauge& running;
   telemetry::Gauge& gives_way;
   telemetry::Counter& delivered;
@@ -54,7 +83,9 @@ class LaneMetrics {
  private:
   telemetry::Registry& registry_;
   telemetry::Labels labels_;
-  std::shared_ptr<std::atomic<double>> paused_seconds_;  // a scrape may outlive the lane
+  // A scrape may outlive the lane:
+  std::shared_ptr<std::atomic<double>> paused_seconds_;
+  std::shared_ptr<LaneLag> lag_;
   std::array<telemetry::Counter*, static_cast<std::size_t>(ErrorCode::count_)> errors_{};
   std::array<telemetry::Gauge*, static_cast<std::size_t>(LaneState::count_)> states_{};
   LaneState state_ = LaneState::starting;

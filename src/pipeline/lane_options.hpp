@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "pipeline/batch_rule.hpp"
@@ -16,9 +17,14 @@ namespace trialwire::pipeline {
 
 class DeadLetters;
 class LaneGate;
+class LaneMetrics;
 
 struct LaneOptions {
-  unsigned lane = 0;                                 // of this sink, from 0
+  unsigned lane = 0;  // of this sink, from 0
+  /// What it reads, where that is not this machine's journal: in the log beside sink and lane.
+  std::string source;
+  /// Of the lanes that are one after the other of this number; outlives them. Null: its own.
+  LaneMetrics* metrics = nullptr;
   std::size_t batch_records = 512;                   // deliver when so many wait …
   std::chrono::milliseconds batch_delay{500};        // … or the oldest has waited so long
   std::size_t batch_records_max = 16'384;            // of one delivery, when it lags
@@ -35,7 +41,9 @@ struct LaneOptions {
   /// So many refused in a row, without one taken, are set aside; then it is the sink that is wrong
   /// and not the records, and the lane waits. 0: no bound.
   unsigned refusals_max = 100;
-  /// So often lane 0 looks for dead letters that an operator wants delivered.
+  /// Looks so often for dead letters that an operator wants delivered; of a journal's lanes one
+  /// does.
+  bool redelivers = true;
   std::chrono::milliseconds retry_look{1'000};
   /// Of a sink with several lanes, shared by them; outlives the lane. Null: it has one.
   LaneGate* gate = nullptr;

@@ -76,6 +76,8 @@ Result<void> LaneReader::open() {
   }
   auto opened = core_.journal.read(core_.taken);
   if (!opened) {
+    // What it was to read next is gone: its place is looked for once more.
+    if (opened.error().code == ErrorCode::not_found && core_.batch.empty()) core_.located = false;
     return fail(opened.error().code,
                 fmt::format("cursor of sink {}: {}", core_.consumer, opened.error().text));
   }
@@ -152,7 +154,7 @@ bool LaneReader::take_pending(bool small) {
   barrier_.reset();
   while (pending_index_ < records.size()) {
     auto unit = unit_at(records, pending_index_);
-    core_.taken.next_sequence = unit.front().sequence;
+    core_.taken.next_sequence = unit.front().at();
     Unit kind = judge(unit);
     bool no_more = !core_.batch.empty() && rule_.full(small);
     if (kind == Unit::barrier || (kind == Unit::mine && no_more)) break;
@@ -162,7 +164,7 @@ bool LaneReader::take_pending(bool small) {
         rule_.add(record, core_.batch.bytes(), now);
       }
     }
-    core_.taken.next_sequence = unit.back().sequence + 1;
+    core_.taken.next_sequence = unit.back().at() + 1;
     pending_index_ += unit.size();
     if (alone_) break;
   }

@@ -394,6 +394,24 @@ TEST_F(LaneTest, lag_is_shown_while_the_sink_stays_away) {
   EXPECT_EQ(value_of("trialwire_sink_running"), 0.0);
 }
 
+TEST_F(LaneTest, lag_is_shown_as_it_is_while_a_delivery_hangs) {
+  log.hold = true;
+  journal.append({"a"});
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& sink) { return sink.attempts >= 1; });
+  journal.append({"b", "c", "d"});
+  EXPECT_EQ(value_of("trialwire_sink_lag_records"), 4.0);
+  lane->request_stop();
+  {
+    std::lock_guard lock(log.mutex);
+    log.hold = false;
+    log.changed.notify_all();
+  }
+  lane.reset();
+  EXPECT_EQ(value_of("trialwire_sink_lag_records"), 0.0) << "there is no lane any more";
+}
+
 TEST_F(LaneTest, a_clock_that_is_set_back_changes_neither_order_nor_cursors) {
   // Each record is received a day before the one before it, and the clock is behind them all.
   journal.receive_at([](std::uint64_t sequence) {

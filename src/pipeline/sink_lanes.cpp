@@ -132,6 +132,7 @@ Result<void> SinkLanes::prepare() {
     LaneOptions each = options_.each;
     if (!options_.reached_file.empty()) each.on_durable = [this] { note_now_and_then(); };
     each.lane = lane;
+    each.redelivers = lane == 0;
     each.gate = gate_.get();
     lanes_.push_back(std::make_unique<Lane>(std::move(each), journal_, make_sink_(lane), metrics_));
   }
