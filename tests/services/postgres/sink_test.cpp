@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <semaphore>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -126,6 +128,50 @@ TEST_F(PostgresSinkTest, another_cursor_than_the_known_one_is_a_conflict_and_sto
   ASSERT_TRUE(deliveries.to(*sink));
   ASSERT_EQ(late.to(*zombie).error().code, ErrorCode::conflict);
   EXPECT_EQ(value("SELECT string_agg(patient_id, ' ' ORDER BY id) FROM epro_reports"), "P-1 P-2");
+}
+
+/// Stops at its first row until it may go on.
+class FreezingMapper final : public storage::RowMapper {
+ public:
+  FreezingMapper(std::binary_semaphore& amid_rows, std::binary_semaphore& goes_on)
+      : amid_rows_(amid_rows), goes_on_(goes_on) {}
+  journal::RecordKind kind() const noexcept override { return words_.kind(); }
+  const storage::RowTable& table() const noexcept override { return words_.table(); }
+  bool map(const journal::Record& record, std::span<storage::Value> row) override {
+    amid_rows_.release();
+    goes_on_.acquire();
+    return words_.map(record, row);
+  }
+
+ private:
+  WordsMapper words_{journal::RecordKind::epro_report, "epro_reports", "comments"};
+  std::binary_semaphore& amid_rows_;
+  std::binary_semaphore& goes_on_;
+};
+
+TEST_F(PostgresSinkTest, one_that_is_frozen_amid_its_rows_holds_up_nobody_and_then_stores_nothing) {
+  std::binary_semaphore amid_rows(0), goes_on(0);
+  std::vector<std::unique_ptr<storage::RowMapper>> mappers;
+  mappers.push_back(std::make_unique<FreezingMapper>(amid_rows, goes_on));
+  auto frozen = storage::postgres::make_sink(options, std::move(mappers), metrics);
+  ASSERT_TRUE(frozen->durable_cursor(journal));
+  deliveries.add("P-1 T-1 1700000000", 1);
+  Result<void> woken;
+  std::thread zombie([&] { woken = deliveries.to(*frozen); });
+  amid_rows.acquire();
+  auto sink = make_sink();
+  Deliveries same(journal);
+  same.add("P-1 T-1 1700000000", 1);
+  const auto begun = std::chrono::steady_clock::now();
+  const bool stored = sink->durable_cursor(journal).has_value() && same.to(*sink).has_value();
+  const auto took = std::chrono::steady_clock::now() - begun;
+  goes_on.release();
+  zombie.join();
+  EXPECT_TRUE(stored);
+  EXPECT_LT(took, std::chrono::seconds(10));
+  ASSERT_FALSE(woken);
+  EXPECT_EQ(woken.error().code, ErrorCode::conflict) << woken.error().text;
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "1");
 }
 
 TEST_F(PostgresSinkTest, a_cut_connection_is_an_error_and_the_same_delivery_then_stores_once) {

@@ -27,6 +27,7 @@ namespace {
 using journal::Record;
 
 constexpr std::string_view sink_name = "postgres";
+constexpr std::string_view division_by_zero = "22012";
 // Handed to libpq when so much is encoded: the server works on it while the next is encoded.
 constexpr std::size_t piece_bytes = 128 << 10;
 // The server ends a statement at its timeout; one that does not say so is not there any more.
@@ -54,16 +55,16 @@ struct Table {
     }
     create_staging =
         fmt::format("CREATE TEMPORARY TABLE {} ({}) ON COMMIT DELETE ROWS; ", staging, definitions);
-    copy = fmt::format(
-        "; COPY {1} ({2}) FROM STDIN (FORMAT binary); "
-        "INSERT INTO {0} ({2}) SELECT {2} FROM {1} ON CONFLICT DO NOTHING",
-        name(encoder.table().name), staging, columns);
+    copy = fmt::format("; COPY {} ({}) FROM STDIN (FORMAT binary)", staging, columns);
+    insert = fmt::format("; INSERT INTO {0} ({2}) SELECT {2} FROM {1} ON CONFLICT DO NOTHING",
+                         name(encoder.table().name), staging, columns);
   }
 
   RowEncoder encoder;
   telemetry::Counter& undecodable;
   std::string create_staging;
   std::string copy;
+  std::string insert;
   std::vector<const Record*> records;  // of the delivery, in its order
   std::uint64_t undecodable_now = 0;   // of them
 };
@@ -89,6 +90,8 @@ class PostgresSink final : public pipeline::Sink {
   Result<void> write(const journal::Cursor& cursor);
   Result<void> begin(const journal::Cursor& cursor);
   Result<void> copy(Table& table);
+  Result<void> swap_cursor();
+  Result<void> insert(Table& table);
   Result<void> send_rows(Table& table);
   Result<void> commit();
   void count_delivery();
@@ -200,23 +203,28 @@ void PostgresSink::sort_by_table(std::span<const Record> records) {
 }
 
 /// Only over the cursor that is known, be it none: what was delivered before is in that database.
+/// Where there is another one it divides by zero, and the server ends the transaction by itself.
 std::string PostgresSink::cursor_statement(const journal::Cursor& cursor) const {
-  if (!stored_) {
-    return fmt::format(
-        "INSERT INTO sink_cursors (sink, lane, journal_id, next_sequence) "
-        "VALUES ('{}', {}, '{}', {}) ON CONFLICT DO NOTHING",
-        sink_name, options_.lane, journal_text_, cursor.next_sequence);
-  }
-  return fmt::format(
-      "UPDATE sink_cursors SET next_sequence = {} "
-      "WHERE sink = '{}' AND lane = {} AND journal_id = '{}' AND next_sequence = {}",
-      cursor.next_sequence, sink_name, options_.lane, journal_text_, *stored_);
+  const std::string change =
+      stored_ ? fmt::format(
+                    "UPDATE sink_cursors SET next_sequence = {} "
+                    "WHERE sink = '{}' AND lane = {} AND journal_id = '{}' AND next_sequence = {}",
+                    cursor.next_sequence, sink_name, options_.lane, journal_text_, *stored_)
+              : fmt::format(
+                    "INSERT INTO sink_cursors (sink, lane, journal_id, next_sequence) "
+                    "VALUES ('{}', {}, '{}', {}) ON CONFLICT DO NOTHING",
+                    sink_name, options_.lane, journal_text_, cursor.next_sequence);
+  return fmt::format("WITH swapped AS ({} RETURNING 1) SELECT 1 / count(*) FROM swapped", change);
 }
 
 std::string PostgresSink::exchange(const journal::Cursor& cursor) const {
-  std::string sql = "BEGIN ISOLATION LEVEL READ COMMITTED; " + cursor_statement(cursor);
+  std::string sql = "BEGIN ISOLATION LEVEL READ COMMITTED";
   for (const Table& table : tables_) {
     if (!table.records.empty()) sql += table.copy;
+  }
+  sql += "; " + cursor_statement(cursor);
+  for (const Table& table : tables_) {
+    if (!table.records.empty()) sql += table.insert;
   }
   return sql + "; COMMIT";
 }
@@ -227,6 +235,11 @@ Result<void> PostgresSink::write(const journal::Cursor& cursor) {
     if (table.records.empty()) continue;
     if (auto copied = copy(table); !copied) return copied;
   }
+  if (auto swapped = swap_cursor(); !swapped) return swapped;
+  for (Table& table : tables_) {
+    if (table.records.empty()) continue;
+    if (auto inserted = insert(table); !inserted) return inserted;
+  }
   return commit();
 }
 
@@ -234,9 +247,13 @@ Result<void> PostgresSink::begin(const journal::Cursor& cursor) {
   if (auto sent = connection_->send(exchange(cursor)); !sent) return sent;
   auto begun = connection_->next("begin", patience());
   if (!begun) return std::unexpected(begun.error());
-  auto stored = connection_->next("store its cursor", patience());
-  if (!stored) return std::unexpected(stored.error());
-  if (stored->affected() == 1) return {};
+  return {};
+}
+
+Result<void> PostgresSink::swap_cursor() {
+  auto swapped = connection_->next("store its cursor", patience());
+  if (swapped) return {};
+  if (connection_->sqlstate() != division_by_zero) return std::unexpected(swapped.error());
   return fail(ErrorCode::conflict,
               fmt::format("postgres {}: holds another cursor than the last known one, {}",
                           connection_->name(), stored_.value_or(1)));
@@ -250,6 +267,10 @@ Result<void> PostgresSink::copy(Table& table) {
   if (auto ended = connection_->end_copy(patience()); !ended) return ended;
   auto copied = connection_->next("copy rows", patience());
   if (!copied) return std::unexpected(copied.error());
+  return {};
+}
+
+Result<void> PostgresSink::insert(Table& table) {
   auto inserted = connection_->next("insert rows", patience());
   if (!inserted) return std::unexpected(inserted.error());
   ignored_now_ += table.records.size() - inserted->affected();

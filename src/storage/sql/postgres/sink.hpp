@@ -2,10 +2,12 @@
 // The journal into PostgreSQL: rows and cursor in one transaction, durable when it is answered.
 //
 // The way of a delivery, two round trips:
-//   BEGIN · cursor: over the one known, or conflict · for each kind present: binary COPY into a
-//   temporary table, INSERT … SELECT … ON CONFLICT DO NOTHING from there · COMMIT
-// The cursor comes first: its row is locked until the end, so that a delivery that was taken for
-// lost and is not, or another process of the same journal, is waited for and then seen.
+//   BEGIN · for each kind present: binary COPY into a temporary table · cursor: over the one known,
+//   or conflict · for each kind: INSERT … SELECT … ON CONFLICT DO NOTHING from there · COMMIT
+// The cursor comes before the rows: its row is locked until the end, so that a delivery that was
+// taken for lost and is not, or another process of the same journal, is waited for and then seen.
+// While it is locked the server waits for nothing from here: a process that is frozen, or cut off,
+// amid its rows holds up nobody.
 //
 // A record whose identity or record id is stored already adds no row and is counted; one whose kind
 // has no mapper is not this sink's. One that cannot be decoded is stored with its bytes and a flag.
