@@ -173,7 +173,13 @@ Result<void> Connection::set_up(const ConnectionOptions& options, const Patience
   const std::string transactions =
       fmt::format("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, {}",
                   options.read_only ? "READ ONLY" : "READ WRITE");
-  for (const std::string& sql : {settings, transactions}) {
+  std::vector<std::string> statements{settings, transactions};
+  if (mariadb_connection(link_->handle) != 0) {
+    // MySQL has no such thing.
+    statements.push_back(fmt::format("SET SESSION idle_transaction_timeout = {}",
+                                     options.transaction_idle_timeout.count()));
+  }
+  for (const std::string& sql : statements) {
     if (auto done = run(sql, "set up its session", patience); !done) {
       return std::unexpected(done.error());
     }

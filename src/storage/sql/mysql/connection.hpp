@@ -32,6 +32,9 @@ struct ConnectionOptions {
   std::string program_name = "trialwire";  // as the server's list of connections shows it
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::seconds lock_wait_timeout{10};  // for a row that another transaction holds
+  // MariaDB ends a transaction whose program says nothing for so long: a frozen one, whose work
+  // another has taken over, must not keep its locks.
+  std::chrono::seconds transaction_idle_timeout{15};
   bool read_only = false;
 };
 
