@@ -59,14 +59,15 @@ void Outbox::begin(std::span<const journal::Record> records,
     current_.push_back(entries_.size());
     entries_.push_back(entry);
   }
-  keep_until(UINT64_MAX);
+  for (; old != before_.end(); ++old) {
+    if (old->state == State::in_flight || old->state == State::delivered) entries_.push_back(*old);
+  }
   if (!before_.empty()) keep_order_of_keys();
 }
 
 void Outbox::keep_order_of_keys() {
   again_.clear();
-  for (std::size_t at : current_) {
-    Entry& entry = entries_[at];
+  for (Entry& entry : entries_) {
     if (entry.state == State::to_send) {
       if (entry.key_hash != 0) again_.insert(entry.key_hash);
     } else if (entry.state == State::delivered && entry.bytes > 0 &&
@@ -137,7 +138,10 @@ Outbox::Failure Outbox::failure() const noexcept {
 
 void Outbox::clear() noexcept {
   TW_CHECK(in_flight_ == 0);
-  entries_.clear();
+  const std::uint64_t last = current_.empty() ? 0 : entries_[current_.back()].sequence;
+  std::erase_if(entries_, [last](const Entry& entry) {
+    return entry.sequence <= last || entry.state != State::delivered;
+  });
   current_.clear();
   failed_ = 0;
 }

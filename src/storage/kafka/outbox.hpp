@@ -7,9 +7,10 @@
 //      ▲                  │
 //      └── the next begin ┴──▶ failed
 //
-// A delivery that failed comes again, whole or in part: `begin` knows its records by sequence. Of
-// one key the order is kept: where a record has to be sent again, so has every later one of its
-// key, delivered or not.
+// A delivery that failed comes again, whole or in parts, the first part first: `begin` knows its
+// records by sequence, and what was delivered of a later part stays known until that comes. Of one
+// key the order is kept: where a record has to be sent again, so has every later one of its key,
+// delivered or not.
 #pragma once
 #include <librdkafka/rdkafka.h>
 
@@ -63,7 +64,7 @@ class Outbox {
   /// The first of the delivery's own failures that is not a consequence of another; error 0: none.
   Failure failure() const noexcept;
 
-  /// All of it is settled: nothing need be remembered.
+  /// All of the delivery is settled: only what was delivered behind it is remembered.
   void clear() noexcept;
 
  private:

@@ -76,6 +76,42 @@ TEST_F(OutboxTest, after_a_failure_only_what_failed_is_sent_again) {
   EXPECT_TRUE(outbox_.done());
 }
 
+TEST_F(OutboxTest, what_was_delivered_of_a_second_half_is_known_when_that_comes) {
+  begin(1, {1, 2, 3, 4});
+  send_all();
+  outbox_.reported(1, delivered);
+  outbox_.reported(2, refused);
+  outbox_.reported(3, delivered);
+  outbox_.reported(4, refused);
+  begin(1, {1, 2});
+  EXPECT_EQ(to_send(), Sequences({2}));
+  send_all();
+  outbox_.reported(2, delivered);
+  EXPECT_TRUE(outbox_.done());
+  outbox_.clear();
+  begin(3, {3, 4});
+  EXPECT_EQ(to_send(), Sequences({4}));
+  send_all();
+  outbox_.reported(4, delivered);
+  outbox_.clear();
+  begin(3, {3});
+  EXPECT_EQ(to_send(), Sequences({3})) << "what is behind the cursor is forgotten";
+}
+
+TEST_F(OutboxTest, of_a_second_half_what_follows_a_record_of_its_key_is_sent_again) {
+  begin(1, {7, 8, 7, 8});
+  send_all();
+  outbox_.reported(1, refused);
+  for (std::uint64_t sequence : {2, 3, 4}) outbox_.reported(sequence, delivered);
+  begin(1, {7, 8});
+  EXPECT_EQ(to_send(), Sequences({1}));
+  send_all();
+  outbox_.reported(1, delivered);
+  outbox_.clear();
+  begin(3, {7, 8});
+  EXPECT_EQ(to_send(), Sequences({3})) << "behind 1 of the same key; 4 is where it belongs";
+}
+
 TEST_F(OutboxTest, of_one_key_what_follows_is_sent_again_too) {
   begin(1, {7, 8, 7, 8});
   send_all();
