@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "connect_check.hpp"
 
+#include <chrono>
+#include <utility>
+
 #include <fmt/format.h>
 
+#include "kafka_options.hpp"
 #include "serve_options.hpp"
+#include "storage/kafka/cluster.hpp"
 #include "storage/sql/store.hpp"
 
 namespace trialwire {
@@ -31,11 +36,29 @@ ConnectFinding check_store(const config::Settings& settings) {
   return found(**store, *status);
 }
 
+ConnectFinding check_kafka(const config::KafkaSettings& settings) {
+  constexpr std::chrono::seconds wait{10};
+  std::string what = fmt::format("kafka.brokers: {}", fmt::join(settings.brokers, ", "));
+  std::vector<std::string> topics;
+  for (const auto& topic : kafka_topics(settings)) topics.push_back(topic.topic);
+  auto state = storage::kafka::ask_cluster(kafka_client_options(settings), topics, wait);
+  if (!state) return {std::move(what), false, state.error().text};
+  std::string detail = fmt::format("{} brokers", state->brokers);
+  if (!state->missing.empty()) {
+    detail += fmt::format("; not there yet: {}", fmt::join(state->missing, ", "));
+    if (settings.create_topics) detail += ", serve makes them";
+  }
+  return {std::move(what), true, std::move(detail)};
+}
+
 }  // namespace
 
 std::vector<ConnectFinding> connect_check(const config::Settings& settings) {
   std::vector<ConnectFinding> findings;
-  findings.push_back(check_store(settings));
+  if (has_role(settings, config::Role::processor) || has_role(settings, config::Role::api)) {
+    findings.push_back(check_store(settings));
+  }
+  if (!settings.kafka.brokers.empty()) findings.push_back(check_kafka(settings.kafka));
   return findings;
 }
 

@@ -38,12 +38,17 @@ std::string reachable(const std::string& address) {
   return address;
 }
 
-void print_welcome(const Serving& serving) {
+void print_welcome(const config::Settings& settings, const Serving& serving) {
   auto addresses = serving.addresses();
   if (!addresses.admin.empty()) {
     fmt::print("operators: curl -s http://{}/readyz\n", reachable(addresses.admin));
   }
   if (addresses.http.empty()) return;
+  if (!has_role(settings, config::Role::gateway)) {
+    fmt::print("queries:   curl -s http://{}/v1/epro/reports\n", reachable(addresses.http));
+    std::fflush(stdout);
+    return;
+  }
   auto now = std::chrono::system_clock::now().time_since_epoch();
   fmt::print(
       "reports:   curl -s http://{}/v1/epro/reports -H 'Content-Type: application/json' -d "
@@ -110,7 +115,7 @@ int serve(const config::Settings& settings, journal::FileLayer& files) {
   signal.arm();
   if (auto started = serving.start(); !started) return refused(started.error().text);
   log_ready(serving);
-  if (settings.log.format == config::LogFormat::plain) print_welcome(serving);
+  if (settings.log.format == config::LogFormat::plain) print_welcome(settings, serving);
 
   int number = signal.wait();
   constexpr std::chrono::seconds grace{3};  // for a disk that is slow to take the last batch

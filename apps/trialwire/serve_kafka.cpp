@@ -3,14 +3,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <string>
 #include <utility>
 #include <vector>
 
-#include <fmt/format.h>
-
 #include "epro/report_rows.hpp"
 #include "journal/file_layer.hpp"
+#include "kafka_options.hpp"
 #include "qol/qol_rows.hpp"
 #include "serve_options.hpp"
 #include "storage/kafka/sink.hpp"
@@ -26,38 +24,11 @@ std::filesystem::path cursor_file(const std::filesystem::path& data_dir) {
   return data_dir / "cursors" / "kafka.0";
 }
 
-std::vector<kafka::KindTopic> topics(const config::KafkaSettings& settings) {
-  using enum journal::RecordKind;
-  const config::KafkaTopicSettings& own = settings.topics;
-  std::vector<kafka::KindTopic> topics;
-  for (const auto& [kind, name] :
-       {std::pair(epro_report, &own.epro_report), std::pair(qol_answer, &own.qol_answer),
-        std::pair(vital_sign, &own.vital_sign), std::pair(trial_metric, &own.trial_metric),
-        std::pair(alert, &own.alert), std::pair(project_created, &own.project_created)}) {
-    topics.push_back({kind, name->empty()
-                                ? fmt::format("{}.{}", settings.topic_prefix, kafka::name_of(kind))
-                                : *name});
-  }
-  return topics;
-}
-
-kafka::ClientOptions client_options(const config::KafkaSettings& settings) {
-  const config::KafkaSecuritySettings& security = settings.security;
-  return {.brokers = settings.brokers,
-          .security = {.protocol = security.protocol,
-                       .ca = security.ca,
-                       .cert = security.cert,
-                       .key = security.key,
-                       .mechanism = security.mechanism,
-                       .username = security.username,
-                       .password_file = security.password_file}};
-}
-
 kafka::SinkOptions sink_options(const config::Settings& settings,
                                 const std::filesystem::path& cursor) {
   const config::KafkaSettings& from = settings.kafka;
   kafka::SinkOptions options;
-  options.producer = {.client = client_options(from),
+  options.producer = {.client = kafka_client_options(from),
                       .compression = from.compression,
                       .linger = std::chrono::ceil<std::chrono::milliseconds>(from.linger),
                       .message_bytes_max = from.message_bytes,
@@ -66,7 +37,7 @@ kafka::SinkOptions sink_options(const config::Settings& settings,
                       .queue_bytes = from.queue_bytes};
   options.value = from.value == config::KafkaValue::original ? kafka::ValueForm::original
                                                              : kafka::ValueForm::json;
-  options.topics = topics(from);
+  options.topics = kafka_topics(from);
   if (from.create_topics) {
     options.create_topics = {.partitions = static_cast<int>(from.partitions),
                              .replication = static_cast<int>(from.replication)};
@@ -124,9 +95,12 @@ std::unique_ptr<pipeline::Sink> make_kafka_sink_apart(const config::Settings& se
 void add_kafka_sink(const config::Settings& settings, const std::filesystem::path& data_dir,
                     journal::Journal& journal, SinkService& sinks, telemetry::Registry& metrics) {
   if (settings.kafka.brokers.empty()) return;
-  auto& options = sinks.add("kafka", [&settings, data_dir, &journal, &metrics](unsigned) {
-    return make_lane_sink(settings, data_dir, journal, metrics);
-  });
+  auto& options = sinks.add(
+      "kafka",
+      [&settings, data_dir, &journal, &metrics](unsigned) {
+        return make_lane_sink(settings, data_dir, journal, metrics);
+      },
+      journal);
   adjust_lane(settings, options);
 }
 

@@ -31,30 +31,42 @@ bool has_one_lane(std::string_view name) {
 }  // namespace
 
 SinkService::SinkService(const config::Settings& settings, const std::filesystem::path& data_dir,
-                         journal::Journal& journal, telemetry::Registry& metrics)
+                         telemetry::Registry& metrics)
     : settings_(settings),
       data_dir_(data_dir),
-      journal_(journal),
       metrics_(metrics),
       dead_letters_(storage::sqlite::make_dead_letters(dead_letters_path(data_dir))) {}
 
 pipeline::LaneOptions& SinkService::add(std::string_view name,
-                                        pipeline::SinkLanes::MakeSink make_sink) {
+                                        pipeline::SinkLanes::MakeSink make_sink,
+                                        journal::Journal& from) {
   auto options = lane_options(settings_, name, settings_of(settings_, name), data_dir_);
   if (has_one_lane(name)) options.lanes = 1;
   options.each.dead_letters = dead_letters_.get();
   sinks_.push_back({.name = std::string(name),
                     .options = std::move(options),
                     .make_sink = std::move(make_sink),
+                    .from = &from,
                     .lanes = nullptr,
                     .progress = SinkProgress(std::chrono::steady_clock::now())});
   return sinks_.back().options.each;
 }
 
+void SinkService::add_group(std::string_view name,
+                            storage::kafka::GroupMember::MakeSink make_sink) {
+  const config::SinkSettings& own = settings_of(settings_, name);
+  auto options = lane_options(settings_, name, own, data_dir_).each;
+  options.dead_letters = dead_letters_.get();
+  // There is no intake here to give way to.
+  options.background = own.priority == config::SinkPriority::background;
+  processor_ = std::make_unique<ProcessorService>(settings_, std::move(options),
+                                                  std::move(make_sink), metrics_);
+}
+
 Result<void> SinkService::prepare() {
   for (One& sink : sinks_) {
     sink.lanes =
-        std::make_unique<pipeline::SinkLanes>(sink.options, journal_, sink.make_sink, metrics_);
+        std::make_unique<pipeline::SinkLanes>(sink.options, *sink.from, sink.make_sink, metrics_);
     if (auto prepared = sink.lanes->prepare(); !prepared) return prepared;
   }
   return {};
@@ -64,10 +76,12 @@ Result<void> SinkService::start() {
   for (One& sink : sinks_) {
     if (auto started = sink.lanes->start(); !started) return started;
   }
+  if (processor_) return processor_->start();
   return {};
 }
 
 void SinkService::stop() {
+  if (processor_) processor_->stop();
   for (One& sink : sinks_) {
     if (sink.lanes) sink.lanes->request_stop();
   }
@@ -78,13 +92,14 @@ void SinkService::stop() {
 
 std::vector<ReadinessCheck> SinkService::readiness() {
   std::vector<ReadinessCheck> checks;
-  const std::uint64_t end = journal_.status().next_sequence;
   for (One& sink : sinks_) {
+    const std::uint64_t end = sink.from->status().next_sequence;
     auto check =
         sink.progress.check(sink.lanes->next_sequence(), end, std::chrono::steady_clock::now());
     check.name = fmt::format("sink {}", sink.name);
     checks.push_back(std::move(check));
   }
+  if (processor_) checks.push_back(processor_->readiness());
   return checks;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where records go from the journal: every sink with its lanes, and the dead letters of all of
-// them. Which sinks there are is told by who has them, before the start.
+// Where records go: every sink with its lanes, from this machine's journal or, of a processor
+// without a gateway, from Kafka's partitions; and the dead letters of all of them. Which sinks
+// there are is told by who has them, before the start.
 #pragma once
 #include <deque>
 #include <filesystem>
@@ -14,6 +15,7 @@
 #include "journal/journal.hpp"
 #include "pipeline/dead_letters.hpp"
 #include "pipeline/sink_lanes.hpp"
+#include "serve_processor.hpp"
 #include "sink_progress.hpp"
 #include "telemetry/metrics.hpp"
 
@@ -22,12 +24,15 @@ namespace trialwire {
 class SinkService {
  public:
   SinkService(const config::Settings& settings, const std::filesystem::path& data_dir,
-              journal::Journal& journal, telemetry::Registry& metrics);
+              telemetry::Registry& metrics);
 
   /// `name` is what its sinks call themselves, and what pipeline.sinks calls it. Returned are the
   /// lanes' options as the settings say, to be changed before the start where the sink knows
-  /// better.
-  pipeline::LaneOptions& add(std::string_view name, pipeline::SinkLanes::MakeSink make_sink);
+  /// better. `from` is what they read, and outlives this.
+  pipeline::LaneOptions& add(std::string_view name, pipeline::SinkLanes::MakeSink make_sink,
+                             journal::Journal& from);
+  /// Of a processor without a gateway: what Kafka's group gives this process goes to that sink.
+  void add_group(std::string_view name, storage::kafka::GroupMember::MakeSink make_sink);
 
   /// When all are added, before anything of them is asked: makes their lanes; the journal then
   /// keeps everything for all of them. Fails when it is not known how many lanes a sink has.
@@ -45,16 +50,17 @@ class SinkService {
     std::string name;
     pipeline::SinkLanesOptions options;
     pipeline::SinkLanes::MakeSink make_sink;
+    journal::Journal* from = nullptr;
     std::unique_ptr<pipeline::SinkLanes> lanes;  // once prepared
     SinkProgress progress;
   };
 
   const config::Settings& settings_;
   const std::filesystem::path data_dir_;
-  journal::Journal& journal_;
   telemetry::Registry& metrics_;
   std::unique_ptr<pipeline::DeadLetters> dead_letters_;  // before the lanes, which use it
   std::deque<One> sinks_;
+  std::unique_ptr<ProcessorService> processor_;  // null: no group
 };
 
 }  // namespace trialwire

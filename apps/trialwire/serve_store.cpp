@@ -100,29 +100,41 @@ Result<Sinks> make_store_sinks(const storage::Store& store, const Uuid& journal,
 
 Result<std::unique_ptr<StoreService>> StoreService::make(const config::Settings& settings,
                                                          const std::filesystem::path& data_dir,
+                                                         journal::Journal* journal,
                                                          SinkService& sinks,
                                                          telemetry::Registry& metrics) {
   auto store = storage::open_store(store_options(settings, data_dir));
   if (!store) return std::unexpected(store.error());
-  return std::unique_ptr<StoreService>(
-      new StoreService(settings, std::move(*store), sinks, metrics));
+  std::unique_ptr<StoreService> service(new StoreService(settings, std::move(*store), metrics));
+  if (has_role(settings, config::Role::processor)) service->add_sink(journal, sinks, metrics);
+  return service;
 }
 
 StoreService::StoreService(const config::Settings& settings, std::unique_ptr<storage::Store> store,
-                           SinkService& sinks, telemetry::Registry& metrics)
+                           telemetry::Registry& metrics)
     : store_(std::move(store)),
       workers_(worker_options(settings)),
       query_(store_->make_query()),
       lists_(list_options(settings), list_routes(), *query_, workers_) {
-  sinks.add(store_->name(), [this, &metrics](unsigned lane) {
-    return store_->make_sink(lane, row_mappers(), metrics);
-  });
   metrics.observe("trialwire_worker_queue", "Queries that wait for a worker.", {},
                   [this] { return static_cast<double>(workers_.queued()); });
   metrics.observe("trialwire_worker_queue_max", "Queries that may wait for a worker.", {},
                   [max = settings.runtime.worker_queue] { return static_cast<double>(max); });
   metrics.observe_total("trialwire_worker_refused_total", "Queries refused: the queue was full.",
                         {}, [this] { return static_cast<double>(workers_.refused()); });
+}
+
+/// A partition's cursor is kept by its own id: all of them are lane 0.
+void StoreService::add_sink(journal::Journal* journal, SinkService& sinks,
+                            telemetry::Registry& metrics) {
+  auto make = [this, &metrics](unsigned lane) {
+    return store_->make_sink(lane, row_mappers(), metrics);
+  };
+  if (journal != nullptr) {
+    sinks.add(store_->name(), make, *journal);
+  } else {
+    sinks.add_group(store_->name(), [make] { return make(0); });
+  }
 }
 
 Result<void> StoreService::add_routes(net::Router& router) {

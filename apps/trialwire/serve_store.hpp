@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The database of the records: the sink that they go to, the workers and routes that read them.
+// The database of the records: the sink that they go to, where this process has the role for that,
+// and the workers and routes that read them.
 #pragma once
 #include <filesystem>
 #include <memory>
@@ -30,10 +31,12 @@ Result<Sinks> make_store_sinks(const storage::Store& store, const Uuid& journal,
 
 class StoreService {
  public:
-  /// Adds its sink to `sinks`, which is outlived by it. Fails when no such database is known.
+  /// Of a processor, adds its sink to `sinks`, which is outlived by it: for `journal`, this
+  /// machine's with what is archived before it, or, when that is null, for Kafka's group. Fails
+  /// when no such database is known.
   static Result<std::unique_ptr<StoreService>> make(const config::Settings& settings,
                                                     const std::filesystem::path& data_dir,
-                                                    SinkService& sinks,
+                                                    journal::Journal* journal, SinkService& sinks,
                                                     telemetry::Registry& metrics);
 
   Result<void> add_routes(net::Router& router);
@@ -41,7 +44,8 @@ class StoreService {
 
  private:
   StoreService(const config::Settings& settings, std::unique_ptr<storage::Store> store,
-               SinkService& sinks, telemetry::Registry& metrics);
+               telemetry::Registry& metrics);
+  void add_sink(journal::Journal* journal, SinkService& sinks, telemetry::Registry& metrics);
 
   std::unique_ptr<storage::Store> store_;
   runtime::WorkerPool workers_;

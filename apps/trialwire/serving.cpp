@@ -52,15 +52,24 @@ Result<void> Serving::prepare() {
   return {};
 }
 
-Result<void> Serving::make_stores() {
+bool Serving::has(config::Role role) const {
+  return has_role(settings_, role);
+}
+
+/// Of those that consume this machine's journal: without a processor, Kafka alone.
+journal::ConsumedBelow Serving::journal_consumed_below() const {
+  journal::ConsumedBelow store;
+  if (has(config::Role::processor)) store = consumed_below(settings_, directory_->path());
+  if (settings_.kafka.brokers.empty()) return store;
+  return [store = std::move(store), data_dir = directory_->path()](const Uuid& journal) {
+    const std::uint64_t kafka = kafka_consumed_below(data_dir, journal);
+    return store ? std::min(store(journal), kafka) : kafka;
+  };
+}
+
+Result<void> Serving::make_journal() {
   auto options = journal_options(settings_, directory_->journal());
-  options.consumed_below = consumed_below(settings_, directory_->path());
-  if (!settings_.kafka.brokers.empty()) {
-    options.consumed_below = [store = std::move(options.consumed_below),
-                              data_dir = directory_->path()](const Uuid& journal) {
-      return std::min(store(journal), kafka_consumed_below(data_dir, journal));
-    };
-  }
+  options.consumed_below = journal_consumed_below();
   auto journal = JournalService::open(options, files_, shards_, metrics_);
   if (!journal) return std::unexpected(journal.error());
   journal_ = std::move(*journal);
@@ -69,31 +78,49 @@ Result<void> Serving::make_stores() {
       ArchiveService::make(settings_, *directory_, journal_->journal(), files_, metrics_);
   if (!archive) return std::unexpected(archive.error());
   archive_ = std::move(*archive);
-  auto& source = archive_ ? archive_->journal() : journal_->journal();
-  sinks_ = std::make_unique<SinkService>(settings_, directory_->path(), source, metrics_);
-  auto store = StoreService::make(settings_, directory_->path(), *sinks_, metrics_);
-  if (!store) return std::unexpected(store.error());
-  store_ = std::move(*store);
-  add_kafka_sink(settings_, directory_->path(), journal_->journal(), *sinks_, metrics_);
+  return {};
+}
+
+Result<void> Serving::make_stores() {
+  if (has(config::Role::gateway)) {
+    if (auto made = make_journal(); !made) return made;
+  }
+  sinks_ = std::make_unique<SinkService>(settings_, directory_->path(), metrics_);
+  if (has(config::Role::processor) || has(config::Role::api)) {
+    journal::Journal* source = nullptr;
+    if (journal_) source = archive_ ? &archive_->journal() : &journal_->journal();
+    auto store = StoreService::make(settings_, directory_->path(), source, *sinks_, metrics_);
+    if (!store) return std::unexpected(store.error());
+    store_ = std::move(*store);
+  }
+  if (journal_) {
+    // Not what is archived: a Kafka that is added later would be sent all that there ever was.
+    add_kafka_sink(settings_, directory_->path(), journal_->journal(), *sinks_, metrics_);
+  }
   return sinks_->prepare();
 }
 
 Result<void> Serving::make_servers() {
-  auto intake = IntakeService::make(settings_, *journal_, shards_.size(), http_router_, metrics_);
-  if (!intake) return std::unexpected(intake.error());
-  intake_ = std::move(*intake);
-  if (has_role(settings_, config::Role::api)) {
+  if (journal_) {
+    auto intake = IntakeService::make(settings_, *journal_, shards_.size(), http_router_, metrics_);
+    if (!intake) return std::unexpected(intake.error());
+    intake_ = std::move(*intake);
+  }
+  if (has(config::Role::api)) {
     if (auto added = store_->add_routes(http_router_); !added) return added;
   }
   admin_sources_.metrics = &metrics_;
   admin_sources_.checks = [this] { return readiness(); };
   if (auto added = add_admin_routes(admin_router_, admin_sources_); !added) return added;
-  if (!settings_.http.listen.empty()) {
+  const bool answers = has(config::Role::gateway) || has(config::Role::api);
+  if (answers && !settings_.http.listen.empty()) {
     auto options = http_options(settings_);
-    options.may_read = [&journal = journal_->journal(),
-                        most = settings_.limits.unacknowledged_total] {
-      return journal.pending_bytes() < most;
-    };
+    if (journal_) {
+      options.may_read = [&journal = journal_->journal(),
+                          most = settings_.limits.unacknowledged_total] {
+        return journal.pending_bytes() < most;
+      };
+    }
     http_ = std::make_unique<net::Server>(std::move(options), http_router_, metrics_);
   }
   if (!settings_.admin.listen.empty()) {
@@ -126,16 +153,36 @@ void Serving::add_services() {
                    if (admin_) admin_->close();
                    control_->stop();
                  }});
-  services_.add({"journal",
+  add_source_services();
+  services_.add({"clients",
                  [this]() -> Result<void> {
-                   journal_->start();
+                   for (const auto& shard : shards_) shard->start();
+                   phase_.store(Phase::serving);
                    return {};
                  },
-                 [this] { journal_->stop(); }});
+                 [this] {
+                   drain_clients();
+                   // Receipts still need the shards: the journal stops before them.
+                   if (journal_) journal_->stop();
+                   if (on_committed_) on_committed_();
+                   for (const auto& shard : shards_) shard->stop();
+                 }});
+}
+
+/// The journal, who takes records out of it, and who keeps them.
+void Serving::add_source_services() {
+  if (journal_) {
+    services_.add({"journal",
+                   [this]() -> Result<void> {
+                     journal_->start();
+                     return {};
+                   },
+                   [this] { journal_->stop(); }});
+  }
   services_.add({"sinks", [this] { return sinks_->start(); },
                  [this] {
                    sinks_->stop();
-                   store_->stop();
+                   if (store_) store_->stop();
                  }});
   if (archive_) {
     // After the sinks, which hold back what they lack.
@@ -146,19 +193,6 @@ void Serving::add_services() {
                    },
                    [this] { archive_->stop(); }});
   }
-  services_.add({"clients",
-                 [this]() -> Result<void> {
-                   for (const auto& shard : shards_) shard->start();
-                   phase_.store(Phase::serving);
-                   return {};
-                 },
-                 [this] {
-                   drain_clients();
-                   // Receipts still need the shards: the journal stops before them.
-                   journal_->stop();
-                   if (on_committed_) on_committed_();
-                   for (const auto& shard : shards_) shard->stop();
-                 }});
 }
 
 Result<void> Serving::start() {
@@ -208,7 +242,7 @@ std::vector<ReadinessCheck> Serving::readiness() {
   std::vector<ReadinessCheck> checks;
   checks.push_back({"process", phase == Phase::serving, true,
                     std::string(names[static_cast<std::size_t>(phase)])});
-  checks.push_back(journal_readiness());
+  if (journal_) checks.push_back(journal_readiness());
   for (auto& check : sinks_->readiness()) checks.push_back(std::move(check));
   if (archive_) checks.push_back(archive_->readiness());
   checks.push_back({"disk", room.free_percent() >= least, true,

@@ -46,14 +46,21 @@ class Serving {
 
   ServingAddresses addresses() const;
   const DataDirectory& directory() const { return *directory_; }
-  journal::Status journal_status() const { return journal_->journal().status(); }
+  /// Of a process without a gateway, which has no journal, an empty one.
+  journal::Status journal_status() const {
+    return journal_ ? journal_->journal().status() : journal::Status{};
+  }
   std::size_t shards() const noexcept { return shards_.size(); }
 
  private:
+  bool has(config::Role role) const;
+  Result<void> make_journal();
   Result<void> make_stores();
+  journal::ConsumedBelow journal_consumed_below() const;
   Result<void> make_servers();
   Result<void> listen();
   void add_services();
+  void add_source_services();
   void drain_clients();
   ReadinessCheck journal_readiness() const;
   std::vector<ReadinessCheck> readiness();
@@ -67,10 +74,10 @@ class Serving {
   std::unique_ptr<DataDirectory> directory_;
   std::vector<std::unique_ptr<runtime::Shard>> shards_;
   std::unique_ptr<runtime::Shard> control_;
-  std::unique_ptr<JournalService> journal_;
+  std::unique_ptr<JournalService> journal_;  // null: no gateway
   std::unique_ptr<ArchiveService> archive_;  // null: there is none
-  std::unique_ptr<StoreService> store_;
-  std::unique_ptr<SinkService> sinks_;  // its sinks are the store's
+  std::unique_ptr<StoreService> store_;      // null: neither processor nor api
+  std::unique_ptr<SinkService> sinks_;       // its sinks are the store's
   std::unique_ptr<IntakeService> intake_;
   AdminSources admin_sources_;
   net::Router http_router_;

@@ -27,8 +27,8 @@ using namespace trialwire;
 using namespace trialwire::storage;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t delivery_records = 16'384;
-constexpr std::size_t delivery_bytes = 8 << 20;
+constexpr std::size_t delivery_records = 65'536;
+constexpr std::size_t delivery_bytes = 32 << 20;
 
 double cpu_seconds() {
   rusage usage{};

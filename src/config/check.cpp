@@ -37,10 +37,25 @@ void check_roles(const Settings& settings, std::vector<Problem>& problems) {
   auto has = [&](Role role) {
     return std::ranges::find(settings.roles, role) != settings.roles.end();
   };
-  if (!has(Role::gateway) || !has(Role::processor)) {
-    problems.push_back({"", "roles",
-                        "must hold gateway and processor: without another source or destination "
-                        "than this machine's journal, one cannot go without the other"});
+  const bool gateway = has(Role::gateway), processor = has(Role::processor);
+  if (gateway == processor) return;
+  const KafkaSettings& kafka = settings.kafka;
+  if (kafka.brokers.empty()) {
+    problems.push_back({"", "kafka.brokers",
+                        gateway ? "must be set: a gateway without processor sends its records there"
+                                : "must be set: a processor without gateway reads records there"});
+  }
+  if (processor && settings.store.url.starts_with("sqlite:") && !settings.allow_unsafe) {
+    problems.push_back(
+        {"", "store.url",
+         "is a file of this machine, and all processors of a group must store in one "
+         "database: postgres:// or mysql://; set allow_unsafe: true if all of them "
+         "are here and have the same file"});
+  }
+  if (gateway && kafka.value != KafkaValue::original) {
+    problems.push_back({"", "kafka.value",
+                        "must be original: processors need what the sender sent, and there is none "
+                        "in this process"});
   }
 }
 

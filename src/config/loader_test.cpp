@@ -189,7 +189,18 @@ TEST(Check, ComparesSizesWithEachOther) {
 }
 
 TEST(Check, WantsRolesThatBelongTogether) {
-  EXPECT_THAT(problems("roles: [gateway]"), ElementsAre(HasSubstr("roles: must hold gateway and")));
+  EXPECT_THAT(problems("roles: [gateway]"),
+              ElementsAre(HasSubstr("kafka.brokers: must be set"),
+                          HasSubstr("kafka.value: must be original")));
+  EXPECT_THAT(
+      problems("roles: [processor, api]"),
+      ElementsAre(HasSubstr("kafka.brokers: must be set"), HasSubstr("store.url: is a file")));
+  EXPECT_TRUE(problems("roles: [gateway]\nkafka: { brokers: [b:9092], value: original }").empty());
+  const std::string processor = "roles: [processor]\nkafka: { brokers: [b:9092] }\n";
+  EXPECT_THAT(problems(processor), ElementsAre(HasSubstr("store.url: is a file")));
+  EXPECT_TRUE(problems(processor + "allow_unsafe: true").empty());
+  EXPECT_TRUE(problems(processor + "store: { url: 'mysql://u:p@h/d' }").empty());
+  EXPECT_TRUE(problems("roles: [api]").empty());
   EXPECT_TRUE(problems("roles: [processor, gateway]").empty());
 }
 

@@ -141,8 +141,8 @@ void add_general(std::vector<Descriptor>& rows) {
                                    "Directory of everything that is kept; made when missing."));
   rows.push_back(row<&S::roles>(
       "roles", {.kind = Kind::choice_list, .choices = role_names},
-      "gateway takes reports in, processor stores them, api answers queries. gateway and "
-      "processor belong together on one machine."));
+      "gateway takes records in, processor stores them, api answers queries. A gateway without "
+      "processor sends them to Kafka, a processor without gateway reads them there."));
   rows.push_back(
       row<&S::allow_insecure>("allow_insecure", boolean,
                               "Permits listening beyond loopback without TLS and authentication."));
@@ -438,6 +438,15 @@ void add_kafka(std::vector<Descriptor>& rows) {
                                                 "Of a topic made here; 0: the brokers' default."));
   rows.push_back(row<&S::kafka, &K::replication>("kafka.replication", integer(0, 100),
                                                  "Of a topic made here; 0: the brokers' default."));
+  rows.push_back(row<&S::kafka, &K::group>(
+      "kafka.group", {.kind = Kind::text, .minimum = 1},
+      "Consumer group of processors without a gateway; those of one database are one group."));
+  rows.push_back(row<&S::kafka, &K::session_timeout>(
+      "kafka.session_timeout", duration(second, hour),
+      "A processor that is not heard of for so long loses its partitions to others."));
+  rows.push_back(row<&S::kafka, &K::partition_bytes>(
+      "kafka.partition_bytes", bytes(mib, gib),
+      "Messages of one partition that a processor fetches ahead."));
   add_kafka_security(rows);
 }
 

@@ -107,7 +107,8 @@ struct PipelineSettings {
   SinkSettings sqlite;
   SinkSettings postgres;
   SinkSettings mysql;
-  SinkSettings kafka;
+  // No transaction: the larger a delivery, the less often its last reports are waited for alone.
+  SinkSettings kafka{.batch_records_lagging = 65'536, .batch_bytes = 32ULL << 20};
 };
 
 struct StoreSettings {
@@ -149,6 +150,9 @@ struct KafkaSettings {
   bool create_topics = false;
   std::uint32_t partitions = 0;
   std::uint32_t replication = 0;
+  std::string group = "trialwire";
+  Duration session_timeout = 10s;
+  std::uint64_t partition_bytes = 8ULL << 20;
   KafkaSecuritySettings security;
 };
 

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/kafka/group.hpp"
+
+#include <librdkafka/rdkafka.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <mutex>
+#include <span>
+#include <stop_token>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "pipeline/lane_metrics.hpp"
+#include "storage/kafka/errors.hpp"
+#include "storage/kafka/partition.hpp"
+#include "telemetry/log.hpp"
+#include "telemetry/metrics.hpp"
+
+namespace trialwire::storage::kafka {
+namespace {
+
+using std::chrono::milliseconds;
+using telemetry::LogLevel;
+using Clock = std::chrono::steady_clock;
+
+constexpr milliseconds poll_slice{100};
+constexpr milliseconds start_again{1'000};  // a lane that could not begin
+constexpr milliseconds heartbeat_max{3'000};
+
+/// What the lanes of one number have, one after the other.
+struct Slot {
+  unsigned number = 0;
+  bool taken = false;
+  std::unique_ptr<pipeline::Sink> sink;  // null: none yet, or it was given up, which is for ever
+  std::unique_ptr<pipeline::LaneMetrics> metrics;
+};
+
+/// The slot's sink, for as long as a lane has it.
+class LentSink final : public pipeline::Sink {
+ public:
+  explicit LentSink(Slot& slot) : slot_(slot), sink_(*slot.sink) {}
+  ~LentSink() override {
+    sink_.reset();
+    if (given_up_) slot_.sink.reset();
+  }
+  LentSink(const LentSink&) = delete;
+  LentSink& operator=(const LentSink&) = delete;
+
+  std::string_view name() const noexcept override { return sink_.name(); }
+  Result<journal::Cursor> durable_cursor(const Uuid& journal) override {
+    return sink_.durable_cursor(journal);
+  }
+  Result<void> deliver(std::span<const journal::Record> records,
+                       const journal::Cursor& cursor) override {
+    return sink_.deliver(records, cursor);
+  }
+  void reset() noexcept override { sink_.reset(); }
+  void give_up() noexcept override {
+    given_up_ = true;
+    sink_.give_up();
+  }
+
+ private:
+  Slot& slot_;
+  pipeline::Sink& sink_;
+  std::atomic<bool> given_up_ = false;
+};
+
+/// A partition of this member, and its lane once that has begun.
+struct Given {
+  explicit Given(PartitionJournal::Source source) : journal(std::move(source)) {}
+  ~Given() {
+    lane.reset();
+    if (slot == nullptr) return;
+    slot->metrics->ended();
+    slot->taken = false;
+  }
+  Given(const Given&) = delete;
+  Given& operator=(const Given&) = delete;
+
+  PartitionJournal journal;
+  Slot* slot = nullptr;  // with the lane
+  std::unique_ptr<pipeline::Lane> lane;
+  Clock::time_point next_start{};
+};
+
+/// Together: it takes as long as the slowest.
+void stop_all(std::vector<std::unique_ptr<Given>>& gone) {
+  std::vector<std::jthread> stopping;
+  for (auto& one : gone) {
+    if (one->lane) stopping.emplace_back([lane = one->lane.get()] { lane->stop(); });
+  }
+}
+
+std::vector<PartitionName> names_of(const rd_kafka_topic_partition_list_t& list) {
+  std::vector<PartitionName> names;
+  for (int i = 0; i < list.cnt; ++i) {
+    names.push_back({list.elems[i].topic, list.elems[i].partition});
+  }
+  return names;
+}
+
+}  // namespace
+
+struct GroupMember::State {
+  State(GroupOptions from, MakeSink make, telemetry::Registry& registry)
+      : options(std::move(from)),
+        make_sink(std::move(make)),
+        metrics(registry),
+        partitions(registry.gauge("trialwire_kafka_group_partitions",
+                                  "Partitions that the group gave to this process.")),
+        rebalances(registry.counter("trialwire_kafka_group_rebalances_total",
+                                    "Times that partitions were given or taken.")) {}
+
+  Result<void> open();
+  Result<void> subscribe();
+  bool learn_cluster(const std::stop_token& stop);
+  void run(const std::stop_token& stop);
+  void start_lanes();
+  Slot& free_slot();
+  void give(rd_kafka_topic_partition_list_t* list);
+  void take(rd_kafka_topic_partition_list_t* list);
+  journal::RecordKind kind_of(const std::string& topic) const;
+  static void on_rebalance(rd_kafka_t* handle, rd_kafka_resp_err_t what,
+                           rd_kafka_topic_partition_list_t* list, void* self);
+  static void on_error(rd_kafka_t* handle, int code, const char* reason, void* self);
+
+  GroupOptions options;
+  MakeSink make_sink;
+  telemetry::Registry& metrics;
+  telemetry::Gauge& partitions;
+  telemetry::Counter& rebalances;
+  std::string cluster;       // its id; known before the first lane is made
+  Handle handle;             // before what is given: it outlives their queues
+  mutable std::mutex mutex;  // of what is given and the trouble; the member's thread changes them
+  std::deque<Slot> slots;    // before `given`, which is in them
+  std::deque<std::unique_ptr<Given>> given;
+  std::string trouble;
+  std::atomic<bool> joined = false;
+  std::jthread thread;
+};
+
+Result<void> GroupMember::State::open() {
+  const Properties own{
+      {"group.id", options.group},
+      {"partition.assignment.strategy", "cooperative-sticky"},
+      {"enable.auto.commit", "false"},
+      {"enable.auto.offset.store", "false"},
+      {"isolation.level", "read_committed"},
+      {"auto.offset.reset", "earliest"},  // until a lane seeks
+      {"session.timeout.ms", fmt::format("{}", options.session_timeout.count())},
+      {"heartbeat.interval.ms",
+       fmt::format("{}", std::min(options.session_timeout / 3, heartbeat_max).count())},
+      {"max.poll.interval.ms", fmt::format("{}", options.poll_interval.count())},
+      {"queued.max.messages.kbytes", fmt::format("{}", options.partition_bytes / 1024)},
+      {"topic.metadata.refresh.interval.ms", "30000"},
+  };
+  auto config = make_config(options.client, own);
+  if (!config) return std::unexpected(config.error());
+  rd_kafka_conf_set_opaque(config->get(), this);
+  rd_kafka_conf_set_rebalance_cb(config->get(), on_rebalance);
+  rd_kafka_conf_set_error_cb(config->get(), on_error);
+  auto made = make_handle(RD_KAFKA_CONSUMER, std::move(*config));
+  if (!made) return std::unexpected(made.error());
+  handle = std::move(*made);
+  rd_kafka_poll_set_consumer(handle.get());
+  return {};
+}
+
+Result<void> GroupMember::State::subscribe() {
+  rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(8);
+  for (const KindTopic& topic : options.topics) {
+    if (rd_kafka_topic_partition_list_find(list, topic.topic.c_str(), RD_KAFKA_PARTITION_UA)) {
+      continue;
+    }
+    rd_kafka_topic_partition_list_add(list, topic.topic.c_str(), RD_KAFKA_PARTITION_UA);
+  }
+  rd_kafka_resp_err_t error = rd_kafka_subscribe(handle.get(), list);
+  rd_kafka_topic_partition_list_destroy(list);
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+  return std::unexpected(error_of(error, "subscribing"));
+}
+
+journal::RecordKind GroupMember::State::kind_of(const std::string& topic) const {
+  auto found = std::ranges::find(options.topics, topic, &KindTopic::topic);
+  return found == options.topics.end() ? journal::RecordKind::epro_report : found->kind;
+}
+
+/// Queues are set apart before anything is fetched: a lane reads its own.
+void GroupMember::State::give(rd_kafka_topic_partition_list_t* list) {
+  for (const PartitionName& name : names_of(*list)) {
+    rd_kafka_queue_t* queue =
+        rd_kafka_queue_get_partition(handle.get(), name.topic.c_str(), name.number);
+    rd_kafka_queue_forward(queue, nullptr);
+    rd_kafka_queue_destroy(queue);
+    auto one = std::make_unique<Given>(PartitionJournal::Source{
+        handle.get(), name, partition_id(cluster, name), kind_of(name.topic)});
+    std::lock_guard lock(mutex);
+    given.push_back(std::move(one));
+  }
+}
+
+/// When this returns, nothing more of them is stored by this process.
+void GroupMember::State::take(rd_kafka_topic_partition_list_t* list) {
+  std::vector<std::unique_ptr<Given>> gone;
+  {
+    std::lock_guard lock(mutex);
+    for (const PartitionName& name : names_of(*list)) {
+      auto found = std::ranges::find_if(given, [&](const std::unique_ptr<Given>& one) {
+        return one->journal.name().topic == name.topic && one->journal.name().number == name.number;
+      });
+      if (found == given.end()) continue;
+      gone.push_back(std::move(*found));
+      given.erase(found);
+    }
+  }
+  stop_all(gone);
+}
+
+void GroupMember::State::on_rebalance(rd_kafka_t* handle, rd_kafka_resp_err_t what,
+                                      rd_kafka_topic_partition_list_t* list, void* self) {
+  auto* state = static_cast<State*>(self);
+  const bool assign = what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+  const bool lost = rd_kafka_assignment_lost(handle) != 0;
+  assign ? state->give(list) : state->take(list);
+  rd_kafka_error_t* error = assign ? rd_kafka_incremental_assign(handle, list)
+                                   : rd_kafka_incremental_unassign(handle, list);
+  state->joined = true;
+  state->rebalances.add();
+  state->partitions.set(static_cast<double>(state->given.size()));
+  telemetry::log(lost ? LogLevel::warn : LogLevel::info, "kafka",
+                 assign ? "the group gives partitions"
+                 : lost ? "the group has given partitions to others"
+                        : "the group takes partitions",
+                 {{"partitions", std::uint64_t{static_cast<unsigned>(list->cnt)}},
+                  {"now", std::uint64_t{state->given.size()}}});
+  if (error == nullptr) return;
+  telemetry::log(LogLevel::error, "kafka", "the assignment failed",
+                 {{"error", std::string_view(rd_kafka_error_string(error))}});
+  rd_kafka_error_destroy(error);
+}
+
+void GroupMember::State::on_error(rd_kafka_t*, int code, const char* reason, void* self) {
+  auto* state = static_cast<State*>(self);
+  std::lock_guard lock(state->mutex);
+  state->trouble =
+      fmt::format("{} ({})", reason, rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(code)));
+}
+
+Slot& GroupMember::State::free_slot() {
+  auto found = std::ranges::find(slots, false, &Slot::taken);
+  Slot& slot = found != slots.end() ? *found : slots.emplace_back();
+  slot.number = static_cast<unsigned>(found - slots.begin());
+  if (!slot.sink) slot.sink = make_sink();
+  if (!slot.metrics) {
+    slot.metrics = std::make_unique<pipeline::LaneMetrics>(metrics, slot.sink->name(), slot.number);
+  }
+  return slot;
+}
+
+/// One a call, so that the group is told in between that this member is there: each asks its
+/// database first.
+void GroupMember::State::start_lanes() {
+  for (auto& one : given) {
+    if (one->lane || Clock::now() < one->next_start) continue;
+    Slot& slot = free_slot();
+    pipeline::LaneOptions lane_options = options.lane;
+    lane_options.lane = slot.number;
+    lane_options.source = one->journal.name().text();
+    lane_options.metrics = slot.metrics.get();
+    auto lane = std::make_unique<pipeline::Lane>(std::move(lane_options), one->journal,
+                                                 std::make_unique<LentSink>(slot), metrics);
+    auto started = lane->start();
+    std::lock_guard lock(mutex);
+    if (started) {
+      slot.taken = true;
+      one->slot = &slot;
+      one->lane = std::move(lane);
+      return;
+    }
+    one->next_start = Clock::now() + start_again;
+    trouble = started.error().text;
+    telemetry::log(LogLevel::error, "kafka", "a partition cannot be read",
+                   {{"partition", std::string_view(one->journal.name().text())},
+                    {"error", std::string_view(started.error().text)}});
+    return;
+  }
+}
+
+/// Partitions are named by it. False: stopped before a broker answered.
+bool GroupMember::State::learn_cluster(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    if (char* id = rd_kafka_clusterid(handle.get(), static_cast<int>(poll_slice.count()))) {
+      cluster = id;
+      rd_kafka_mem_free(handle.get(), id);
+      return true;
+    }
+    // For what the client has to say of its errors; there is nothing to consume yet.
+    rd_kafka_message_t* none = rd_kafka_consumer_poll(handle.get(), 0);
+    if (none != nullptr) rd_kafka_message_destroy(none);
+  }
+  return false;
+}
+
+void GroupMember::State::run(const std::stop_token& stop) {
+  pthread_setname_np(pthread_self(), "kafka-group");
+  if (!learn_cluster(stop)) return;
+  if (auto subscribed = subscribe(); !subscribed) {
+    telemetry::log(LogLevel::error, "kafka", "the group cannot be joined",
+                   {{"error", std::string_view(subscribed.error().text)}});
+    return;
+  }
+  while (!stop.stop_requested()) {
+    rd_kafka_message_t* message =
+        rd_kafka_consumer_poll(handle.get(), static_cast<int>(poll_slice.count()));
+    if (message != nullptr) {
+      if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        on_error(handle.get(), message->err, rd_kafka_message_errstr(message), this);
+      }
+      rd_kafka_message_destroy(message);
+    }
+    start_lanes();
+  }
+  rd_kafka_consumer_close(handle.get());  // takes what was given, by the callback
+}
+
+GroupMember::GroupMember(GroupOptions options, MakeSink make_sink, telemetry::Registry& metrics)
+    : state_(std::make_unique<State>(std::move(options), std::move(make_sink), metrics)) {}
+
+GroupMember::~GroupMember() {
+  stop();
+}
+
+Result<void> GroupMember::start() {
+  if (auto opened = state_->open(); !opened) return opened;
+  state_->thread =
+      std::jthread([state = state_.get()](const std::stop_token& stop) { state->run(stop); });
+  return {};
+}
+
+void GroupMember::stop() {
+  if (!state_->thread.joinable()) return;
+  state_->thread.request_stop();
+  state_->thread.join();
+}
+
+GroupMember::Standing GroupMember::standing() const {
+  std::lock_guard lock(state_->mutex);
+  Standing standing{
+      .joined = state_->joined, .partitions = state_->given.size(), .trouble = state_->trouble};
+  for (const auto& one : state_->given) {
+    const std::uint64_t at = one->lane ? one->lane->next_sequence() : 0;
+    if (at == 0) continue;
+    ++standing.lanes;
+    standing.stored += at - 1;
+    const std::uint64_t end = one->journal.end().next_sequence;
+    if (end > at) standing.lag += end - at;
+  }
+  return standing;
+}
+
+}  // namespace trialwire::storage::kafka

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/kafka/partition.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/check.hpp"
+#include "base/hash.hpp"
+#include "journal/format.hpp"
+#include "storage/kafka/errors.hpp"
+#include "telemetry/log.hpp"
+
+namespace trialwire::storage::kafka {
+namespace {
+
+using journal::Record;
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr milliseconds query_wait{5'000};
+constexpr milliseconds poll_slice{100};  // so often a reader looks whether it is to stop
+constexpr std::size_t read_at_once = 1'024;
+constexpr std::chrono::seconds commit_interval{1};
+
+struct DestroyList {
+  void operator()(rd_kafka_topic_partition_list_t* list) const noexcept {
+    rd_kafka_topic_partition_list_destroy(list);
+  }
+};
+using PartitionList = std::unique_ptr<rd_kafka_topic_partition_list_t, DestroyList>;
+
+PartitionList list_of(const PartitionName& name, std::int64_t offset) {
+  PartitionList list(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_list_add(list.get(), name.topic.c_str(), name.number)->offset = offset;
+  return list;
+}
+
+constexpr std::uint64_t sequence_of(std::int64_t offset) noexcept {
+  return static_cast<std::uint64_t>(offset) + 1;
+}
+constexpr std::int64_t offset_of(std::uint64_t sequence) noexcept {
+  return static_cast<std::int64_t>(sequence) - 1;
+}
+
+std::string_view header_of(const rd_kafka_headers_t* headers, const char* name) {
+  const void* value = nullptr;
+  std::size_t size = 0;
+  if (headers == nullptr ||
+      rd_kafka_header_get_last(headers, name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return {};
+  }
+  return {static_cast<const char*>(value), size};
+}
+
+template <typename T>
+std::optional<T> number_of(std::string_view text) {
+  T number = 0;
+  auto read = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (read.ec != std::errc{} || read.ptr != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+/// As the gateway wrote it; false: some of it is missing.
+bool decode_headers(const rd_kafka_headers_t* headers, Record& into) {
+  const std::string_view attributes = header_of(headers, "attributes");
+  const auto id = Uuid::parse(header_of(headers, "journal_id"));
+  const auto sequence = number_of<std::uint64_t>(header_of(headers, "sequence"));
+  const auto epoch = number_of<std::uint32_t>(header_of(headers, "epoch"));
+  if (!id || !sequence || !epoch) return false;
+  if (journal::decode_record(as_bytes(attributes), into) != attributes.size()) return false;
+  into.journal = *id;
+  into.sequence = *sequence;
+  into.epoch = *epoch;
+  return true;
+}
+
+Fetched fetched(const rd_kafka_message_t& message) {
+  rd_kafka_headers_t* headers = nullptr;
+  const bool has_headers =
+      rd_kafka_message_headers(&message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR;
+  auto text = [](const void* data, std::size_t size) {
+    return std::string_view(static_cast<const char*>(data), size);
+  };
+  return {.offset = message.offset,
+          .timestamp_ms = rd_kafka_message_timestamp(&message, nullptr),
+          .key = text(message.key, message.key == nullptr ? 0 : message.key_len),
+          .value = {static_cast<const std::byte*>(message.payload), message.len},
+          .headers = has_headers ? headers : nullptr};
+}
+
+struct Ends {
+  std::int64_t low = 0;   // offset of the oldest message that there is
+  std::int64_t high = 0;  // after the newest
+};
+
+Result<Ends> ask_ends(const PartitionJournal::Source& source) {
+  Ends ends;
+  rd_kafka_resp_err_t error =
+      rd_kafka_query_watermark_offsets(source.handle, source.name.topic.c_str(), source.name.number,
+                                       &ends.low, &ends.high, static_cast<int>(query_wait.count()));
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return ends;
+  return std::unexpected(error_of(error, source.name.text()));
+}
+
+class PartitionReader final : public journal::Reader {
+ public:
+  PartitionReader(const PartitionJournal::Source& source, rd_kafka_queue_t* queue,
+                  std::uint64_t from)
+      : source_(source), queue_(queue), next_(from), messages_(read_at_once) {}
+  ~PartitionReader() override { release(); }
+  PartitionReader(const PartitionReader&) = delete;
+  PartitionReader& operator=(const PartitionReader&) = delete;
+
+  Result<journal::Batch*> next(milliseconds wait, std::stop_token stop) override;
+  journal::Cursor position() const override { return {source_.id, next_}; }
+  Result<void> seek(const journal::Cursor&) override {
+    return fail(ErrorCode::not_implemented, "a partition's reader reads on; make another");
+  }
+
+ private:
+  void release() noexcept;
+  Result<void> take(const rd_kafka_message_t& message);
+  Result<void> explain_gap(std::uint64_t sequence) const;
+
+  const PartitionJournal::Source& source_;  // the journal's, which outlives its readers
+  rd_kafka_queue_t* queue_;
+  std::uint64_t next_;
+  std::vector<rd_kafka_message_t*> messages_;  // kept while the batch borrows from them
+  std::size_t held_ = 0;
+  journal::Batch batch_;
+};
+
+void PartitionReader::release() noexcept {
+  batch_.records.clear();
+  for (std::size_t i = 0; i < held_; ++i) rd_kafka_message_destroy(messages_[i]);
+  held_ = 0;
+}
+
+Result<journal::Batch*> PartitionReader::next(milliseconds wait, std::stop_token stop) {
+  release();
+  batch_.first_sequence = next_;
+  const auto until = Clock::now() + wait;
+  while (true) {
+    const auto left = std::chrono::ceil<milliseconds>(until - Clock::now());
+    const auto slice = std::clamp(left, milliseconds(0), poll_slice);
+    const ssize_t got = rd_kafka_consume_batch_queue(queue_, static_cast<int>(slice.count()),
+                                                     messages_.data(), messages_.size());
+    held_ = got > 0 ? static_cast<std::size_t>(got) : 0;
+    for (std::size_t i = 0; i < held_; ++i) {
+      if (auto taken = take(*messages_[i]); !taken) {
+        release();  // what came with it is fetched again
+        return std::unexpected(taken.error());
+      }
+    }
+    if (!batch_.records.empty() || stop.stop_requested() || Clock::now() >= until) return &batch_;
+    release();
+  }
+}
+
+Result<void> PartitionReader::take(const rd_kafka_message_t& message) {
+  if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return std::unexpected(error_of(message.err, source_.name.text()));
+  }
+  const std::uint64_t sequence = sequence_of(message.offset);
+  if (sequence < next_) return {};  // fetched before the reader sought its place
+  if (sequence > next_) {
+    if (auto explained = explain_gap(sequence); !explained) return explained;
+  }
+  Record record;
+  if (decode_message(fetched(message), {source_.kind, source_.id}, record)) {
+    record.place = sequence;
+    batch_.records.push_back(record);
+  }
+  next_ = sequence + 1;
+  return {};
+}
+
+/// Offsets are left out where the topic is compacted, and between transactions. What its retention
+/// took away is missing, and the lane is to say so.
+Result<void> PartitionReader::explain_gap(std::uint64_t sequence) const {
+  auto ends = ask_ends(source_);
+  if (!ends) return std::unexpected(ends.error());
+  if (sequence_of(ends->low) <= next_) return {};
+  return fail(ErrorCode::not_found, fmt::format("offsets {} to {} of {} are gone", offset_of(next_),
+                                                offset_of(sequence) - 1, source_.name.text()));
+}
+
+}  // namespace
+
+std::string PartitionName::text() const {
+  return fmt::format("{}/{}", topic, number);
+}
+
+Uuid partition_id(std::string_view cluster, const PartitionName& name) {
+  Sha256Hasher hasher;
+  hasher.begin();
+  for (std::string_view part :
+       {std::string_view("trialwire partition"), cluster, std::string_view(name.topic)}) {
+    hasher.update(as_bytes(part));
+    hasher.update(as_bytes(std::string_view("\0", 1)));
+  }
+  hasher.update(std::as_bytes(std::span(&name.number, 1)));
+  const Sha256 digest = hasher.finish();
+  Uuid id;
+  std::copy_n(digest.begin(), id.bytes.size(), id.bytes.begin());
+  id.bytes[6] = static_cast<std::uint8_t>((id.bytes[6] & 0x0f) | 0x80);
+  id.bytes[8] = static_cast<std::uint8_t>((id.bytes[8] & 0x3f) | 0x80);
+  return id;
+}
+
+bool decode_message(const Fetched& message, const Unnamed& unnamed, Record& into) {
+  if (message.value.data() == nullptr) return false;
+  if (!decode_headers(message.headers, into)) {
+    constexpr std::int64_t ns_of_ms = 1'000'000;
+    into = {};
+    into.attributes.kind = unnamed.kind;
+    into.attributes.received_ns = std::max<std::int64_t>(0, message.timestamp_ms) * ns_of_ms;
+    into.attributes.key_hash = key_hash(message.key);
+    into.attributes.origin = "kafka";
+    into.journal = unnamed.partition;
+    into.sequence = sequence_of(message.offset);
+  }
+  into.bytes = message.value;
+  return true;
+}
+
+PartitionJournal::PartitionJournal(Source source)
+    : source_(std::move(source)),
+      queue_(rd_kafka_queue_get_partition(source_.handle, source_.name.topic.c_str(),
+                                          source_.name.number)) {
+  TW_CHECK(queue_ != nullptr);
+}
+
+PartitionJournal::~PartitionJournal() = default;
+
+Result<void> PartitionJournal::seek(std::int64_t offset) {
+  PartitionList list = list_of(source_.name, offset);
+  rd_kafka_error_t* error =
+      rd_kafka_seek_partitions(source_.handle, list.get(), static_cast<int>(query_wait.count()));
+  rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+  if (error != nullptr) rd_kafka_error_destroy(error);
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = list->elems[0].err;
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+  return std::unexpected(
+      error_of(code, fmt::format("seeking offset {} of {}", offset, source_.name.text())));
+}
+
+Result<std::unique_ptr<journal::Reader>> PartitionJournal::read(const journal::Cursor& from) {
+  TW_CHECK(from.journal == source_.id && from.next_sequence > 0);
+  auto ends = ask_ends(source_);
+  if (!ends) return std::unexpected(ends.error());
+  low_ = ends->low;
+  const std::int64_t offset = offset_of(from.next_sequence);
+  if (offset < ends->low) {
+    return fail(ErrorCode::not_found, fmt::format("offset {} of {} is gone, it begins at {}",
+                                                  offset, source_.name.text(), ends->low));
+  }
+  if (offset > ends->high) {
+    return fail(ErrorCode::corrupt,
+                fmt::format("the cursor is at offset {} of {}, which ends at {}: was the topic "
+                            "made anew?",
+                            offset, source_.name.text(), ends->high));
+  }
+  if (auto sought = seek(offset); !sought) return std::unexpected(sought.error());
+  return std::make_unique<PartitionReader>(source_, queue_.get(), from.next_sequence);
+}
+
+/// Asked of the brokers once, before a lane looks for its place; then `read` keeps it.
+journal::Cursor PartitionJournal::begin() const {
+  if (low_ < 0) {
+    auto ends = ask_ends(source_);
+    if (!ends) return {source_.id, 1};
+    low_ = ends->low;
+  }
+  return {source_.id, sequence_of(low_.load(std::memory_order_relaxed))};
+}
+
+journal::Cursor PartitionJournal::end() const {
+  std::int64_t low = 0, high = 0;
+  rd_kafka_resp_err_t error = rd_kafka_get_watermark_offsets(
+      source_.handle, source_.name.topic.c_str(), source_.name.number, &low, &high);
+  const bool known = error == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0;
+  return {source_.id, known ? sequence_of(high) : 1};
+}
+
+void PartitionJournal::set_cursor(std::string_view, const journal::Cursor& durable) {
+  const std::int64_t offset = offset_of(durable.next_sequence);
+  if (offset <= committed_ || Clock::now() - committed_at_ < commit_interval) return;
+  committed_ = offset;
+  committed_at_ = Clock::now();
+  PartitionList list = list_of(source_.name, offset);
+  rd_kafka_commit(source_.handle, list.get(), 1);
+}
+
+journal::Status PartitionJournal::status() const {
+  return {.id = source_.id,
+          .next_sequence = end().next_sequence,
+          .first_sequence = begin().next_sequence,
+          .direct_io = false};
+}
+
+}  // namespace trialwire::storage::kafka

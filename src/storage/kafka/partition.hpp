@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// A partition of a topic as a journal that lanes read from: its records in order, a cursor that is
+// an offset, deliveries that hold nothing back. So one lane, one sink and their rules of retrying
+// serve gateways' journals and partitions alike.
+//
+//   journal id      named by cluster, topic and partition (UUID of version 8): the same for every
+//                   member of the group, so that a sink's cursor is the partition's
+//   next_sequence   the offset of the next message + 1: offsets begin at 0, cursors at 1
+//
+// A record keeps the journal, epoch and sequence under which a gateway acknowledged it, and so its
+// record id. A message that no gateway wrote is a record of this journal: JSON of its topic's kind.
+//
+// Used by its lane's thread, `close` by the group's. Bounded by the client's settings for one
+// partition. The handle outlives it.
+#pragma once
+#include <librdkafka/rdkafka.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "journal/journal.hpp"
+#include "storage/kafka/client.hpp"
+
+namespace trialwire::storage::kafka {
+
+struct PartitionName {
+  std::string topic;
+  std::int32_t number = 0;
+  std::string text() const;  // "trialwire.vital_sign/3"
+};
+
+Uuid partition_id(std::string_view cluster, const PartitionName& name);
+
+/// What came of a message; borrowed from the library.
+struct Fetched {
+  std::int64_t offset = 0;
+  std::int64_t timestamp_ms = 0;
+  std::string_view key;
+  ByteView value;  // null: a deletion
+  const rd_kafka_headers_t* headers = nullptr;
+};
+
+/// Whose messages they are that do not say what they hold.
+struct Unnamed {
+  journal::RecordKind kind = journal::RecordKind::epro_report;
+  Uuid partition;
+};
+
+/// The record of a message, which it borrows from. False: there is no value.
+bool decode_message(const Fetched& message, const Unnamed& unnamed, journal::Record& into);
+
+class PartitionJournal final : public journal::Journal {
+ public:
+  struct Source {
+    rd_kafka_t* handle = nullptr;
+    PartitionName name;
+    Uuid id;
+    journal::RecordKind kind = journal::RecordKind::epro_report;
+  };
+  explicit PartitionJournal(Source source);
+  ~PartitionJournal() override;
+
+  const PartitionName& name() const noexcept { return source_.name; }
+
+  /// Errors: corrupt, when the cursor is beyond the partition's end; not_found, when retention has
+  /// taken what it stands at; unavailable.
+  Result<std::unique_ptr<journal::Reader>> read(const journal::Cursor& from) override;
+  journal::Cursor begin() const override;
+  journal::Cursor end() const override;
+  /// Tells the group's coordinator, now and then: for those who look at a group's lag there. What
+  /// counts is the sink's cursor.
+  void set_cursor(std::string_view consumer, const journal::Cursor& durable) override;
+  journal::Backlog backlog(std::uint64_t) const override { return {}; }
+  journal::Status status() const override;
+
+  // A partition takes nothing in:
+  ShardPort add_shard(std::function<void()>) override { return {}; }
+  void start(std::function<void(const Error&)>) override {}
+  void stop() override {}
+  std::size_t pending_bytes() const noexcept override { return 0; }
+
+ private:
+  struct DestroyQueue {
+    void operator()(rd_kafka_queue_t* queue) const noexcept { rd_kafka_queue_destroy(queue); }
+  };
+  Result<void> seek(std::int64_t offset);
+
+  Source source_;
+  std::unique_ptr<rd_kafka_queue_t, DestroyQueue> queue_;
+  mutable std::atomic<std::int64_t> low_{-1};  // unknown
+  std::atomic<std::int64_t> committed_{-1};
+  std::chrono::steady_clock::time_point committed_at_;
+};
+
+}  // namespace trialwire::storage::kafka
