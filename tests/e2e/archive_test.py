@@ -9,6 +9,7 @@ import subprocess
 import unittest
 
 from harness import PATIENCE, Server, ServerTest, eventually, report
+from kafka_test import MockKafka
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 PER_REQUEST = 14  # records of 4 KiB: 18 requests a segment
@@ -76,6 +77,20 @@ class Archive(ServerTest):
         run = server.run("journal", "verify", "--archive")
         self.assertEqual(run.returncode, expected, run.stdout + run.stderr)
         return run.stdout
+
+    def test_a_kafka_that_is_added_later_is_not_sent_what_is_archived(self):
+        server = self.filled()
+        kafka = MockKafka()
+        self.addCleanup(kafka.end)
+        server.settings["kafka.brokers"] = kafka.brokers
+        server.start()
+        self.assertEqual(self.send(server, 1, first=100), 1)
+        eventually("Kafka has what came", lambda: server.metric(
+            "trialwire_sink_lag_records", sink="kafka") == 0)
+        sequences = [message[1] for message in kafka.messages()]
+        self.assertEqual(sequences, list(range(sequences[0], 101 * PER_REQUEST + 1)))
+        self.assertGreater(sequences[0], 50 * PER_REQUEST)
+        self.assertGreater(server.metric("trialwire_sink_missing_records_total", sink="kafka"), 0)
 
     def test_what_leaves_the_journal_is_whole_in_the_archive(self):
         server = self.filled()
