@@ -5,10 +5,10 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 RELEASE := build/release
 
-.PHONY: help run build test test-services test-all setup lint format bench clean
+.PHONY: help run demo-cluster build test test-services test-all setup lint format bench clean
 
 help: ## what the targets do
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: ## install missing packages (Debian 12)
 	@tools/setup
@@ -21,6 +21,10 @@ build: setup $(RELEASE)/build.ninja ## the release binary: build/release/trialwi
 
 run: build ## build, then serve with defaults, data in ./data
 	@exec $(RELEASE)/trialwire serve
+
+demo-cluster: build ## Kafka, PostgreSQL, two gateways, two processors and an api on this machine
+	@tools/setup-services
+	@exec tools/demo-cluster
 
 test: setup $(RELEASE)/build.ninja ## build and run the tests
 	@cmake --build $(RELEASE) -j $(JOBS)
