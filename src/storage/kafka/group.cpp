@@ -253,9 +253,10 @@ void GroupMember::State::on_error(rd_kafka_t*, int code, const char* reason, voi
 }
 
 Slot& GroupMember::State::free_slot() {
-  auto found = std::ranges::find(slots, false, &Slot::taken);
-  Slot& slot = found != slots.end() ? *found : slots.emplace_back();
-  slot.number = static_cast<unsigned>(found - slots.begin());
+  const auto place =
+      static_cast<std::size_t>(std::ranges::find(slots, false, &Slot::taken) - slots.begin());
+  Slot& slot = place < slots.size() ? slots[place] : slots.emplace_back();
+  slot.number = static_cast<unsigned>(place);
   if (!slot.sink) slot.sink = make_sink();
   if (!slot.metrics) {
     slot.metrics = std::make_unique<pipeline::LaneMetrics>(metrics, slot.sink->name(), slot.number);
