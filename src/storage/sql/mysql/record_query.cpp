@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -19,6 +18,7 @@
 #include "storage/sql/list_select.hpp"
 #include "storage/sql/mysql/statement.hpp"
 #include "storage/sql/page_writer.hpp"
+#include "storage/sql/query_pool.hpp"
 
 namespace trialwire::storage::mysql {
 namespace {
@@ -50,42 +50,18 @@ class StatementRow final : public ListRow {
   const Statement& statement_;
 };
 
-bool given_up(const QueryControl& control) {
-  return control.stop.stop_requested() || Clock::now() >= control.deadline;
-}
-
-Error reason(const QueryControl& control) {
-  if (control.stop.stop_requested()) return {ErrorCode::cancelled, "the query was cancelled"};
-  return {ErrorCode::deadline_exceeded, "the query took too long: narrow its filters"};
-}
-
-/// What a query says of an error: a wrong password is not the asker's.
-Error for_asker(Error error) {
-  switch (error.code) {
-    case ErrorCode::unauthenticated:
-    case ErrorCode::forbidden:
-    case ErrorCode::not_found:
-      error.code = ErrorCode::unavailable;
-      break;
-    default:
-      break;
-  }
-  return error;
-}
-
 class MysqlQuery final : public RecordQuery {
  public:
-  explicit MysqlQuery(RecordQueryOptions options) : options_(std::move(options)) {}
+  explicit MysqlQuery(RecordQueryOptions options)
+      : options_(std::move(options)), pool_(options_.connections_max) {}
 
   Result<ListPage> list(const Principal& principal, const ListShape& shape,
                         const ListFilter& filter, const QueryControl& control) override;
 
  private:
-  using PooledPointer = std::unique_ptr<Pooled>;
+  using PooledPointer = QueryPool<Pooled>::Pointer;
 
-  Result<PooledPointer> acquire(const Patience& patience);
   Result<PooledPointer> connect(const Patience& patience) const;
-  void release(PooledPointer pooled);
   Result<ListPage> read(Pooled& pooled, const Principal& principal, const ListShape& shape,
                         const ListFilter& filter, const Patience& patience) const;
   static Result<Statement*> prepared(Pooled& pooled, const std::string& sql,
@@ -95,9 +71,7 @@ class MysqlQuery final : public RecordQuery {
   void end_on_server(const Pooled& pooled) const;
 
   RecordQueryOptions options_;
-  std::mutex mutex_;  // of what follows
-  std::vector<PooledPointer> idle_;
-  std::size_t open_ = 0;
+  QueryPool<Pooled> pool_;
 };
 
 Result<ListPage> MysqlQuery::list(const Principal& principal, const ListShape& shape,
@@ -106,10 +80,10 @@ Result<ListPage> MysqlQuery::list(const Principal& principal, const ListShape& s
   std::stop_callback on_stop(control.stop, [&interrupt] { interrupt.raise(); });
   const Patience patience{.interrupt = &interrupt, .deadline = control.deadline};
   while (true) {
-    if (given_up(control)) return std::unexpected(reason(control));
-    auto pooled = acquire(patience);
+    if (given_up(control)) return std::unexpected(reason_to_give_up(control));
+    auto pooled = pool_.take([&] { return connect(patience); });
     if (!pooled) {
-      if (given_up(control)) return std::unexpected(reason(control));
+      if (given_up(control)) return std::unexpected(reason_to_give_up(control));
       return std::unexpected(for_asker(std::move(pooled.error())));
     }
     Result<ListPage> page = read(**pooled, principal, shape, filter, patience);
@@ -117,9 +91,9 @@ Result<ListPage> MysqlQuery::list(const Principal& principal, const ListShape& s
     const bool broken = (*pooled)->connection.broken();
     const bool gave_up = !page && given_up(control);
     if (broken && gave_up) end_on_server(**pooled);
-    release(broken ? nullptr : std::move(*pooled));
+    pool_.give_back(broken ? nullptr : std::move(*pooled));
     if (page) return page;
-    if (gave_up) return std::unexpected(reason(control));
+    if (gave_up) return std::unexpected(reason_to_give_up(control));
     // It was cut while it idled: so may the others be, but a new one tells.
     if (broken && !was_fresh && page.error().code == ErrorCode::unavailable) continue;
     return std::unexpected(for_asker(std::move(page.error())));
@@ -131,33 +105,6 @@ void MysqlQuery::end_on_server(const Pooled& pooled) const {
   ConnectionOptions options = options_.connection;
   options.connect_timeout = kill_patience;
   kill_connection(options, pooled.connection.facts().connection_id);
-}
-
-Result<MysqlQuery::PooledPointer> MysqlQuery::acquire(const Patience& patience) {
-  {
-    std::lock_guard lock(mutex_);
-    if (!idle_.empty()) {
-      PooledPointer pooled = std::move(idle_.back());
-      idle_.pop_back();
-      return pooled;
-    }
-    if (open_ >= options_.connections_max) {
-      return fail(ErrorCode::overloaded, "all database connections are in use");
-    }
-    ++open_;
-  }
-  auto pooled = connect(patience);
-  if (!pooled) release(nullptr);
-  return pooled;
-}
-
-void MysqlQuery::release(PooledPointer pooled) {
-  std::lock_guard lock(mutex_);
-  if (pooled) {
-    idle_.push_back(std::move(pooled));
-  } else {
-    --open_;
-  }
 }
 
 Result<MysqlQuery::PooledPointer> MysqlQuery::connect(const Patience& patience) const {

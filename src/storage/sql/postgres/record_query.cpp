@@ -5,7 +5,6 @@
 #include <charconv>
 #include <chrono>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +19,7 @@
 #include "storage/sql/list_select.hpp"
 #include "storage/sql/page_writer.hpp"
 #include "storage/sql/postgres/sqlstate.hpp"
+#include "storage/sql/query_pool.hpp"
 
 namespace trialwire::storage::postgres {
 namespace {
@@ -85,33 +85,10 @@ class BoundTexts {
   bool storable_ = true;
 };
 
-bool given_up(const QueryControl& control) {
-  return control.stop.stop_requested() || Clock::now() >= control.deadline;
-}
-
-Error reason(const QueryControl& control) {
-  if (control.stop.stop_requested()) return {ErrorCode::cancelled, "the query was cancelled"};
-  return {ErrorCode::deadline_exceeded, "the query took too long: narrow its filters"};
-}
-
-/// What a query says of an error: a wrong password is not the asker's.
-Error for_asker(Error error) {
-  switch (error.code) {
-    case ErrorCode::unauthenticated:
-    case ErrorCode::forbidden:
-    case ErrorCode::not_found:
-    case ErrorCode::not_implemented:
-      error.code = ErrorCode::unavailable;
-      break;
-    default:
-      break;
-  }
-  return error;
-}
-
 class PostgresQuery final : public RecordQuery {
  public:
-  explicit PostgresQuery(RecordQueryOptions options) : options_(std::move(options)) {
+  explicit PostgresQuery(RecordQueryOptions options)
+      : options_(std::move(options)), pool_(options_.connections_max) {
     options_.connection.settings = query_settings;
     options_.connection.abandoned_after = abandoned_after;
   }
@@ -120,11 +97,9 @@ class PostgresQuery final : public RecordQuery {
                         const ListFilter& filter, const QueryControl& control) override;
 
  private:
-  using PooledPointer = std::unique_ptr<Pooled>;
+  using PooledPointer = QueryPool<Pooled>::Pointer;
 
-  Result<PooledPointer> acquire(const Patience& patience);
   Result<PooledPointer> connect(const Patience& patience) const;
-  void release(PooledPointer pooled);
   Result<ListPage> read(Pooled& pooled, const Principal& principal, const ListShape& shape,
                         const ListFilter& filter, const Patience& patience) const;
   static Result<std::string> prepared(Pooled& pooled, const std::string& sql,
@@ -133,9 +108,7 @@ class PostgresQuery final : public RecordQuery {
                         const Patience& patience) const;
 
   RecordQueryOptions options_;
-  std::mutex mutex_;  // of what follows
-  std::vector<PooledPointer> idle_;
-  std::size_t open_ = 0;
+  QueryPool<Pooled> pool_;
 };
 
 Result<ListPage> PostgresQuery::list(const Principal& principal, const ListShape& shape,
@@ -144,49 +117,22 @@ Result<ListPage> PostgresQuery::list(const Principal& principal, const ListShape
   std::stop_callback on_stop(control.stop, [&interrupt] { interrupt.raise(); });
   Patience patience{.interrupt = &interrupt, .deadline = control.deadline};
   while (true) {
-    if (given_up(control)) return std::unexpected(reason(control));
-    auto pooled = acquire(patience);
+    if (given_up(control)) return std::unexpected(reason_to_give_up(control));
+    auto pooled = pool_.take([&] { return connect(patience); });
     if (!pooled) {
-      if (given_up(control)) return std::unexpected(reason(control));
+      if (given_up(control)) return std::unexpected(reason_to_give_up(control));
       return std::unexpected(for_asker(std::move(pooled.error())));
     }
     Result<ListPage> page = read(**pooled, principal, shape, filter, patience);
     Connection& connection = (*pooled)->connection;
     bool was_fresh = std::exchange((*pooled)->fresh, false);
     bool sound = connection.idle();  // what was given up is not
-    release(sound ? std::move(*pooled) : nullptr);
+    pool_.give_back(sound ? std::move(*pooled) : nullptr);
     if (page) return page;
-    if (given_up(control)) return std::unexpected(reason(control));
+    if (given_up(control)) return std::unexpected(reason_to_give_up(control));
     // It was cut while it idled: so may the others be, but a new one tells.
     if (!sound && !was_fresh && page.error().code == ErrorCode::unavailable) continue;
     return std::unexpected(for_asker(std::move(page.error())));
-  }
-}
-
-Result<PostgresQuery::PooledPointer> PostgresQuery::acquire(const Patience& patience) {
-  {
-    std::lock_guard lock(mutex_);
-    if (!idle_.empty()) {
-      PooledPointer pooled = std::move(idle_.back());
-      idle_.pop_back();
-      return pooled;
-    }
-    if (open_ >= options_.connections_max) {
-      return fail(ErrorCode::overloaded, "all database connections are in use");
-    }
-    ++open_;
-  }
-  auto pooled = connect(patience);
-  if (!pooled) release(nullptr);
-  return pooled;
-}
-
-void PostgresQuery::release(PooledPointer pooled) {
-  std::lock_guard lock(mutex_);
-  if (pooled) {
-    idle_.push_back(std::move(pooled));
-  } else {
-    --open_;
   }
 }
 

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
@@ -18,6 +17,7 @@
 #include "storage/page_cursor.hpp"
 #include "storage/sql/list_select.hpp"
 #include "storage/sql/page_writer.hpp"
+#include "storage/sql/query_pool.hpp"
 #include "storage/sql/sqlite/database.hpp"
 
 namespace trialwire::storage::sqlite {
@@ -32,10 +32,6 @@ struct Connection {
   SipKey cursor_key;
   std::unordered_map<std::string, Statement> statements;
 };
-
-bool given_up(const QueryControl& control) {
-  return control.stop.stop_requested() || std::chrono::steady_clock::now() >= control.deadline;
-}
 
 /// While it lives, the connection's statements end when the query is given up.
 class Interruptible {
@@ -76,71 +72,35 @@ class StatementRow final : public ListRow {
 
 class SqliteRecordQuery final : public RecordQuery {
  public:
-  explicit SqliteRecordQuery(RecordQueryOptions options) : options_(std::move(options)) {}
+  explicit SqliteRecordQuery(RecordQueryOptions options)
+      : options_(std::move(options)), pool_(options_.connections_max) {}
 
   Result<ListPage> list(const Principal& principal, const ListShape& shape,
                         const ListFilter& filter, const QueryControl& control) override {
-    if (given_up(control)) return std::unexpected(reason(control));
-    auto connection = acquire();
+    if (given_up(control)) return std::unexpected(reason_to_give_up(control));
+    // One that moved would go on listing the file that was there before.
+    auto connection = pool_.take([](const Connection& idle) { return !idle.database.moved(); },
+                                 [this] { return connect(); });
     if (!connection) return std::unexpected(connection.error());
     Result<ListPage> page = read(**connection, principal, shape, filter, control);
     // After a failure of the database a new connection looks at it afresh.
     bool sound = page || page.error().code == ErrorCode::invalid_argument ||
                  page.error().code == ErrorCode::cancelled ||
                  page.error().code == ErrorCode::deadline_exceeded;
-    release(sound ? std::move(*connection) : nullptr);
+    pool_.give_back(sound ? std::move(*connection) : nullptr);
     return page;
   }
 
  private:
-  static Error reason(const QueryControl& control) {
-    if (control.stop.stop_requested()) {
-      return {ErrorCode::cancelled, "the query was cancelled"};
-    }
-    return {ErrorCode::deadline_exceeded, "the query took too long: narrow its filters"};
-  }
-
-  Result<std::unique_ptr<Connection>> acquire();
   Result<std::unique_ptr<Connection>> connect() const;
-  void release(std::unique_ptr<Connection> connection);
   Result<ListPage> read(Connection& connection, const Principal& principal, const ListShape& shape,
                         const ListFilter& filter, const QueryControl& control) const;
   static Result<ListPage> fill(Connection& connection, Statement& statement, PageWriter page,
                                const QueryControl& control);
 
   RecordQueryOptions options_;
-  std::mutex mutex_;  // of what follows
-  std::vector<std::unique_ptr<Connection>> idle_;
-  std::size_t open_ = 0;
+  QueryPool<Connection> pool_;
 };
-
-Result<std::unique_ptr<Connection>> SqliteRecordQuery::acquire() {
-  {
-    std::lock_guard lock(mutex_);
-    while (!idle_.empty()) {
-      auto connection = std::move(idle_.back());
-      idle_.pop_back();
-      if (!connection->database.moved()) return connection;
-      --open_;  // it would go on listing the file that was there before
-    }
-    if (open_ >= options_.connections_max) {
-      return fail(ErrorCode::overloaded, "all database connections are in use");
-    }
-    ++open_;
-  }
-  auto connection = connect();
-  if (!connection) release(nullptr);
-  return connection;
-}
-
-void SqliteRecordQuery::release(std::unique_ptr<Connection> connection) {
-  std::lock_guard lock(mutex_);
-  if (connection) {
-    idle_.push_back(std::move(connection));
-  } else {
-    --open_;
-  }
-}
 
 Result<std::unique_ptr<Connection>> SqliteRecordQuery::connect() const {
   auto database = Database::open_reader({.path = options_.path,
@@ -192,7 +152,7 @@ Result<ListPage> SqliteRecordQuery::fill(Connection& connection, Statement& stat
     if (code == SQLITE_DONE) break;
     if (code != SQLITE_ROW) {
       Error error = connection.database.error("list records");
-      if (error.code == ErrorCode::cancelled) return std::unexpected(reason(control));
+      if (error.code == ErrorCode::cancelled) return std::unexpected(reason_to_give_up(control));
       return std::unexpected(std::move(error));
     }
     if (!page.add(row)) break;
