@@ -48,6 +48,7 @@ SegmentKeeper::SegmentKeeper(KeeperOptions options, FileLayer& files, SegmentLed
 
 void SegmentKeeper::start(StoreEvents events) {
   events_ = std::move(events);
+  started_ = true;
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
@@ -55,6 +56,7 @@ void SegmentKeeper::stop() {
   if (!thread_.joinable()) return;
   thread_.request_stop();
   thread_.join();
+  started_ = false;
 }
 
 void SegmentKeeper::wake() {

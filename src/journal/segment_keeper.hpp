@@ -42,7 +42,7 @@ class SegmentKeeper {
 
   void start(StoreEvents events);
   void stop();
-  bool started() const noexcept { return thread_.joinable(); }
+  bool started() const noexcept { return started_.load(std::memory_order_relaxed); }
   /// One round on the caller's thread; only while not started.
   void maintain();
   /// There may be work: space was freed, a segment is full, or another part of it was used.
@@ -99,6 +99,7 @@ class SegmentKeeper {
 
   std::atomic<bool> blocked_{false};
   std::atomic<std::uint64_t> spare_count_{0};
+  std::atomic<bool> started_ = false;
   std::jthread thread_;  // last: it uses all of the above
 };
 

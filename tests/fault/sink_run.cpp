@@ -42,7 +42,10 @@ struct Unit {
 
 class SinkRun {
  public:
-  explicit SinkRun(std::uint64_t seed) : random_(seed * 0x9e3779b97f4a7c15ULL + 5) { plan(); }
+  explicit SinkRun(std::uint64_t seed)
+      : random_(seed * 0x9e3779b97f4a7c15ULL + 5), failures_(random_.fork()) {
+    plan();
+  }
 
   SinkResult run();
 
@@ -61,7 +64,8 @@ class SinkRun {
   void check_all_delivered();
   const Unit& unit_of(std::uint64_t sequence) const;
 
-  Random random_;
+  Random random_;    // of the one thread that drives it all
+  Random failures_;  // of the lanes, under the mutex
   Verdict verdict_;
   MemoryJournal journal_;
   MemoryStore store_;
@@ -115,7 +119,7 @@ Result<void> SinkRun::step() {
   if (left == 1) crashed_ = true;
   if (crashed_) return fail(ErrorCode::unavailable, "the process is dead");
   std::lock_guard lock(mutex_);
-  if (!random_.percent(failing_percent_)) return {};
+  if (!failures_.percent(failing_percent_)) return {};
   ++counts_.failures;
   // As a connection that is cut: also after the commit, whose answer is then lost.
   return fail(ErrorCode::unavailable, "the connection is cut");
