@@ -2,9 +2,12 @@
 #include "connect_check.hpp"
 
 #include <chrono>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "kafka_options.hpp"
 #include "serve_options.hpp"
@@ -37,18 +40,19 @@ ConnectFinding check_store(const config::Settings& settings) {
 }
 
 ConnectFinding check_kafka(const config::KafkaSettings& settings) {
-  constexpr std::chrono::seconds wait{10};
-  std::string what = fmt::format("kafka.brokers: {}", fmt::join(settings.brokers, ", "));
+  constexpr std::chrono::seconds wait{5};
+  std::string where = fmt::format("kafka {}", fmt::join(settings.brokers, ","));
   std::vector<std::string> topics;
-  for (const auto& topic : kafka_topics(settings)) topics.push_back(topic.topic);
+  for (auto& topic : kafka_topics(settings)) topics.push_back(std::move(topic.topic));
   auto state = storage::kafka::ask_cluster(kafka_client_options(settings), topics, wait);
-  if (!state) return {std::move(what), false, state.error().text};
-  std::string detail = fmt::format("{} brokers", state->brokers);
+  if (!state) return {std::move(where), false, state.error().text};
+  std::string detail = fmt::format("{} broker{}", state->brokers, state->brokers == 1 ? "" : "s");
   if (!state->missing.empty()) {
-    detail += fmt::format("; not there yet: {}", fmt::join(state->missing, ", "));
-    if (settings.create_topics) detail += ", serve makes them";
+    detail += fmt::format(
+        "; no topic {}: {}", fmt::join(state->missing, ", "),
+        settings.create_topics ? "serve makes them" : "the brokers make them, or an operator does");
   }
-  return {std::move(what), true, std::move(detail)};
+  return {std::move(where), true, std::move(detail)};
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Would the cluster take this program in? For `config check --connect`: asks, changes nothing.
+// Whether the brokers would take this program in, and which topics they lack. Changes nothing
+// there.
 #pragma once
 #include <chrono>
 #include <cstddef>
@@ -13,10 +14,11 @@ namespace trialwire::storage::kafka {
 
 struct ClusterState {
   std::size_t brokers = 0;
-  std::vector<std::string> missing;  // of the topics that were asked for
+  std::vector<std::string> missing;  // of the topics asked for, in their order
 };
 
-/// Errors: what the brokers, or the way to them, last said: unauthenticated, unavailable.
+/// Waits at most so long. Errors: what keeps the brokers away (unauthenticated, unavailable, …);
+/// the text names the broker and the reason, never a password.
 Result<ClusterState> ask_cluster(const ClientOptions& options,
                                  const std::vector<std::string>& topics,
                                  std::chrono::milliseconds wait);
