@@ -29,7 +29,6 @@ class RowWriter {
   Result<bool> begin(RowBatch& to, const journal::Record& record);
 
  private:
-  static void write_attributes(RowBatch& to, const journal::Record& record, bool decoded);
   Result<void> write_value(RowBatch& to, const RecordColumn& column, const Value& value) const;
 
   std::unique_ptr<RowMapper> mapper_;

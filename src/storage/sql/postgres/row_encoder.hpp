@@ -31,7 +31,6 @@ class RowEncoder {
   Result<bool> append(CopyEncoder& to, const journal::Record& record);
 
  private:
-  static void append_attributes(CopyEncoder& to, const journal::Record& record, bool decoded);
   Result<void> append_value(CopyEncoder& to, const RecordColumn& column, const Value& value) const;
 
   std::unique_ptr<RowMapper> mapper_;
