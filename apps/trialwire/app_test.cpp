@@ -29,7 +29,7 @@ TEST(SinkProgressTest, ASinkThatHasNotAnsweredIsNotOkAfterAShortPatience) {
   check = progress.check(0, 1, start + SinkProgress::answer_patience);
   EXPECT_FALSE(check.ok);
   EXPECT_FALSE(check.required);
-  EXPECT_EQ(check.detail, "the database has not answered yet");
+  EXPECT_EQ(check.detail, "it has not answered yet");
   EXPECT_TRUE(progress.check(1, 1, start + SinkProgress::answer_patience).ok);
 }
 

@@ -13,8 +13,8 @@ ReadinessCheck SinkProgress::check(std::uint64_t at, std::uint64_t end, Time now
   }
   ReadinessCheck check{"sink", true, false, ""};
   check.ok = now - moved_ < (unanswered ? answer_patience : move_patience);
-  check.detail = unanswered ? "the database has not answered yet"
-                            : fmt::format("lag {}", end > at ? end - at : 0);
+  check.detail =
+      unanswered ? "it has not answered yet" : fmt::format("lag {}", end > at ? end - at : 0);
   return check;
 }
 
