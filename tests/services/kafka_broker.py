@@ -107,7 +107,8 @@ class KafkaClient:
 
     def __init__(self, address):
         self.process = subprocess.Popen(java("KafkaClient", address), stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                        text=True)
 
     def close(self):
         self.process.stdin.close()

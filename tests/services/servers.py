@@ -2,7 +2,8 @@
 """A database server of a test's own: real, on a free port, in its own directory, with fsync on.
 
 PostgreSQL and MariaDB refuse to run as root, so that then they run as another user. A server is
-stopped by the id of the process that was started here; nothing else is looked for or ended."""
+stopped by the id of the process that was started here; nothing else is looked for or ended. When
+this program ends without having stopped it, in whatever way, a shell beside the server ends it."""
 import contextlib
 import os
 import pathlib
@@ -40,6 +41,22 @@ def other_user(*names):
     return {}
 
 
+class Guard:
+    """Ends a process when this one is gone: then nobody holds its standard input open any more."""
+
+    def __init__(self, pid):
+        self._shell = subprocess.Popen(
+            ["sh", "-c", 'while read -r _; do :; done; kill -9 "$1"', "guard", str(pid)],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True)
+
+    def dismiss(self):
+        """Before the process's id is free for another."""
+        self._shell.kill()
+        self._shell.wait()
+        self._shell.stdin.close()
+
+
 class Service:
     """One server process. Its directory outlives it, so that it can be started again."""
 
@@ -53,6 +70,7 @@ class Service:
         self.as_user = other_user(*self.users)
         self.port = None
         self.process = None
+        self.guard = None
 
     # What a kind of server says about itself.
     def make(self):
@@ -80,6 +98,7 @@ class Service:
             self.process = subprocess.Popen(self.command(), stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL, cwd=self.directory,
                                             env=self.environment(), **self.as_user)
+        self.guard = Guard(self.process.pid)
         if wait:
             self.wait_ready()
         return self
@@ -96,32 +115,43 @@ class Service:
 
     def stop(self):
         """An orderly end, connections of clients cut."""
-        if self.process is not None:
-            self.process.send_signal(self.stop_signal)
-            try:
-                self.process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-            self.process = None
+        self.end(self.stop_signal)
 
     def kill(self):
         """As `kill -9` does."""
-        if self.process is not None:
+        self.end(signal.SIGKILL)
+
+    def end(self, number):
+        if self.process is None:
+            return
+        self.guard.dismiss()
+        self.process.send_signal(signal.SIGCONT)
+        self.process.send_signal(number)
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            self.process = None
+        self.process = None
 
     def restart(self):
         self.stop()
         return self.start()
 
     def freeze(self):
-        """It stays connected and says nothing."""
-        self.process.send_signal(signal.SIGSTOP)
+        """It stays connected and says nothing, nor do the processes that it has for clients."""
+        for pid in self.processes():
+            os.kill(pid, signal.SIGSTOP)
 
     def thaw(self):
-        self.process.send_signal(signal.SIGCONT)
+        for pid in self.processes():
+            os.kill(pid, signal.SIGCONT)
+
+    def processes(self):
+        """Its own, and those that it started and still has."""
+        pid = self.process.pid
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        return [pid, *map(int, children.split())]
 
     def remove(self):
         self.kill()
@@ -162,6 +192,17 @@ class Postgres(Service):
         self.start()  # on the port chosen already
         self.create_database(DATABASE)
         self.stop()
+
+    def kill(self):
+        """With all its processes: while one is about, it does not start again."""
+        others = self.processes()[1:] if self.process is not None else []
+        super().kill()
+        for pid in others:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        end = time.monotonic() + PATIENCE
+        while any(os.path.exists(f"/proc/{pid}") for pid in others) and time.monotonic() < end:
+            time.sleep(0.01)
 
     def command(self):
         settings = {**self.settings, "port": self.port, "listen_addresses": "127.0.0.1",

@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
@@ -12,12 +13,20 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 REQUIRED = os.environ.get("TRIALWIRE_SERVICES") == "required"
 
 
+def new_directory():
+    # A server's own user must get there: see tests/services/run.
+    base = os.environ.get("TRIALWIRE_SERVICES_DIR", "/var/tmp")
+    made = pathlib.Path(tempfile.mkdtemp(prefix="test-", dir=base))
+    made.chmod(0o755)
+    return made
+
+
 class ServiceTest(unittest.TestCase):
     def setUp(self):
-        # A server's own user must get there: see tests/services/run.
-        base = os.environ.get("TRIALWIRE_SERVICES_DIR", "/var/tmp")
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="test-", dir=base))
-        self.directory.chmod(0o755)
+        began = time.monotonic()
+        self.addCleanup(lambda: print(f"{time.monotonic() - began:.1f} s", end=" ",
+                                      file=sys.stderr, flush=True))
+        self.directory = new_directory()
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
 
     def own(self, kind, **settings):
@@ -27,6 +36,15 @@ class ServiceTest(unittest.TestCase):
         place.mkdir()
         server = kind(place, **settings)
         self.addCleanup(server.kill)
+        return server
+
+    @classmethod
+    def for_all(cls, kind, **settings):
+        """A server for the tests of a class, which leave it as they found it. Not started yet."""
+        place = new_directory()
+        cls.addClassCleanup(shutil.rmtree, place, ignore_errors=True)
+        server = kind(place, **settings)
+        cls.addClassCleanup(server.kill)
         return server
 
     def shared(self, variable):

@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The servers themselves: each answers, keeps what it was told over a kill, ends by its id."""
+import contextlib
 import os
+import pathlib
+import subprocess
+import sys
+import time
 
 import kafka_broker
 import servers
@@ -55,6 +60,31 @@ class Servers(ServiceTest):
                              {(b"key", b"test")})
             with self.assertRaisesRegex(servers.ServiceFailed, "TopicExists"):
                 client.create_topic("t")
+
+
+class Orphans(ServiceTest):
+    PROGRAM = ("import sys, servers\n"
+               "server = servers.Postgres(sys.argv[1]).start()\n"
+               "print(server.process.pid, flush=True)\n"
+               "sys.stdin.read()\n")
+
+    @staticmethod
+    def runs(pid):
+        with contextlib.suppress(FileNotFoundError):
+            return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        return False
+
+    def test_a_server_ends_with_its_program_that_is_killed(self):
+        with subprocess.Popen([sys.executable, "-c", self.PROGRAM, self.directory],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                              cwd=pathlib.Path(servers.__file__).parent) as program:
+            pid = int(program.stdout.readline())
+            self.assertTrue(self.runs(pid))
+            program.kill()
+        end = time.monotonic() + servers.PATIENCE
+        while self.runs(pid) and time.monotonic() < end:
+            time.sleep(0.01)
+        self.assertFalse(self.runs(pid))
 
 
 class Environment(ServiceTest):
