@@ -66,7 +66,7 @@ int thrd_join(thrd_t thread, int* result) {
   return result_of(error);
 }
 
-int mtx_init(mtx_t* mutex, int type) noexcept {
+int mtx_init(mtx_t* mutex, int type) {
   pthread_mutexattr_t attributes;
   pthread_mutexattr_init(&attributes);
   if ((type & mtx_recursive) != 0) {
@@ -79,20 +79,20 @@ int mtx_init(mtx_t* mutex, int type) noexcept {
 int mtx_lock(mtx_t* mutex) {
   return result_of(pthread_mutex_lock(mutex_of(mutex)));
 }
-int mtx_unlock(mtx_t* mutex) noexcept {
+int mtx_unlock(mtx_t* mutex) {
   return result_of(pthread_mutex_unlock(mutex_of(mutex)));
 }
-void mtx_destroy(mtx_t* mutex) noexcept {
+void mtx_destroy(mtx_t* mutex) {
   pthread_mutex_destroy(mutex_of(mutex));
 }
 
-int cnd_init(cnd_t* condition) noexcept {
+int cnd_init(cnd_t* condition) {
   return result_of(pthread_cond_init(condition_of(condition), nullptr));
 }
-int cnd_signal(cnd_t* condition) noexcept {
+int cnd_signal(cnd_t* condition) {
   return result_of(pthread_cond_signal(condition_of(condition)));
 }
-int cnd_broadcast(cnd_t* condition) noexcept {
+int cnd_broadcast(cnd_t* condition) {
   return result_of(pthread_cond_broadcast(condition_of(condition)));
 }
 int cnd_wait(cnd_t* condition, mtx_t* mutex) {
@@ -101,7 +101,7 @@ int cnd_wait(cnd_t* condition, mtx_t* mutex) {
 int cnd_timedwait(cnd_t* condition, mtx_t* mutex, const struct timespec* until) {
   return result_of(pthread_cond_timedwait(condition_of(condition), mutex_of(mutex), until));
 }
-void cnd_destroy(cnd_t* condition) noexcept {
+void cnd_destroy(cnd_t* condition) {
   pthread_cond_destroy(condition_of(condition));
 }
 
