@@ -28,7 +28,7 @@ demo-cluster: build ## Kafka, PostgreSQL, two gateways, two processors and an ap
 
 test: setup $(RELEASE)/build.ninja ## build and run the tests
 	@cmake --build $(RELEASE) -j $(JOBS)
-	@ctest --test-dir $(RELEASE) --output-on-failure -j $(JOBS) -LE 'long|services'
+	@ctest --test-dir $(RELEASE) --output-on-failure -j $(shell expr $(JOBS) + 1) -LE 'long|services'
 
 test-services: setup $(RELEASE)/build.ninja ## the tests against real PostgreSQL, MariaDB and Kafka
 	@cmake --build $(RELEASE) -j $(JOBS)
