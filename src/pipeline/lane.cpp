@@ -160,12 +160,14 @@ Result<void> Lane::start() {
   core.started_ns = core.options.unix_now_ns();
   // Before the sink is asked: nothing may be deleted until it has said that it has it.
   if (!state.holds) hold(core.journal.begin());
-  if (auto opened = state.reader.open(); !opened) {
-    if (core.answered) return opened;
-    core.failed(opened.error(), "asking the sink where it is");
-    core.sink->reset();
+  if (core.options.asks_at_start) {
+    if (auto opened = state.reader.open(); !opened) {
+      if (core.answered) return opened;
+      core.failed(opened.error(), "asking the sink where it is");
+      core.sink->reset();
+    }
+    core.refresh_lag();
   }
-  core.refresh_lag();
   state.background.intake_is_at(core.journal.end().next_sequence);
   state.thread = std::jthread([&state](const std::stop_token& stop) { state.run(stop); });
   return {};

@@ -44,7 +44,7 @@ class Lane {
   void hold(const journal::Cursor& from);
   /// Holds, asks the sink for its cursor and starts the thread. Errors: corrupt, when the journal
   /// refuses that cursor; the text names both. A sink that does not answer is no error: the thread
-  /// goes on asking.
+  /// goes on asking. Without LaneOptions::asks_at_start it blocks on nothing and has no errors.
   Result<void> start();
 
   /// Ends after the delivery in flight, at normal priority where the kernel allows it; what was

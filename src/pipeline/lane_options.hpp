@@ -23,6 +23,9 @@ struct LaneOptions {
   unsigned lane = 0;  // of this sink, from 0
   /// What it reads, where that is not this machine's journal: in the log beside sink and lane.
   std::string source;
+  /// Lane::start asks the sink where it is, and fails where the journal refuses that; else the
+  /// lane's thread does, and repeats it.
+  bool asks_at_start = true;
   /// Of the lanes that are one after the other of this number; outlives them. Null: its own.
   LaneMetrics* metrics = nullptr;
   std::size_t batch_records = 512;                   // deliver when so many wait …
