@@ -15,6 +15,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "pipeline/lane_metrics.hpp"
 #include "storage/kafka/errors.hpp"
 #include "storage/kafka/partition.hpp"
@@ -26,10 +27,8 @@ namespace {
 
 using std::chrono::milliseconds;
 using telemetry::LogLevel;
-using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds poll_slice{100};
-constexpr milliseconds start_again{1'000};  // a lane that could not begin
 constexpr milliseconds heartbeat_max{3'000};
 
 /// What the lanes of one number have, one after the other.
@@ -86,7 +85,6 @@ struct Given {
   PartitionJournal journal;
   Slot* slot = nullptr;  // with the lane
   std::unique_ptr<pipeline::Lane> lane;
-  Clock::time_point next_start{};
 };
 
 /// Together: it takes as long as the slowest.
@@ -264,32 +262,25 @@ Slot& GroupMember::State::free_slot() {
   return slot;
 }
 
-/// One a call, so that the group is told in between that this member is there: each asks its
-/// database first.
+/// They ask their database on their own threads: the group is told meanwhile that this member is
+/// there.
 void GroupMember::State::start_lanes() {
   for (auto& one : given) {
-    if (one->lane || Clock::now() < one->next_start) continue;
+    if (one->lane) continue;
     Slot& slot = free_slot();
     pipeline::LaneOptions lane_options = options.lane;
     lane_options.lane = slot.number;
     lane_options.source = one->journal.name().text();
+    lane_options.asks_at_start = false;
     lane_options.metrics = slot.metrics.get();
     auto lane = std::make_unique<pipeline::Lane>(std::move(lane_options), one->journal,
                                                  std::make_unique<LentSink>(slot), metrics);
-    auto started = lane->start();
+    lane->hold({one->journal.id(), 1});
+    TW_CHECK(lane->start().has_value());
     std::lock_guard lock(mutex);
-    if (started) {
-      slot.taken = true;
-      one->slot = &slot;
-      one->lane = std::move(lane);
-      return;
-    }
-    one->next_start = Clock::now() + start_again;
-    trouble = started.error().text;
-    telemetry::log(LogLevel::error, "kafka", "a partition cannot be read",
-                   {{"partition", std::string_view(one->journal.name().text())},
-                    {"error", std::string_view(started.error().text)}});
-    return;
+    slot.taken = true;
+    one->slot = &slot;
+    one->lane = std::move(lane);
   }
 }
 
@@ -348,6 +339,15 @@ void GroupMember::stop() {
   if (!state_->thread.joinable()) return;
   state_->thread.request_stop();
   state_->thread.join();
+  // Closing has taken what was given; where it did not, that goes before the handle. Which goes
+  // here: until it has, it may call back.
+  std::deque<std::unique_ptr<Given>> left;
+  {
+    std::lock_guard lock(state_->mutex);
+    left.swap(state_->given);
+  }
+  left.clear();
+  state_->handle.reset();
 }
 
 GroupMember::Standing GroupMember::standing() const {

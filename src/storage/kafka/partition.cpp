@@ -269,6 +269,7 @@ Result<std::unique_ptr<journal::Reader>> PartitionJournal::read(const journal::C
                             offset, source_.name.text(), ends->high));
   }
   if (auto sought = seek(offset); !sought) return std::unexpected(sought.error());
+  read_ = true;
   return std::make_unique<PartitionReader>(source_, queue_.get(), from.next_sequence);
 }
 
@@ -292,7 +293,7 @@ journal::Cursor PartitionJournal::end() const {
 
 void PartitionJournal::set_cursor(std::string_view, const journal::Cursor& durable) {
   const std::int64_t offset = offset_of(durable.next_sequence);
-  if (offset <= committed_ || Clock::now() - committed_at_ < commit_interval) return;
+  if (!read_ || offset <= committed_ || Clock::now() - committed_at_ < commit_interval) return;
   committed_ = offset;
   committed_at_ = Clock::now();
   PartitionList list = list_of(source_.name, offset);

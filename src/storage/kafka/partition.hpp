@@ -65,6 +65,7 @@ class PartitionJournal final : public journal::Journal {
   ~PartitionJournal() override;
 
   const PartitionName& name() const noexcept { return source_.name; }
+  const Uuid& id() const noexcept { return source_.id; }
 
   /// Errors: corrupt, when the cursor is beyond the partition's end; not_found, when retention has
   /// taken what it stands at; unavailable.
@@ -92,7 +93,8 @@ class PartitionJournal final : public journal::Journal {
   Source source_;
   std::unique_ptr<rd_kafka_queue_t, DestroyQueue> queue_;
   mutable std::atomic<std::int64_t> low_{-1};  // unknown
-  std::atomic<std::int64_t> committed_{-1};
+  bool read_ = false;  // from there on cursors are where the sink is
+  std::int64_t committed_ = -1;
   std::chrono::steady_clock::time_point committed_at_;
 };
 
