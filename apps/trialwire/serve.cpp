@@ -77,6 +77,10 @@ void log_start(const config::Settings& settings) {
 void log_ready(const Serving& serving) {
   auto addresses = serving.addresses();
   auto journal = serving.journal_status();
+  if (journal.id == Uuid{}) {  // there is no gateway
+    log(LogLevel::info, "serve", "ready", {{"http", addresses.http}, {"admin", addresses.admin}});
+    return;
+  }
   log(LogLevel::info, "serve", "ready",
       {{"http", addresses.http},
        {"admin", addresses.admin},

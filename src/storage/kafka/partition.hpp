@@ -93,7 +93,7 @@ class PartitionJournal final : public journal::Journal {
   Source source_;
   std::unique_ptr<rd_kafka_queue_t, DestroyQueue> queue_;
   mutable std::atomic<std::int64_t> low_{-1};  // unknown
-  bool read_ = false;  // from there on cursors are where the sink is
+  bool read_ = false;                          // from there on cursors are where the sink is
   std::int64_t committed_ = -1;
   std::chrono::steady_clock::time_point committed_at_;
 };
