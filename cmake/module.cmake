@@ -2,7 +2,7 @@
 # trialwire_module(name DEPS ...): the library of one folder of src/. Sources are all *.cpp of the
 # folder and below; *_test.cpp become the test program <name>_test.
 function(trialwire_module name)
-  cmake_parse_arguments(arg "" "" "DEPS;TEST_DEPS" ${ARGN})
+  cmake_parse_arguments(arg "" "TEST_TIMEOUT" "DEPS;TEST_DEPS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
@@ -19,7 +19,8 @@ function(trialwire_module name)
     target_link_libraries(${target} INTERFACE ${arg_DEPS})
   endif()
   if(TRIALWIRE_TESTS AND tests)
-    trialwire_test(${name}_test SOURCES ${tests} DEPS ${target} ${arg_TEST_DEPS})
+    trialwire_test(${name}_test SOURCES ${tests} DEPS ${target} ${arg_TEST_DEPS}
+      TIMEOUT ${arg_TEST_TIMEOUT})
   endif()
 endfunction()
 

@@ -188,17 +188,6 @@ TEST_F(GroupTest, every_message_becomes_its_gateways_record_once) {
   EXPECT_EQ(messages, 100U) << "the cursors are the partitions' offsets";
 }
 
-TEST_F(GroupTest, a_member_goes_on_where_the_database_is_not_where_the_group_was) {
-  produce(50);
-  join()->stop();  // may have had no time for anything
-  auto member = join();
-  database_.wait_for_rows(50);
-  produce(50);
-  database_.wait_for_rows(100);
-  member->stop();
-  expect_each_once_in_order();
-}
-
 TEST_F(GroupTest, members_share_the_partitions_and_nothing_is_stored_twice) {
   produce(100);
   auto first = join();
