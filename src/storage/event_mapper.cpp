@@ -4,14 +4,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <variant>
-
-#include <fmt/format.h>
 
 #include "base/check.hpp"
 #include "base/rfc3339.hpp"
 #include "storage/item_json.hpp"
+#include "storage/json_text.hpp"
 
 namespace trialwire::storage {
 
@@ -52,9 +50,10 @@ void EventMapper::append_json(std::string& to) const {
   record_->journal.write(journal.data());
   write_rfc3339_ms(attributes.received_ns, received.data());
   auto text = [](const auto& array) { return std::string_view(array.data(), array.size()); };
-  fmt::format_to(std::back_inserter(to),
-                 R"({{"recordId":"{}","sequence":{},"journalId":"{}","receivedAt":"{}")", text(id),
-                 record_->sequence, text(journal), text(received));
+  to.append(R"({"recordId":")").append(text(id)).append(R"(","sequence":)");
+  append_number(to, record_->sequence);
+  to.append(R"(,"journalId":")").append(text(journal));
+  to.append(R"(","receivedAt":")").append(text(received)).append("\"");
   if (decoded_) {
     for (std::size_t i = 0; i < columns_.size(); ++i) append_member(to, *columns_[i], row_[i]);
   }

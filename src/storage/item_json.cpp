@@ -23,7 +23,7 @@ void append_member(std::string& to, const RecordColumn& column, const Value& val
   if (column.field.empty() || std::holds_alternative<std::monostate>(value)) return;
   begin_member(to, column.field);
   if (const auto* integer = std::get_if<std::int64_t>(&value)) {
-    fmt::format_to(std::back_inserter(to), "{}", *integer);
+    append_number(to, *integer);
   } else if (const auto* real = std::get_if<double>(&value)) {
     fmt::format_to(std::back_inserter(to), "{}", *real);
   } else if (column.type == ColumnType::json) {

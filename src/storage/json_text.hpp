@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// JSON strings appended to an answer that is being written. Text is UTF-8 already (intake checks).
+// JSON strings and numbers appended to an answer that is being written. Text is UTF-8 already
+// (intake checks).
 #pragma once
 #include <array>
+#include <charconv>
+#include <concepts>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -41,6 +44,12 @@ inline void append_json_string(std::string& to, std::string_view text) {
   }
   to.append(text, plain);
   to += '"';
+}
+
+/// An integer in decimal.
+void append_number(std::string& to, std::integral auto number) {
+  std::array<char, 24> digits;
+  to.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr);
 }
 
 }  // namespace trialwire::storage
