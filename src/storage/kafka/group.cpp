@@ -150,7 +150,7 @@ Result<void> GroupMember::State::open() {
       {"enable.auto.commit", "false"},
       {"enable.auto.offset.store", "false"},
       {"isolation.level", "read_committed"},
-      {"auto.offset.reset", "earliest"},  // until a lane seeks
+      {"auto.offset.reset", "earliest"},  // where retention has taken what a lane reads
       {"session.timeout.ms", fmt::format("{}", options.session_timeout.count())},
       {"heartbeat.interval.ms",
        fmt::format("{}", std::min(options.session_timeout / 3, heartbeat_max).count())},
@@ -189,7 +189,8 @@ journal::RecordKind GroupMember::State::kind_of(const std::string& topic) const 
   return found == options.topics.end() ? journal::RecordKind::epro_report : found->kind;
 }
 
-/// Queues are set apart before anything is fetched: a lane reads its own.
+/// Queues are set apart before anything is fetched: a lane reads its own. Until it has sought its
+/// place, nothing is.
 void GroupMember::State::give(rd_kafka_topic_partition_list_t* list) {
   for (const PartitionName& name : names_of(*list)) {
     rd_kafka_queue_t* queue =
@@ -201,6 +202,7 @@ void GroupMember::State::give(rd_kafka_topic_partition_list_t* list) {
     std::lock_guard lock(mutex);
     given.push_back(std::move(one));
   }
+  for (int i = 0; i < list->cnt; ++i) list->elems[i].offset = RD_KAFKA_OFFSET_END;
 }
 
 /// When this returns, nothing more of them is stored by this process.

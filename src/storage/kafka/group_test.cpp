@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <numeric>
 #include <string>
 #include <thread>
 #include <vector>
@@ -267,6 +268,43 @@ TEST_F(GroupTest, lanes_keep_their_numbers_and_leave_no_lag_behind) {
     EXPECT_FALSE(metrics_.text().contains(R"(state="running"} 1)")) << "nothing runs";
   }
   expect_each_once_in_order();
+}
+
+TEST_F(GroupTest, what_is_lost_on_its_way_to_a_reader_is_asked_for_again) {
+  cluster_.make_topic("one", 1);
+  options_.topics = {{journal::RecordKind::qol_answer, "one"}};
+  produce(40);
+  support::Handle consumer =
+      *make_handle(RD_KAFKA_CONSUMER, *make_config(options_.client, {{"group.id", "reader"}}));
+  rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(1);
+  rd_kafka_topic_partition_list_add(list, "one", 0)->offset = RD_KAFKA_OFFSET_BEGINNING;
+  rd_kafka_queue_t* queue = rd_kafka_queue_get_partition(consumer.get(), "one", 0);
+  rd_kafka_queue_forward(queue, nullptr);
+  rd_kafka_assign(consumer.get(), list);
+  rd_kafka_topic_partition_list_destroy(list);
+  std::vector<std::uint64_t> places;
+  {
+    const Uuid id = partition_id("cluster", {"one", 0});
+    PartitionJournal partition({consumer.get(), {"one", 0}, id, journal::RecordKind::qol_answer});
+    auto reader = partition.read({id, 1});
+    ASSERT_TRUE(reader) << reader.error().text;
+    for (int stolen = 0; stolen < 5; ++stolen) {
+      rd_kafka_message_t* message = rd_kafka_consume_queue(queue, 20'000);
+      ASSERT_NE(message, nullptr);
+      rd_kafka_message_destroy(message);
+    }
+    const auto until = std::chrono::steady_clock::now() + patience;
+    while (places.size() < 40 && std::chrono::steady_clock::now() < until) {
+      auto batch = (*reader)->next(milliseconds(1'000), {});
+      ASSERT_TRUE(batch) << batch.error().text;
+      for (const Record& record : (*batch)->records) places.push_back(record.at());
+    }
+  }
+  std::vector<std::uint64_t> all(40);
+  std::iota(all.begin(), all.end(), 1);
+  EXPECT_EQ(places, all);
+  rd_kafka_queue_destroy(queue);
+  rd_kafka_consumer_close(consumer.get());
 }
 
 TEST(Partition, has_an_id_of_its_own_that_all_members_know) {

@@ -27,7 +27,6 @@ using Clock = std::chrono::steady_clock;
 constexpr milliseconds query_wait{5'000};
 constexpr milliseconds poll_slice{100};  // so often a reader looks whether it is to stop
 constexpr std::size_t read_at_once = 1'024;
-constexpr std::chrono::seconds commit_interval{1};
 
 struct DestroyList {
   void operator()(rd_kafka_topic_partition_list_t* list) const noexcept {
@@ -109,11 +108,28 @@ Result<Ends> ask_ends(const PartitionJournal::Source& source) {
   return std::unexpected(error_of(error, source.name.text()));
 }
 
+Result<void> seek_to(const PartitionJournal::Source& source, std::int64_t offset) {
+  PartitionList list = list_of(source.name, offset);
+  rd_kafka_error_t* error =
+      rd_kafka_seek_partitions(source.handle, list.get(), static_cast<int>(query_wait.count()));
+  rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+  if (error != nullptr) rd_kafka_error_destroy(error);
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = list->elems[0].err;
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+  return std::unexpected(
+      error_of(code, fmt::format("seeking offset {} of {}", offset, source.name.text())));
+}
+
+/// Reads message by message: before 2.1 the library's batches lose some when a rebalance pauses the
+/// partition while one is collected (what it has is dropped, and it goes on behind that). And what
+/// is missing between two messages is asked for once more before it is passed over.
 class PartitionReader final : public journal::Reader {
  public:
   PartitionReader(const PartitionJournal::Source& source, rd_kafka_queue_t* queue,
                   std::uint64_t from)
-      : source_(source), queue_(queue), next_(from), messages_(read_at_once) {}
+      : source_(source), queue_(queue), next_(from) {
+    messages_.reserve(read_at_once);
+  }
   ~PartitionReader() override { release(); }
   PartitionReader(const PartitionReader&) = delete;
   PartitionReader& operator=(const PartitionReader&) = delete;
@@ -126,21 +142,30 @@ class PartitionReader final : public journal::Reader {
 
  private:
   void release() noexcept;
-  Result<void> take(const rd_kafka_message_t& message);
-  Result<void> explain_gap(std::uint64_t sequence) const;
+  rd_kafka_message_t* consume(milliseconds wait);
+  Result<bool> take(const rd_kafka_message_t& message);
+  Result<bool> may_skip_to(std::uint64_t sequence);
 
   const PartitionJournal::Source& source_;  // the journal's, which outlives its readers
   rd_kafka_queue_t* queue_;
   std::uint64_t next_;
+  std::uint64_t asked_again_for_ = 0;  // what was missing before `seen_behind_it_`
+  std::uint64_t seen_behind_it_ = 0;
   std::vector<rd_kafka_message_t*> messages_;  // kept while the batch borrows from them
-  std::size_t held_ = 0;
   journal::Batch batch_;
 };
 
 void PartitionReader::release() noexcept {
   batch_.records.clear();
-  for (std::size_t i = 0; i < held_; ++i) rd_kafka_message_destroy(messages_[i]);
-  held_ = 0;
+  for (rd_kafka_message_t* message : messages_) rd_kafka_message_destroy(message);
+  messages_.clear();
+}
+
+/// The next one, kept until the next release; null: there is none.
+rd_kafka_message_t* PartitionReader::consume(milliseconds wait) {
+  rd_kafka_message_t* message = rd_kafka_consume_queue(queue_, static_cast<int>(wait.count()));
+  if (message != nullptr) messages_.push_back(message);
+  return message;
 }
 
 Result<journal::Batch*> PartitionReader::next(milliseconds wait, std::stop_token stop) {
@@ -149,29 +174,30 @@ Result<journal::Batch*> PartitionReader::next(milliseconds wait, std::stop_token
   const auto until = Clock::now() + wait;
   while (true) {
     const auto left = std::chrono::ceil<milliseconds>(until - Clock::now());
-    const auto slice = std::clamp(left, milliseconds(0), poll_slice);
-    const ssize_t got = rd_kafka_consume_batch_queue(queue_, static_cast<int>(slice.count()),
-                                                     messages_.data(), messages_.size());
-    held_ = got > 0 ? static_cast<std::size_t>(got) : 0;
-    for (std::size_t i = 0; i < held_; ++i) {
-      if (auto taken = take(*messages_[i]); !taken) {
-        release();  // what came with it is fetched again
-        return std::unexpected(taken.error());
-      }
+    auto slice = std::clamp(left, milliseconds(0), poll_slice);
+    while (messages_.size() < read_at_once) {
+      const rd_kafka_message_t* message = consume(slice);
+      if (message == nullptr) break;
+      auto taken = take(*message);
+      if (!taken) return std::unexpected(taken.error());  // what came with it is fetched again
+      if (!*taken) break;
+      slice = milliseconds(0);
     }
     if (!batch_.records.empty() || stop.stop_requested() || Clock::now() >= until) return &batch_;
     release();
   }
 }
 
-Result<void> PartitionReader::take(const rd_kafka_message_t& message) {
+/// False: it is not what comes next, which was asked for.
+Result<bool> PartitionReader::take(const rd_kafka_message_t& message) {
   if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return std::unexpected(error_of(message.err, source_.name.text()));
   }
   const std::uint64_t sequence = sequence_of(message.offset);
-  if (sequence < next_) return {};  // fetched before the reader sought its place
+  if (sequence < next_) return true;  // fetched before the reader sought its place
   if (sequence > next_) {
-    if (auto explained = explain_gap(sequence); !explained) return explained;
+    auto skips = may_skip_to(sequence);
+    if (!skips || !*skips) return skips;
   }
   Record record;
   if (decode_message(fetched(message), {source_.kind, source_.id}, record)) {
@@ -179,17 +205,31 @@ Result<void> PartitionReader::take(const rd_kafka_message_t& message) {
     batch_.records.push_back(record);
   }
   next_ = sequence + 1;
-  return {};
+  return true;
 }
 
-/// Offsets are left out where the topic is compacted, and between transactions. What its retention
-/// took away is missing, and the lane is to say so.
-Result<void> PartitionReader::explain_gap(std::uint64_t sequence) const {
+/// Offsets are left out where the topic is compacted, and between transactions: then the same is
+/// seen a second time. What its retention took away is missing, and the lane is to say so.
+Result<bool> PartitionReader::may_skip_to(std::uint64_t sequence) {
   auto ends = ask_ends(source_);
   if (!ends) return std::unexpected(ends.error());
-  if (sequence_of(ends->low) <= next_) return {};
-  return fail(ErrorCode::not_found, fmt::format("offsets {} to {} of {} are gone", offset_of(next_),
-                                                offset_of(sequence) - 1, source_.name.text()));
+  if (sequence_of(ends->low) > next_) {
+    return fail(ErrorCode::not_found,
+                fmt::format("offsets {} to {} of {} are gone", offset_of(next_),
+                            offset_of(sequence) - 1, source_.name.text()));
+  }
+  if (asked_again_for_ == next_ && seen_behind_it_ == sequence) return true;
+  asked_again_for_ = next_;
+  seen_behind_it_ = sequence;
+  telemetry::log(telemetry::LogLevel::info, "kafka",
+                 "messages did not come, and are asked for again",
+                 {{"partition", std::string_view(source_.name.text())},
+                  {"from_offset", offset_of(next_)},
+                  {"to_offset", offset_of(sequence) - 1}});
+  if (auto sought = seek_to(source_, offset_of(next_)); !sought) {
+    return std::unexpected(sought.error());
+  }
+  return false;
 }
 
 }  // namespace
@@ -240,18 +280,6 @@ PartitionJournal::PartitionJournal(Source source)
 
 PartitionJournal::~PartitionJournal() = default;
 
-Result<void> PartitionJournal::seek(std::int64_t offset) {
-  PartitionList list = list_of(source_.name, offset);
-  rd_kafka_error_t* error =
-      rd_kafka_seek_partitions(source_.handle, list.get(), static_cast<int>(query_wait.count()));
-  rd_kafka_resp_err_t code = rd_kafka_error_code(error);
-  if (error != nullptr) rd_kafka_error_destroy(error);
-  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = list->elems[0].err;
-  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
-  return std::unexpected(
-      error_of(code, fmt::format("seeking offset {} of {}", offset, source_.name.text())));
-}
-
 Result<std::unique_ptr<journal::Reader>> PartitionJournal::read(const journal::Cursor& from) {
   TW_CHECK(from.journal == source_.id && from.next_sequence > 0);
   auto ends = ask_ends(source_);
@@ -268,8 +296,7 @@ Result<std::unique_ptr<journal::Reader>> PartitionJournal::read(const journal::C
                             "made anew?",
                             offset, source_.name.text(), ends->high));
   }
-  if (auto sought = seek(offset); !sought) return std::unexpected(sought.error());
-  read_ = true;
+  if (auto sought = seek_to(source_, offset); !sought) return std::unexpected(sought.error());
   return std::make_unique<PartitionReader>(source_, queue_.get(), from.next_sequence);
 }
 
@@ -289,15 +316,6 @@ journal::Cursor PartitionJournal::end() const {
       source_.handle, source_.name.topic.c_str(), source_.name.number, &low, &high);
   const bool known = error == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0;
   return {source_.id, known ? sequence_of(high) : 1};
-}
-
-void PartitionJournal::set_cursor(std::string_view, const journal::Cursor& durable) {
-  const std::int64_t offset = offset_of(durable.next_sequence);
-  if (!read_ || offset <= committed_ || Clock::now() - committed_at_ < commit_interval) return;
-  committed_ = offset;
-  committed_at_ = Clock::now();
-  PartitionList list = list_of(source_.name, offset);
-  rd_kafka_commit(source_.handle, list.get(), 1);
 }
 
 journal::Status PartitionJournal::status() const {

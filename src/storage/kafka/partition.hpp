@@ -16,7 +16,6 @@
 #include <librdkafka/rdkafka.h>
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -72,9 +71,9 @@ class PartitionJournal final : public journal::Journal {
   Result<std::unique_ptr<journal::Reader>> read(const journal::Cursor& from) override;
   journal::Cursor begin() const override;
   journal::Cursor end() const override;
-  /// Tells the group's coordinator, now and then: for those who look at a group's lag there. What
-  /// counts is the sink's cursor.
-  void set_cursor(std::string_view consumer, const journal::Cursor& durable) override;
+  /// Nobody else keeps it: what counts is the sink's, and a commit to the group that meets a
+  /// rebalance would cost this member all of its partitions.
+  void set_cursor(std::string_view, const journal::Cursor&) override {}
   journal::Backlog backlog(std::uint64_t) const override { return {}; }
   journal::Status status() const override;
 
@@ -88,14 +87,10 @@ class PartitionJournal final : public journal::Journal {
   struct DestroyQueue {
     void operator()(rd_kafka_queue_t* queue) const noexcept { rd_kafka_queue_destroy(queue); }
   };
-  Result<void> seek(std::int64_t offset);
 
   Source source_;
   std::unique_ptr<rd_kafka_queue_t, DestroyQueue> queue_;
   mutable std::atomic<std::int64_t> low_{-1};  // unknown
-  bool read_ = false;                          // from there on cursors are where the sink is
-  std::int64_t committed_ = -1;
-  std::chrono::steady_clock::time_point committed_at_;
 };
 
 }  // namespace trialwire::storage::kafka
