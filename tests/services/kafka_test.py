@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kafka behind the gateway: what librdkafka wrote is read by Kafka's own Java client; each record
+at least once, always with the same key, value and record_id."""
+import itertools
+import json
+import unittest
+
+from gateway_case import GatewayTest  # first: it makes tests/e2e importable
+
+import harness
+import kafka_broker
+import servers
+from harness import eventually
+
+KINDS = ("epro_report", "qol_answer", "vital_sign", "trial_metric")
+HEADERS = {"record_id", "journal_id", "sequence", "kind", "content_type", "received_at"}
+
+
+class KafkaDays(GatewayTest):
+    numbers = itertools.count(1)
+
+    @classmethod
+    def setUpClass(cls):
+        cls.broker = cls.for_all(kafka_broker.Kafka).start()
+        cls.client = cls.broker.client()
+        cls.addClassCleanup(cls.client.close)
+
+    def setUp(self):
+        super().setUp()
+        self.bring_back(self.broker)
+        self.prefix = f"t{next(self.numbers)}"
+        self.topics = [f"{self.prefix}.{kind}" for kind in KINDS]
+        self.reports = self.topics[0]
+
+    def make_topics(self, **settings):
+        for topic in self.topics:
+            self.client.create_topic(topic, partitions=4, **settings)
+
+    def to_kafka(self, **settings):
+        return self.gateway(**{"kafka.brokers": self.broker.address,
+                               "kafka.topic_prefix": self.prefix, **settings})
+
+    def with_password(self, password):
+        file = self.directory / "password"
+        file.write_text(password + "\n")
+        file.chmod(0o600)
+        return self.to_kafka(**{
+            "kafka.brokers": self.broker.password_address, "kafka.security.mechanism": "PLAIN",
+            "kafka.security.protocol": "sasl_plaintext", "kafka.security.username": servers.USER,
+            "kafka.security.password_file": str(file)})
+
+    def wait_messages(self, count):
+        return eventually(f"{count} messages", lambda: (
+            lambda found: found if len(found) >= count else None)(
+                self.client.consume(self.reports)))
+
+    def check_at_least_once(self, gateway, acknowledged=()):
+        """Each record of the journal is there; where it is there again, key, value and partition
+        are the same."""
+        records = self.records(gateway)
+        eventually("no lag", lambda: self.lag(gateway, sink="kafka") == 0, 2 * harness.PATIENCE)
+        eventually("as many messages as records",
+                   lambda: self.client.count(*self.topics) >= records)
+        self.assertEqual(gateway.stop(), 0)  # the last cursor is stored: all is delivered
+        found = {}
+        for message in self.client.messages(*self.topics):
+            record_id = message.headers["record_id"].decode()
+            same = found.setdefault(record_id, message)
+            self.assertEqual((same.key, same.value, same.partition),
+                             (message.key, message.value, message.partition))
+        self.assertLessEqual({receipt["recordId"] for receipt in acknowledged}, set(found))
+        self.assertEqual(set(self.journal_ids(gateway)), set(found))
+        return found
+
+    def check_order(self, found):
+        """What came first of each record is in the journal's order, key by key."""
+        last = {}
+        for message in sorted(found.values(), key=lambda each: (each.partition, each.offset)):
+            sequence = int(message.headers["sequence"])
+            self.assertLess(last.get(message.key, 0), sequence)
+            last[message.key] = sequence
+
+    def test_a_message_has_the_key_value_and_headers_of_the_contract(self):
+        self.make_topics()
+        gateway = self.to_kafka().start()
+        receipt = gateway.post("/v1/epro/reports", harness.report(7)).json()["receipt"]
+        message, = self.wait_messages(1)
+        self.assertEqual(message.key, b"P-7")
+        self.assertLessEqual(HEADERS, set(message.headers))
+        self.assertEqual(message.headers["record_id"].decode(), receipt["recordId"])
+        self.assertEqual(int(message.headers["sequence"]), receipt["sequence"])
+        self.assertEqual(message.headers["kind"], b"epro_report")
+        value = message.json()
+        for field, sent in harness.report(7).items():
+            self.assertEqual(value[field], sent)
+        self.assertEqual(value["recordId"], receipt["recordId"])
+        self.assertEqual(value["sequence"], receipt["sequence"])
+        self.assertEqual(value["journalId"], message.headers["journal_id"].decode())
+        self.assertEqual(value["receivedAt"], message.headers["received_at"].decode())
+
+    def test_original_values_are_the_senders_bytes(self):
+        self.make_topics()
+        gateway = self.to_kafka(**{"kafka.value": "original"}).start()
+        body = json.dumps(harness.report(1), indent=3).encode()
+        self.assertEqual(gateway.post("/v1/epro/reports", body).status, 200)
+        message, = self.wait_messages(1)
+        self.assertEqual(message.value, body)
+
+    # Killed and away.
+
+    def test_a_gateway_killed_again_and_again_loses_nothing_and_keeps_the_order_of_a_key(self):
+        self.make_topics()
+        gateway = self.to_kafka().start()
+        acknowledged = self.under_load(gateway, *[self.kill_and_start(gateway)] * 8, pause=0.25)
+        self.check_order(self.check_at_least_once(gateway, acknowledged))
+
+    def test_kills_of_either_side_under_load_lose_nothing(self):
+        self.make_topics()
+        gateway = self.to_kafka().start()
+        gateway_dies, broker_dies = (self.kill_and_start(side) for side in (gateway, self.broker))
+        acknowledged = self.under_load(gateway, gateway_dies, broker_dies, gateway_dies)
+        self.check_at_least_once(gateway, acknowledged)
+
+    def test_kafka_down_for_a_while_slows_neither_intake_nor_the_database(self):
+        # Seconds for the ten minutes of the requirement: nothing here is given up by time
+        # (delivery.timeout.ms=0), and a longer one is only more of the same waiting.
+        self.make_topics()
+        gateway = self.to_kafka().start()
+        self.send(gateway, range(5))
+        self.wait_messages(5)
+        self.broker.kill()
+        acknowledged = self.under_load(gateway, seconds=4)
+        records = self.records(gateway)
+        eventually("all rows", lambda: gateway.metric(
+            "trialwire_sink_delivered_records_total", sink="sqlite") == records)
+        eventually("lag", lambda: self.lag(gateway, sink="kafka") >= len(acknowledged))
+        eventually("degraded", lambda: "sink kafka degraded: lag" in gateway.ask_admin(
+            "/readyz").body.decode())
+        self.broker.start()
+        self.check_order(self.check_at_least_once(gateway, acknowledged))
+
+    # Refused as a whole.
+
+    def test_a_missing_topic_is_named_and_waited_for(self):
+        gateway = self.to_kafka()
+        checked = gateway.run("config", "check", "--connect")
+        self.assertEqual(checked.returncode, 0, checked.stderr)
+        self.assertIn(f"no topic {self.reports}", checked.stdout)
+        gateway.start()
+        self.send(gateway, range(10))
+        eventually("lag", lambda: self.lag(gateway, sink="kafka") == 10)
+        eventually("it is named", lambda: self.reports in gateway.log())
+        self.make_topics()
+        self.check_at_least_once(gateway)
+
+    def test_a_missing_topic_is_made_where_that_is_set(self):
+        gateway = self.to_kafka(**{"kafka.create_topics": "true", "kafka.partitions": "3"}).start()
+        self.send(gateway, range(3))
+        self.wait_messages(3)
+        self.assertIn(self.reports, self.client.topics())
+
+    def test_a_wrong_password_is_named_and_intake_goes_on_until_it_is_right(self):
+        self.make_topics()
+        gateway = self.with_password("wrong-horse")
+        self.check_refusal(gateway, self.broker.password_address, "(?i)authentication failed")
+        self.check_accepts_while_away(gateway, "kafka", "stuck", retries=1)
+        (self.directory / "password").write_text(servers.PASSWORD)
+        self.wait_messages(10)
+        self.check_at_least_once(gateway)
+
+    def test_the_right_password_opens_the_broker(self):
+        self.make_topics()
+        gateway = self.with_password(servers.PASSWORD)
+        checked = gateway.run("config", "check", "--connect")
+        self.assertEqual(checked.returncode, 0, checked.stderr)
+        self.assertIn("1 broker", checked.stdout)
+        gateway.start()
+        self.send(gateway, range(3))
+        self.wait_messages(3)
+
+    def test_an_unknown_host_is_named_and_intake_goes_on(self):
+        gateway = self.to_kafka(**{"kafka.brokers": "broker.invalid:9092"})
+        self.check_refusal(gateway, "broker.invalid:9092", "(?i)resolve")
+        self.check_accepts_while_away(gateway, "kafka", "retrying", retries=1)
+
+    def test_a_broker_that_is_not_there_is_named(self):
+        address = f"127.0.0.1:{servers.free_port()}"
+        gateway = self.to_kafka(**{"kafka.brokers": address})
+        self.check_refusal(gateway, address, "(?i)refused")
+
+    # Refused record by record.
+
+    def check_dead_letter(self, gateway, limit):
+        keys = {message.key.decode() for message in self.wait_messages(9)}
+        self.assertEqual(keys, {f"P-{n}" for n in range(10) if n != 5})
+        eventually("a dead letter", lambda: gateway.metric(
+            "trialwire_sink_dead_letters_total", sink="kafka") == 1)
+        listed = gateway.run("deadletter", "list", "--sink", "kafka")
+        self.assertEqual(listed.returncode, 0, listed.stderr)
+        self.assertRegex(listed.stdout, "payload_too_large")
+        shown = json.loads(gateway.run("deadletter", "list", "--json").stdout)
+        self.assertRegex(json.dumps(shown), r"\b4\d\d\d bytes")
+        self.assertRegex(json.dumps(shown), limit)
+        self.assertEqual(gateway.metric("trialwire_sink_dead_letters_total", sink="sqlite"), 0)
+
+    def send_one_that_is_large(self, gateway):
+        self.send(gateway, range(5))
+        self.send(gateway, [5], comments="x" * 4000)
+        self.send(gateway, range(6, 10))
+
+    def test_a_message_over_the_settings_limit_is_a_dead_letter_with_size_and_limit(self):
+        self.make_topics()
+        gateway = self.to_kafka(**{"kafka.message_bytes": "2000B"}).start()
+        self.send_one_that_is_large(gateway)
+        self.check_dead_letter(gateway, r"\b2000\b")
+
+    def test_a_message_over_the_topics_limit_is_a_dead_letter_with_its_size(self):
+        self.make_topics(max_message_bytes=2000)
+        gateway = self.to_kafka(**{"kafka.compression": "none"}).start()
+        self.send_one_that_is_large(gateway)
+        self.check_dead_letter(gateway, "max.message.bytes")
+        self.client.configure_topic(self.reports, max_message_bytes=100_000)
+        self.assertEqual(gateway.run("deadletter", "retry", "--all").returncode, 0)
+        eventually("it comes", lambda: b"P-5" in {
+            message.key for message in self.client.consume(self.reports)})
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bad days of an SQL database behind a gateway, the same for PostgreSQL and MariaDB: whatever
+happens, each acknowledged report is one row afterwards."""
+import contextlib
+import itertools
+import random
+import shutil
+
+from gateway_case import Background, GatewayTest  # first: it makes tests/e2e importable
+
+import harness
+import servers
+from harness import eventually
+
+
+class SqlDays(GatewayTest):
+    """A kind of server says what it is, how a table is locked, a database copied, a user made."""
+
+    kind = None
+    sink = ""
+    refused_password = ""
+    numbers = itertools.count(1)
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = cls.for_all(cls.kind).start()
+
+    def setUp(self):
+        super().setUp()
+        self.bring_back(self.server)
+        self.database = f"t{next(self.numbers)}"
+        self.url = self.server.create_database(self.database)
+
+    def sql(self, statement):
+        return self.server.sql(statement, self.database)
+
+    def to_database(self, **settings):
+        return self.gateway(**{"store.url": self.url, **settings})
+
+    def stored_ids(self):
+        return self.sql("SELECT record_id FROM epro_reports").split()
+
+    def rows(self):
+        with contextlib.suppress(servers.ServiceFailed):  # no table yet, or no server now
+            return int(self.sql("SELECT count(*) FROM epro_reports"))
+        return 0
+
+    def wait_rows(self, gateway, but=0):
+        """As many rows as the journal has records."""
+        eventually("all rows", lambda: self.rows() >= self.records(gateway) - but,
+                   2 * harness.PATIENCE)
+
+    def check_each_once(self, gateway, acknowledged=()):
+        """Rows = records of the journal ⊇ receipts, each once."""
+        self.wait_rows(gateway)
+        rows = self.stored_ids()
+        self.assertEqual(len(rows), len(set(rows)))
+        self.assertLessEqual({receipt["recordId"] for receipt in acknowledged}, set(rows))
+        self.assertEqual(gateway.stop(), 0)
+        self.assertEqual(sorted(self.journal_ids(gateway)), sorted(rows))
+
+    # Killed, cut off, silent.
+
+    def test_kills_of_either_side_under_load_store_each_report_once(self):
+        gateway = self.to_database(**{"pipeline.lanes": "2"}).start()
+        gateway_dies, database_dies = (self.kill_and_start(side)
+                                       for side in (gateway, self.server))
+
+        def both_die():
+            gateway.kill()
+            self.server.kill()
+            gateway.start()
+            self.server.start()
+        acknowledged = self.under_load(gateway, gateway_dies, database_dies, gateway_dies,
+                                       both_die, database_dies, gateway_dies)
+        self.check_each_once(gateway, acknowledged)
+
+    def test_a_gateway_killed_again_and_again_between_any_two_steps_stores_each_report_once(self):
+        # Deliveries without a pause, so that most kills hit one under way.
+        gateway = self.to_database(**{"pipeline.batch_delay": "1ms",
+                                      "pipeline.delivery_interval": "0s"}).start()
+        randomness = random.Random(20)
+        acknowledged = self.under_load(gateway, *[self.kill_and_start(gateway)] * 12,
+                                       pause=randomness.uniform(0.1, 0.4))
+        self.check_each_once(gateway, acknowledged)
+
+    def test_a_gateway_killed_within_a_transaction_stores_each_report_once(self):
+        gateway = self.to_database().start()
+        self.send(gateway, range(3))
+        self.wait_rows(gateway)
+        with self.locked_table():
+            self.send(gateway, range(3, 20))
+            eventually("a transaction that waits", self.waiting)
+            gateway.kill()
+        gateway.start()
+        self.check_each_once(gateway)
+
+    def test_an_orderly_restart_of_the_database_is_ridden_out(self):
+        gateway = self.to_database().start()
+        acknowledged = self.under_load(gateway, self.server.restart, self.server.restart)
+        self.check_each_once(gateway, acknowledged)
+
+    def test_connections_that_are_cut_again_and_again_lose_and_double_nothing(self):
+        gateway = self.to_database().start()
+        with Background(self.server.cut_connections, 0.1):
+            acknowledged = self.under_load(gateway, seconds=3)
+        self.assertGreater(gateway.metric("trialwire_sink_retries_total", sink=self.sink), 2)
+        self.check_each_once(gateway, acknowledged)
+
+    def test_a_database_that_says_nothing_any_more_does_not_stop_intake(self):
+        gateway = self.to_database().start()
+        acknowledged = self.under_load(gateway, self.server.freeze, lambda: None,
+                                       self.server.thaw)
+        self.check_each_once(gateway, acknowledged)
+
+    def test_a_locked_table_delays_rows_and_nothing_else(self):
+        gateway = self.to_database().start()
+        self.send(gateway, range(5))
+        self.wait_rows(gateway)
+        with self.locked_table():
+            self.send(gateway, range(5, 15))
+            eventually("lag", lambda: self.lag(gateway) > 0)
+        self.check_each_once(gateway)
+
+    # Refused as a whole.
+
+    def test_a_wrong_password_is_named_and_intake_goes_on_until_it_is_right(self):
+        self.make_user("visitor", "right")
+        gateway = self.gateway(**{"store.url": self.server.url(
+            self.database, user="visitor", password="wrong-horse")})
+        self.check_refusal(gateway, self.sink, self.refused_password)
+        self.check_accepts_while_away(gateway, self.sink, "stuck")
+        self.set_password("visitor", "wrong-horse")
+        self.wait_rows(gateway)
+        self.check_each_once(gateway)
+
+    def test_an_unknown_host_is_named_and_intake_goes_on(self):
+        gateway = self.gateway(**{
+            "store.url": self.url.replace("127.0.0.1", "database.invalid")})
+        self.check_refusal(gateway, self.sink, "database.invalid", "(?i)host|resolve|name")
+        self.check_accepts_while_away(gateway, self.sink, "retrying")
+
+    def test_a_server_that_is_not_there_is_named(self):
+        port = servers.free_port()
+        gateway = self.gateway(**{
+            "store.url": self.url.replace(f":{self.server.port}/", f":{port}/")})
+        self.check_refusal(gateway, self.sink, f"127.0.0.1:{port}", "(?i)refused|connect")
+
+    def test_a_database_that_is_not_there_is_named(self):
+        gateway = self.gateway(**{"store.url": self.server.url("nowhere")})
+        self.check_refusal(gateway, self.sink, "nowhere", "no such database")
+
+    def test_good_settings_pass_the_check_with_a_connection(self):
+        checked = self.to_database().run("config", "check", "--connect")
+        self.assertEqual(checked.returncode, 0, checked.stderr)
+        self.assertIn("serve migrates it", checked.stdout)
+
+    def test_a_newer_schema_is_refused_with_both_versions_and_intake_goes_on(self):
+        gateway = self.to_database().start()
+        self.send(gateway, range(3))
+        self.wait_rows(gateway)
+        self.assertEqual(gateway.stop(), 0)
+        known = int(self.sql("SELECT max(version) FROM schema_migrations"))
+        self.sql("INSERT INTO schema_migrations (version, name) VALUES (999, 'of the future')")
+        self.check_refusal(gateway, self.sink, f"999 of {known}: newer than this program")
+        for command in ("status", "migrate"):
+            self.assertEqual(gateway.run("db", command).returncode, 1)
+        gateway.start()
+        self.send(gateway, range(3, 6))
+        refusal = f"has schema 999, this program knows up to {known}"
+        eventually("a refusal in the log", lambda: refusal in gateway.log())
+        self.sql("DELETE FROM schema_migrations WHERE version = 999")
+        self.check_each_once(gateway)
+
+    # Refused record by record.
+
+    def check_dead_letter(self, gateway, number, *patterns):
+        eventually("a dead letter", lambda: gateway.metric(
+            "trialwire_sink_dead_letters_total", sink=self.sink) == 1)
+        self.wait_rows(gateway, but=1)
+        listed = gateway.run("deadletter", "list")
+        self.assertEqual(listed.returncode, 0, listed.stderr)
+        for pattern in patterns:
+            self.assertRegex(listed.stdout, pattern)
+        self.assertNotIn(f"P-{number}", listed.stdout + gateway.log())
+        found = self.sql("SELECT report_id FROM epro_reports").split()
+        self.assertEqual(len(found), len(set(found)))
+        self.assertNotIn(f"R-{number}", found)
+
+    def check_comes_after_a_retry(self, gateway):
+        self.assertEqual(gateway.run("deadletter", "retry", "--all").returncode, 0)
+        self.check_each_once(gateway)
+
+    def test_a_value_that_a_column_refuses_is_a_dead_letter_and_the_rest_goes_on(self):
+        gateway = self.to_database().start()
+        self.send(gateway, [0])
+        self.wait_rows(gateway)
+        self.refuse_patients_longer_than(5)
+        self.send(gateway, range(1, 10))
+        self.send(gateway, [1234])
+        self.send(gateway, range(10, 20))
+        self.check_dead_letter(gateway, 1234, self.refused_value)
+        self.refuse_patients_longer_than(64)
+        self.check_comes_after_a_retry(gateway)
+
+    def send_what_an_operators_unique_key_refuses(self, gateway):
+        """R-3 is the one; the others go on."""
+        self.send(gateway, [0])
+        self.wait_rows(gateway)
+        self.sql("CREATE UNIQUE INDEX one_a_site ON epro_reports (site_id)")
+        for number, site in enumerate(("S-1", "S-2", "S-2", "S-3"), 1):
+            self.send(gateway, [number], siteId=site)
+        eventually("the others", lambda: sorted(self.sql(
+            "SELECT report_id FROM epro_reports").split()) == ["R-0", "R-1", "R-2", "R-4"])
+
+    # Replaced by others.
+
+    def test_a_database_restored_from_yesterday_is_filled_from_the_journal(self):
+        gateway = self.to_database().start()
+        self.send(gateway, range(20))
+        self.wait_rows(gateway)
+        self.assertEqual(gateway.stop(), 0)
+        self.back_up("yesterday")
+        gateway.start()
+        self.send(gateway, range(20, 60))
+        self.wait_rows(gateway)
+        self.assertEqual(gateway.stop(), 0)
+        self.restore("yesterday")
+        self.assertEqual(self.rows(), 20)
+        run = gateway.run("replay", "--to", "store")
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        self.assertEqual(self.rows(), 60)
+        run = gateway.run("replay", "--from", "1", "--to", "store")
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        self.assertIn("60 records delivered", run.stdout)
+        self.assertEqual(self.rows(), 60, "none doubled")
+        self.restore("yesterday")
+        gateway.start()  # it does so by itself
+        self.send(gateway, range(60, 65))
+        self.check_each_once(gateway)
+
+    def wiped(self, keep=()):
+        """A gateway whose data directory was lost, but for these files; twenty reports before."""
+        gateway = self.to_database().start()
+        self.send(gateway, range(20))
+        self.wait_rows(gateway)
+        self.assertEqual(gateway.stop(), 0)
+        kept = {name: (gateway.data / name).read_bytes() for name in keep}
+        shutil.rmtree(gateway.data)
+        for name, content in kept.items():
+            (gateway.data / name).parent.mkdir(parents=True, exist_ok=True)
+            (gateway.data / name).write_bytes(content)
+        return gateway
+
+    def test_a_wiped_data_directory_is_another_journal_beside_yesterdays_rows(self):
+        gateway = self.wiped()
+        yesterday = set(self.stored_ids())
+        gateway.start()
+        self.send(gateway, range(20, 30))
+        eventually("ten more rows", lambda: self.rows() >= 30)
+        rows = self.stored_ids()
+        self.assertEqual(len(rows), 30)
+        self.assertLessEqual(yesterday, set(rows))
+        journals = self.sql("SELECT journal_id FROM sink_cursors ORDER BY next_sequence").split()
+        self.assertEqual(len(set(journals)), 2)
+        shown = gateway.run("db", "status").stdout
+        for journal, next_sequence in zip(journals, (11, 21)):
+            self.assertRegex(shown, rf"{journal}\D+{next_sequence}\b")
+
+    def test_with_the_key_of_identities_kept_a_retry_adds_no_row_to_yesterdays(self):
+        gateway = self.wiped(keep=["journal/identity.key"]).start()
+        self.send(gateway, range(30))  # the first twenty come again, as retries do
+        eventually("no lag", lambda: self.rows() >= 30 and self.lag(gateway) == 0)
+        found = self.sql("SELECT report_id FROM epro_reports").split()
+        self.assertEqual(sorted(found), sorted(f"R-{number}" for number in range(30)))
+        self.assertEqual(gateway.metric(f"trialwire_{self.sink}_rows_ignored_total"), 20)
+
+    def test_a_cursor_that_the_journal_cannot_have_given_is_refused_with_both_named(self):
+        gateway = self.to_database().start()
+        self.send(gateway, range(3))
+        self.wait_rows(gateway)
+        self.assertEqual(gateway.stop(), 0)
+        yesterday = self.directory / "yesterday"
+        shutil.copytree(gateway.data, yesterday)
+        gateway.start()
+        self.send(gateway, range(3, 40))
+        self.wait_rows(gateway)
+        self.assertEqual(gateway.stop(), 0)
+        shutil.rmtree(gateway.data)
+        yesterday.rename(gateway.data)
+        refused = gateway.run("serve")
+        self.assertEqual(refused.returncode, 1)
+        self.assertRegex(refused.stderr, r"cursor at sequence 41 is beyond the end of journal "
+                                         r"[0-9a-f-]{36}, whose next sequence is 4\b")
+        self.assertEqual(self.rows(), 40)
