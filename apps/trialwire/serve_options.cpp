@@ -89,6 +89,7 @@ journal::Options journal_options(const config::Settings& settings,
   options.unacknowledged_bytes_max = settings.limits.unacknowledged_total;
   options.dedupe_window = settings.dedupe.window;
   options.dedupe_bytes = settings.dedupe.memory;
+  options.identity_key_file = settings.dedupe.key_file;
   options.scrub_bytes_per_second = from.scrub_bytes_per_second;
   return options;
 }

@@ -266,6 +266,11 @@ void add_stores(std::vector<Descriptor>& rows) {
   rows.push_back(row<&S::dedupe, &D::memory>(
       "dedupe.memory", bytes(mib, 64 * gib),
       "Memory of the identity index; fingerprints of what it indexes are on disk."));
+  rows.push_back(row<&S::dedupe, &D::key_file>(
+      "dedupe.key_file", {.kind = Kind::text},
+      "Key of identities of all gateways of one database, so that a retry at another one adds no "
+      "row: a copy of the first one's journal/identity.key. A new journal takes it and keeps it; "
+      "empty: it makes its own."));
   rows.push_back(row<&S::store, &StoreSettings::url>(
       "store.url", {.kind = Kind::url, .minimum = 1},
       "Database of the records: sqlite:PATH (a path that begins with data/ is in data_dir), "

@@ -74,6 +74,7 @@ struct ArchiveSettings {
 struct DedupeSettings {
   Duration window = 24h;
   std::uint64_t memory = 64ULL << 20;
+  std::string key_file;
 };
 
 /// Of one sink, in place of what `pipeline` says; 0: as that.

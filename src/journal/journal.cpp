@@ -22,7 +22,8 @@ StoreOptions store_options(const Options& options) {
           .undelivered = options.undelivered,
           .retention = options.retention,
           .consumed_below = options.consumed_below,
-          .scrub_bytes_per_second = options.scrub_bytes_per_second};
+          .scrub_bytes_per_second = options.scrub_bytes_per_second,
+          .identity_key_file = options.identity_key_file};
 }
 
 /// A batch is one write within one segment, and one that was torn must be recognised as such: it is

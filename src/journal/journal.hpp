@@ -61,6 +61,7 @@ struct Options {
   bool acknowledge_replicated = false;
   std::chrono::nanoseconds dedupe_window = std::chrono::hours(24);  // 0: off
   std::size_t dedupe_bytes = 64 << 20;
+  std::filesystem::path identity_key_file;       // shared with other journals; empty: one's own key
   std::size_t scrub_bytes_per_second = 8 << 20;  // 0: off
   ConsumedBelow consumed_below;                  // none: everything is verified at start
 };

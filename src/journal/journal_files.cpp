@@ -284,16 +284,39 @@ Result<void> write_repairs(FileLayer& files, const path& directory, std::span<co
 // 16 random bytes and their CRC32C: with another key every retry would be taken for a new report.
 constexpr std::size_t identity_key_bytes = 20;
 
+Result<SipKey> decode_identity_key(std::string_view text, const path& file) {
+  if (text.size() != identity_key_bytes) return damaged(file, "offset 0: it is not 20 bytes long");
+  const ByteView key = as_bytes(text).first(16);
+  if (crc32c(key) != load_le<std::uint32_t>(text.data() + 16)) {
+    return damaged(file, "offset 16: its checksum does not match");
+  }
+  return SipKey{load_le<std::uint64_t>(text.data()), load_le<std::uint64_t>(text.data() + 8)};
+}
+
 Result<SipKey> read_identity_key(FileLayer& files, const path& directory) {
   const path file = directory / identity_key_name;
   const auto text = read_text(files, file);
   if (!text) return std::unexpected(text.error());
-  if (text->size() != identity_key_bytes) return damaged(file, "offset 0: it is not 20 bytes long");
-  const ByteView key = as_bytes(*text).first(16);
-  if (crc32c(key) != load_le<std::uint32_t>(text->data() + 16)) {
-    return damaged(file, "offset 16: its checksum does not match");
+  return decode_identity_key(*text, file);
+}
+
+Result<SipKey> take_identity_key(FileLayer& files, const path& directory, const path& file) {
+  const auto text = read_text(files, file);
+  if (!text) return std::unexpected(text.error());
+  const auto shared = decode_identity_key(*text, file);
+  if (!shared) return shared;
+  const auto own = read_identity_key(files, directory);
+  if (!own && own.error().code != ErrorCode::not_found) return own;
+  if (!own) {
+    auto written = replace_text(files, directory / identity_key_name, *text);
+    if (!written) return std::unexpected(written.error());
+    return shared;
   }
-  return SipKey{load_le<std::uint64_t>(text->data()), load_le<std::uint64_t>(text->data() + 8)};
+  if (own->k0 == shared->k0 && own->k1 == shared->k1) return shared;
+  return fail(ErrorCode::invalid_argument,
+              fmt::format("dedupe.key_file is {}, but the journal in {} was made with another key; "
+                          "it keeps the one that it has",
+                          file.native(), directory.native()));
 }
 
 Result<SipKey> ensure_identity_key(FileLayer& files, const path& directory) {

@@ -83,6 +83,10 @@ Result<void> write_repairs(FileLayer& files, const std::filesystem::path& direct
 Result<SipKey> read_identity_key(FileLayer& files, const std::filesystem::path& directory);
 /// Random; kept when it exists.
 Result<SipKey> ensure_identity_key(FileLayer& files, const std::filesystem::path& directory);
+/// That of `file`, another journal's. Errors: those of reading it; invalid_argument, when there is
+/// another key here already.
+Result<SipKey> take_identity_key(FileLayer& files, const std::filesystem::path& directory,
+                                 const std::filesystem::path& file);
 
 /// The whole file, at most 16 MiB.
 Result<std::string> read_text(FileLayer& files, const std::filesystem::path& path);

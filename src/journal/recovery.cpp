@@ -115,10 +115,16 @@ class Recovery {
                             options_.bytes_max, found_.meta->segment_bytes));
   }
 
+  Result<SipKey> take_shared_key() {
+    return take_identity_key(files_, directory_, options_.identity_key_file);
+  }
+
   Result<void> create() {
     // First: what is made here goes by the same temporary names.
     if (auto done = remove_unfinished(); !done) return done;
-    if (auto key = ensure_identity_key(files_, directory_); !key) {
+    if (auto key = options_.identity_key_file.empty() ? ensure_identity_key(files_, directory_)
+                                                      : take_shared_key();
+        !key) {
       return std::unexpected(key.error());
     }
     if (auto key = SigningKey::ensure(files_, directory_); !key) {
@@ -201,7 +207,9 @@ class Recovery {
   }
 
   Result<Recovered> hand_over(std::unique_ptr<DirectoryLock> lock) {
-    const auto identity_key = read_identity_key(files_, directory_);
+    const auto identity_key = options_.identity_key_file.empty()
+                                  ? read_identity_key(files_, directory_)
+                                  : take_shared_key();
     if (!identity_key) return std::unexpected(identity_key.error());
     auto signing = SigningKey::load(files_, directory_);
     if (!signing) return std::unexpected(signing.error());

@@ -74,6 +74,47 @@ TEST_F(RecoveryTest, a_creation_that_was_interrupted_is_finished_with_the_same_k
   EXPECT_EQ(read_file(in_journal(identity_key_name)), key);
 }
 
+TEST_F(RecoveryTest, a_new_journal_takes_the_key_of_another_and_keeps_it) {
+  StoreOptions first = options();
+  first.directory += ".first";
+  ASSERT_TRUE(open(first));
+  StoreOptions second = options();
+  second.identity_key_file = first.directory / identity_key_name;
+  ASSERT_TRUE(open(second));
+  EXPECT_EQ(read_file(in_journal(identity_key_name)), read_file(second.identity_key_file));
+  ASSERT_TRUE(open(second)) << "the same once more";
+  ASSERT_TRUE(open()) << "and without the setting";
+}
+
+TEST_F(RecoveryTest, a_journal_with_a_key_of_its_own_takes_no_other_and_says_so) {
+  StoreOptions first = options();
+  first.directory += ".first";
+  ASSERT_TRUE(open(first));
+  ASSERT_TRUE(open());
+  const std::string own = read_file(in_journal(identity_key_name));
+  StoreOptions second = options();
+  second.identity_key_file = first.directory / identity_key_name;
+  const auto refused = open(second);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+  EXPECT_THAT(refused.error().text, HasSubstr(second.identity_key_file.native()));
+  EXPECT_EQ(read_file(in_journal(identity_key_name)), own);
+}
+
+TEST_F(RecoveryTest, a_shared_key_that_is_not_there_or_damaged_is_named) {
+  StoreOptions other = options();
+  other.identity_key_file = options().directory.native() + ".key";
+  auto refused = open(other);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().text, HasSubstr(other.identity_key_file.native()));
+  write_file(other.identity_key_file, std::string(20, 'k'));
+  refused = open(other);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().text, HasSubstr("checksum"));
+  std::filesystem::remove(other.identity_key_file);
+  ASSERT_TRUE(open());
+}
+
 TEST_F(RecoveryTest, a_creation_that_was_interrupted_replaces_a_damaged_public_key) {
   ASSERT_TRUE(open());
   const std::string pem = read_file(in_journal(signing_public_name));

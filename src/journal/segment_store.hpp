@@ -44,6 +44,7 @@ struct StoreOptions {
   std::chrono::seconds scrub_pause{3600};        // between two passes
   std::chrono::milliseconds spare_retry{250};    // after a failed pre-write
   std::chrono::milliseconds spare_wait{2000};    // append waits so long for a pre-write under way
+  std::filesystem::path identity_key_file;       // whose key a new journal takes; empty: makes one
 };
 
 /// Told on the store's background thread. Set before `start`.
