@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of all settings: one row each, and nothing else knows their names. To add a setting,
-// add its field to settings.hpp and its row to schema.cpp; loader, `--set`, validation,
-// `config print` and the reference page follow.
+// add its field to settings.hpp and its row to the schema_*.cpp of its section; loader, `--set`,
+// validation, `config print` and the reference page follow.
 #pragma once
 #include <span>
 #include <string_view>

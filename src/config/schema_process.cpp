@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// Settings of the program as a whole, its listeners, intake, limits and log.
+#include "config/schema_rows.hpp"
+
+namespace trialwire::config::schema {
+
+void add_general(std::vector<Descriptor>& rows) {
+  rows.push_back(row<&S::data_dir>("data_dir", {.kind = Kind::text, .minimum = 1},
+                                   "Directory of everything that is kept; made when missing."));
+  rows.push_back(row<&S::roles>(
+      "roles", {.kind = Kind::choice_list, .choices = role_names},
+      "gateway takes records in, processor stores them, api answers queries. A gateway without "
+      "processor sends them to Kafka, a processor without gateway reads them there."));
+  rows.push_back(
+      row<&S::allow_insecure>("allow_insecure", boolean,
+                              "Permits listening beyond loopback without TLS and authentication."));
+  rows.push_back(row<&S::allow_unsafe>("allow_unsafe", boolean,
+                                       "Permits settings that can lose acknowledged reports."));
+  using R = RuntimeSettings;
+  rows.push_back(row<&S::runtime, &R::shards>(
+      "runtime.shards", integer(0, 1024),
+      "I/O threads; 0 takes the CPUs of the affinity mask within the cgroup's quota."));
+  rows.push_back(
+      row<&S::runtime, &R::workers>("runtime.workers", integer(1, 256), "Threads for queries."));
+  rows.push_back(row<&S::runtime, &R::worker_queue>(
+      "runtime.worker_queue", integer(1, 1'000'000),
+      "Queries that may wait for a worker; more are answered 503."));
+  rows.push_back(row<&S::runtime, &R::drain>(
+      "runtime.drain", duration(0, hour),
+      "Time to finish what was accepted after SIGTERM or SIGINT; the rest is closed."));
+}
+
+void add_listeners(std::vector<Descriptor>& rows) {
+  rows.push_back(row<&S::http, &HttpSettings::listen>(
+      "http.listen", listen, "Address for clients; port 0 takes a free one, empty is off."));
+  using A = AdminSettings;
+  rows.push_back(row<&S::admin, &A::listen>(
+      "admin.listen", listen, "Address of /healthz, /readyz and /metrics; empty is off."));
+  rows.push_back(row<&S::admin, &A::disk_room_min>(
+      "admin.disk_room_min", {.kind = Kind::percent, .minimum = 0, .maximum = 100},
+      "Free space of data_dir's file system under which /readyz says not ready."));
+}
+
+void add_ingest(std::vector<Descriptor>& rows) {
+  using I = IngestSettings;
+  rows.push_back(row<&S::ingest, &I::unknown_fields>(
+      "ingest.unknown_fields", choice(unknown_fields_names),
+      "Fields that the contract does not know: kept in the original and counted, or refused."));
+  rows.push_back(
+      row<&S::ingest, &I::request_records>("ingest.request_records", integer(1, 1'000'000),
+                                           "Records of one request; more is answered 413."));
+  rows.push_back(row<&S::ingest, &I::errors_listed>(
+      "ingest.errors_listed", integer(1, 10'000), "Errors listed in one answer; all are counted."));
+  rows.push_back(row<&S::ingest, &I::json_depth>("ingest.json_depth", integer(2, 1'000),
+                                                 "Levels of objects and arrays in a record."));
+  rows.push_back(row<&S::ingest, &I::object_fields>("ingest.object_fields", integer(32, 100'000),
+                                                    "Members of one record."));
+}
+
+void add_limits(std::vector<Descriptor>& rows) {
+  using L = LimitSettings;
+  rows.push_back(row<&S::limits, &L::connections>("limits.connections", integer(1, 10'000'000),
+                                                  "Open connections; more are refused."));
+  rows.push_back(row<&S::limits, &L::request_line>("limits.request_line", bytes(256, 64 * kib),
+                                                   "Request line; more is answered 414."));
+  rows.push_back(
+      row<&S::limits, &L::request_head>("limits.request_head", bytes(kib, 128 * kib),
+                                        "Request line and headers; more is answered 431."));
+  rows.push_back(row<&S::limits, &L::body>("limits.body", bytes(kib, 256 * mib),
+                                           "Request body as sent; more is answered 413."));
+  rows.push_back(row<&S::limits, &L::inflated_body>(
+      "limits.inflated_body", bytes(kib, 256 * mib),
+      "Request body after gunzip, at least limits.body; more is answered 413."));
+  rows.push_back(row<&S::limits, &L::header_timeout>("limits.header_timeout", duration(ms, hour),
+                                                     "Time for a request's head; then 408."));
+  rows.push_back(row<&S::limits, &L::body_timeout>(
+      "limits.body_timeout", duration(ms, hour),
+      "Time for limits.body_progress more of a request's body, or its end; then 408."));
+  rows.push_back(
+      row<&S::limits, &L::body_progress>("limits.body_progress", bytes(1, 256 * mib),
+                                         "What a body must bring within limits.body_timeout."));
+  rows.push_back(row<&S::limits, &L::write_timeout>(
+      "limits.write_timeout", duration(ms, hour),
+      "A client that takes no byte of an answer for so long is closed."));
+  rows.push_back(row<&S::limits, &L::linger_timeout>(
+      "limits.linger_timeout", duration(0, hour),
+      "After a refusal a connection is still read for so long, so that the client sees it."));
+  rows.push_back(row<&S::limits, &L::linger_bytes>("limits.linger_bytes", bytes(0, gib),
+                                                   "And so much of it at most."));
+  rows.push_back(
+      row<&S::limits, &L::idle_timeout>("limits.idle_timeout", duration(ms, 24 * hour),
+                                        "A connection without a request is closed after it."));
+  rows.push_back(row<&S::limits, &L::request_deadline>(
+      "limits.request_deadline", duration(ms, hour),
+      "Time for an answer; then 504, outcome unknown, retry."));
+  rows.push_back(row<&S::limits, &L::unacknowledged_connection>(
+      "limits.unacknowledged_connection", bytes(64 * kib, gib),
+      "Unacknowledged bytes of a connection; over it, it is not read."));
+  rows.push_back(row<&S::limits, &L::unacknowledged_total>(
+      "limits.unacknowledged_total", bytes(mib, 64 * gib),
+      "Unacknowledged bytes of all connections; over it nobody is read, then requests are "
+      "answered 503."));
+  rows.push_back(
+      row<&S::limits, &L::overload_wait>("limits.overload_wait", duration(0, hour),
+                                         "How long nobody is read over limits.unacknowledged_total "
+                                         "before requests are answered 503."));
+  rows.push_back(row<&S::limits, &L::incomplete_bytes>(
+      "limits.incomplete_bytes", bytes(mib, 64 * gib),
+      "Memory of an I/O thread for incomplete requests; beyond it those that grow are answered "
+      "503."));
+  rows.push_back(
+      row<&S::limits, &L::pipelined>("limits.pipelined", integer(1, 65'536),
+                                     "Requests of one connection that are in work together."));
+}
+
+void add_log(std::vector<Descriptor>& rows) {
+  using L = LogSettings;
+  rows.push_back(row<&S::log, &L::level>("log.level", choice(level_names), "What is logged."));
+  rows.push_back(row<&S::log, &L::format>("log.format", choice(format_names),
+                                          "One line an event: plain text or a JSON object."));
+  rows.push_back(row<&S::log, &L::file>("log.file", {.kind = Kind::text},
+                                        "File to append to; empty is standard error."));
+}
+
+}  // namespace trialwire::config::schema
