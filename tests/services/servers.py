@@ -253,6 +253,7 @@ class MariaDB(Service):
     def make(self):
         self.run(["/usr/bin/mariadb-install-db", "--no-defaults", "--skip-test-db",
                   f"--datadir={self.directory}/data", "--skip-name-resolve",
+                  f"--tmpdir={self.directory}",  # what another server leaves in /tmp it removes
                   "--auth-root-authentication-method=normal"])
         (self.directory / "init.sql").write_text(
             f"CREATE DATABASE IF NOT EXISTS {DATABASE};\n"
@@ -264,6 +265,7 @@ class MariaDB(Service):
     def command(self):
         options = {**self.settings, "datadir": self.directory / "data", "port": self.port,
                    "bind-address": "127.0.0.1", "socket": "s", "pid-file": "pid",
+                   "tmpdir": self.directory,
                    "init-file": self.directory / "init.sql", "skip-name-resolve": None}
         return ["/usr/sbin/mariadbd", "--no-defaults",
                 *[f"--{key}" if value is None else f"--{key}={value}"
