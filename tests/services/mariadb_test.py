@@ -7,7 +7,6 @@ import unittest
 from sql_days import SqlDays  # first: it makes tests/e2e importable
 
 import servers
-from harness import eventually
 
 
 class MariaDbDays(SqlDays):
@@ -54,6 +53,9 @@ class MariaDbDays(SqlDays):
         return self.sql("SELECT count(*) FROM information_schema.processlist "
                         "WHERE state LIKE 'Waiting for table%'") != "0"
 
+    def drop_index(self, name):
+        self.sql(f"DROP INDEX {name} ON epro_reports")
+
     def refuse_patients_longer_than(self, characters):
         self.sql("ALTER TABLE epro_reports DROP CONSTRAINT IF EXISTS short; ALTER TABLE epro_reports "
                  f"ADD CONSTRAINT short CHECK (char_length(patient_id) <= {characters})")
@@ -71,14 +73,6 @@ class MariaDbDays(SqlDays):
             self.wait_retries(gateway, self.sink, 4)
             self.assertRegex(gateway.log(), "error (1969|1205)")
         self.check_each_once(gateway)
-
-    def test_a_unique_key_of_an_operators_own_makes_a_dead_letter(self):
-        gateway = self.to_database().start()
-        self.send_what_an_operators_unique_key_refuses(gateway)
-        eventually("a dead letter", lambda: gateway.metric(
-            "trialwire_sink_dead_letters_total", sink=self.sink) == 1)
-        self.sql("DROP INDEX one_a_site ON epro_reports")
-        self.check_comes_after_a_retry(gateway)
 
     def test_a_migration_that_was_cut_off_is_finished_over_the_data_in_place(self):
         gateway = self.to_database().start()

@@ -53,15 +53,12 @@ class PostgresDays(SqlDays):
     def waiting(self):
         return self.sql("SELECT count(*) FROM pg_locks WHERE NOT granted") != "0"
 
+    def drop_index(self, name):
+        self.sql(f"DROP INDEX {name}")
+
     def refuse_patients_longer_than(self, characters):
         self.sql("ALTER TABLE epro_reports DROP CONSTRAINT IF EXISTS short; ALTER TABLE epro_reports "
                  f"ADD CONSTRAINT short CHECK (length(patient_id) <= {characters})")
-
-    def test_a_row_that_a_unique_key_of_an_operators_own_keeps_out_is_counted(self):
-        gateway = self.to_database().start()
-        self.send_what_an_operators_unique_key_refuses(gateway)
-        eventually("it is counted", lambda: gateway.metric(
-            "trialwire_postgres_rows_ignored_total") == 1)
 
     def test_a_statement_timeout_is_retried_until_it_is_lifted(self):
         gateway = self.to_database().start()

@@ -277,6 +277,30 @@ TEST_F(PostgresSinkTest, a_value_that_a_column_refuses_is_the_records_own_fault_
   EXPECT_EQ(value("SELECT count(*) FROM sink_cursors"), "0");
 }
 
+TEST_F(PostgresSinkTest, a_row_that_another_unique_key_keeps_out_is_refused_and_a_retry_is_not) {
+  auto sink = make_sink();
+  deliveries.add("P-1 T-1 1700000000", 1);
+  deliveries.add("P-2 T-1 1700000000");
+  ASSERT_TRUE(deliveries.to(*sink));
+  value("CREATE UNIQUE INDEX one_a_patient ON epro_reports (patient_id)");
+  deliveries.clear();
+  deliveries.add("P-1 T-1 1700000000", 1);
+  EXPECT_TRUE(deliveries.to(*sink)) << "its identity has a row";
+  deliveries.clear();
+  deliveries.add("P-3 T-1 1700000000", 3);
+  deliveries.add("P-2 T-1 1800000000", 4);
+  auto refused = deliveries.to(*sink);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+  EXPECT_TRUE(refused.error().text.contains("a unique key of table epro_reports"))
+      << refused.error().text;
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "2");
+  EXPECT_EQ(sink->durable_cursor(journal).value().next_sequence, 4U);
+  value("DROP INDEX one_a_patient");
+  EXPECT_TRUE(deliveries.to(*sink));
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "4");
+}
+
 TEST_F(PostgresSinkTest, texts_that_postgresql_cannot_store_are_the_records_own_fault) {
   auto sink = make_sink();
   ASSERT_TRUE(sink->durable_cursor(journal));

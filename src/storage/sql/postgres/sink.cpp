@@ -56,8 +56,24 @@ struct Table {
     create_staging =
         fmt::format("CREATE TEMPORARY TABLE {} ({}) ON COMMIT DELETE ROWS; ", staging, definitions);
     copy = fmt::format("; COPY {} ({}) FROM STDIN (FORMAT binary)", staging, columns);
-    insert = fmt::format("; INSERT INTO {0} ({2}) SELECT {2} FROM {1} ON CONFLICT DO NOTHING",
-                         name(encoder.table().name), staging, columns);
+    const std::string own = name(encoder.table().name);
+    insert = fmt::format(
+        "; WITH inserted AS (INSERT INTO {0} ({2}) SELECT {2} FROM {1} ON CONFLICT DO NOTHING "
+        "RETURNING 1) SELECT count(*), set_config('trialwire.inserted', count(*)::text, true) "
+        "FROM inserted",
+        own, staging, columns);
+    kept_out = fmt::format(
+        "EXISTS (SELECT FROM {1} s WHERE NOT EXISTS (SELECT FROM {0} o WHERE o.record_id = "
+        "s.record_id) AND NOT EXISTS (SELECT FROM {0} o WHERE o.identity = s.identity))",
+        own, staging);
+  }
+  /// Divides by zero when a record neither became a row nor has one. Where all became rows, which
+  /// the server knows from the insertion, it looks nothing up.
+  std::string check() const {
+    return fmt::format(
+        "; SELECT 1 / CASE WHEN current_setting('trialwire.inserted')::bigint = {} THEN 1 "
+        "WHEN {} THEN 0 ELSE 1 END",
+        records.size(), kept_out);
   }
 
   RowEncoder encoder;
@@ -65,6 +81,7 @@ struct Table {
   std::string create_staging;
   std::string copy;
   std::string insert;
+  std::string kept_out;
   std::vector<const Record*> records;  // of the delivery, in its order
   std::uint64_t undecodable_now = 0;   // of them
 };
@@ -224,7 +241,7 @@ std::string PostgresSink::exchange(const journal::Cursor& cursor) const {
   }
   sql += "; " + cursor_statement(cursor);
   for (const Table& table : tables_) {
-    if (!table.records.empty()) sql += table.insert;
+    if (!table.records.empty()) sql += table.insert + table.check();
   }
   return sql + "; COMMIT";
 }
@@ -273,7 +290,14 @@ Result<void> PostgresSink::copy(Table& table) {
 Result<void> PostgresSink::insert(Table& table) {
   auto inserted = connection_->next("insert rows", patience());
   if (!inserted) return std::unexpected(inserted.error());
-  ignored_now_ += table.records.size() - inserted->affected();
+  ignored_now_ += table.records.size() - static_cast<std::uint64_t>(inserted->integer(0, 0));
+  if (auto whole = connection_->next("insert rows", patience()); !whole) {
+    if (connection_->sqlstate() != division_by_zero) return std::unexpected(whole.error());
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("postgres {}: cannot insert rows: a unique key of table {} besides "
+                            "record_id and identity keeps one out",
+                            connection_->name(), table.encoder.table().name));
+  }
   return {};
 }
 

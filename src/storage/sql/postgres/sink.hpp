@@ -11,6 +11,8 @@
 //
 // A record whose identity or record id is stored already adds no row and is counted; one whose kind
 // has no mapper is not this sink's. One that cannot be decoded is stored with its bytes and a flag.
+// One that a unique key of an operator's own keeps out fails the delivery with invalid_argument:
+// ON CONFLICT passes over every key, so that what was passed over is looked up.
 // Failure: as sqlstate.hpp says. The outcome of a COMMIT whose answer did not come is not known: it
 // is an error, and the cursor says later what it was. After any error the connection is dropped;
 // the next call makes a new one and brings the schema up to date.
