@@ -8,6 +8,12 @@
 #include "base/check.hpp"
 
 namespace trialwire::archive {
+namespace {
+
+// 512 KiB: records are like their neighbours, and the program's memory is dearer.
+constexpr int window_log = 19;
+
+}  // namespace
 
 void Compressor::Free::operator()(ZSTD_CCtx_s* context) const noexcept {
   ZSTD_freeCCtx(context);
@@ -20,6 +26,7 @@ Compressor::Compressor(int level, std::uint64_t bytes, Out out)
     TW_CHECK(ZSTD_isError(ZSTD_CCtx_setParameter(context_.get(), parameter, value)) == 0);
   };
   set(ZSTD_c_compressionLevel, level);
+  set(ZSTD_c_windowLog, window_log);
   set(ZSTD_c_checksumFlag, 1);
   TW_CHECK(ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(context_.get(), bytes)) == 0);
 }
