@@ -270,41 +270,70 @@ TEST_F(GroupTest, lanes_keep_their_numbers_and_leave_no_lag_behind) {
   expect_each_once_in_order();
 }
 
-TEST_F(GroupTest, what_is_lost_on_its_way_to_a_reader_is_asked_for_again) {
-  cluster_.make_topic("one", 1);
-  options_.topics = {{journal::RecordKind::qol_answer, "one"}};
-  produce(40);
-  support::Handle consumer =
-      *make_handle(RD_KAFKA_CONSUMER, *make_config(options_.client, {{"group.id", "reader"}}));
-  rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(1);
-  rd_kafka_topic_partition_list_add(list, "one", 0)->offset = RD_KAFKA_OFFSET_BEGINNING;
-  rd_kafka_queue_t* queue = rd_kafka_queue_get_partition(consumer.get(), "one", 0);
-  rd_kafka_queue_forward(queue, nullptr);
-  rd_kafka_assign(consumer.get(), list);
-  rd_kafka_topic_partition_list_destroy(list);
-  std::vector<std::uint64_t> places;
-  {
-    const Uuid id = partition_id("cluster", {"one", 0});
-    PartitionJournal partition({consumer.get(), {"one", 0}, id, journal::RecordKind::qol_answer});
-    auto reader = partition.read({id, 1});
-    ASSERT_TRUE(reader) << reader.error().text;
-    for (int stolen = 0; stolen < 5; ++stolen) {
-      rd_kafka_message_t* message = rd_kafka_consume_queue(queue, 20'000);
-      ASSERT_NE(message, nullptr);
-      rd_kafka_message_destroy(message);
-    }
+/// A reader of a topic with one partition and 40 answers, and the hands that take something away.
+class ReaderTest : public GroupTest {
+ protected:
+  template <typename Function>
+  auto at(std::int64_t offset, Function function) {
+    rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, "one", 0)->offset = offset;
+    auto result = function(consumer_.get(), list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return result;
+  }
+  ReaderTest() {
+    cluster_.make_topic("one", 1);
+    options_.topics = {{journal::RecordKind::qol_answer, "one"}};
+    produce(40);
+    consumer_ = *make_handle(RD_KAFKA_CONSUMER,
+                             *make_config(options_.client, {{"group.id", "reader"}}));
+    queue_ = rd_kafka_queue_get_partition(consumer_.get(), "one", 0);
+    rd_kafka_queue_forward(queue_, nullptr);
+    at(RD_KAFKA_OFFSET_BEGINNING, rd_kafka_assign);
+  }
+  ~ReaderTest() override {
+    rd_kafka_queue_destroy(queue_);
+    rd_kafka_consumer_close(consumer_.get());
+  }
+  void expect_all(journal::Reader& reader) {
+    std::vector<std::uint64_t> places;
     const auto until = std::chrono::steady_clock::now() + patience;
     while (places.size() < 40 && std::chrono::steady_clock::now() < until) {
-      auto batch = (*reader)->next(milliseconds(1'000), {});
+      auto batch = reader.next(milliseconds(1'000), {});
       ASSERT_TRUE(batch) << batch.error().text;
       for (const Record& record : (*batch)->records) places.push_back(record.at());
     }
+    std::vector<std::uint64_t> all(40);
+    std::iota(all.begin(), all.end(), 1);
+    EXPECT_EQ(places, all);
   }
-  std::vector<std::uint64_t> all(40);
-  std::iota(all.begin(), all.end(), 1);
-  EXPECT_EQ(places, all);
-  rd_kafka_queue_destroy(queue);
-  rd_kafka_consumer_close(consumer.get());
+
+  const Uuid id_ = partition_id("cluster", {"one", 0});
+  support::Handle consumer_;
+  rd_kafka_queue_t* queue_ = nullptr;
+};
+
+TEST_F(ReaderTest, what_is_lost_on_its_way_is_asked_for_again) {
+  PartitionJournal partition({consumer_.get(), {"one", 0}, id_, journal::RecordKind::qol_answer});
+  auto reader = partition.read({id_, 1});
+  ASSERT_TRUE(reader) << reader.error().text;
+  for (int stolen = 0; stolen < 5; ++stolen) {
+    rd_kafka_message_t* message = rd_kafka_consume_queue(queue_, 20'000);
+    ASSERT_NE(message, nullptr);
+    rd_kafka_message_destroy(message);
+  }
+  expect_all(**reader);
+}
+
+TEST_F(ReaderTest, what_lies_before_the_place_where_the_library_waits_is_asked_for) {
+  PartitionJournal partition({consumer_.get(), {"one", 0}, id_, journal::RecordKind::qol_answer});
+  auto reader = partition.read({id_, 1});
+  ASSERT_TRUE(reader) << reader.error().text;
+  rd_kafka_error_t* error = at(40, [](rd_kafka_t* handle, rd_kafka_topic_partition_list_t* list) {
+    return rd_kafka_seek_partitions(handle, list, 20'000);
+  });
+  ASSERT_EQ(error, nullptr) << rd_kafka_error_string(error);
+  expect_all(**reader);
 }
 
 TEST(Partition, has_an_id_of_its_own_that_all_members_know) {

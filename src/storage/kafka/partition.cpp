@@ -27,6 +27,8 @@ using Clock = std::chrono::steady_clock;
 constexpr milliseconds query_wait{5'000};
 constexpr milliseconds poll_slice{100};  // so often a reader looks whether it is to stop
 constexpr std::size_t read_at_once = 1'024;
+constexpr milliseconds first_look{1'000};  // so long nothing comes before the brokers are asked
+constexpr milliseconds last_look{30'000};
 
 struct DestroyList {
   void operator()(rd_kafka_topic_partition_list_t* list) const noexcept {
@@ -121,8 +123,10 @@ Result<void> seek_to(const PartitionJournal::Source& source, std::int64_t offset
 }
 
 /// Reads message by message: before 2.1 the library's batches lose some when a rebalance pauses the
-/// partition while one is collected (what it has is dropped, and it goes on behind that). And what
-/// is missing between two messages is asked for once more before it is passed over.
+/// partition while one is collected (what it has is dropped, and it goes on behind that). What is
+/// missing between two messages is asked for once more before it is passed over. And where nothing
+/// comes, the brokers are asked now and then whether there is something: a seek that meets the
+/// question where the partition ends is undone half a second later, by that question's repetition.
 class PartitionReader final : public journal::Reader {
  public:
   PartitionReader(const PartitionJournal::Source& source, rd_kafka_queue_t* queue,
@@ -145,12 +149,15 @@ class PartitionReader final : public journal::Reader {
   rd_kafka_message_t* consume(milliseconds wait);
   Result<bool> take(const rd_kafka_message_t& message);
   Result<bool> may_skip_to(std::uint64_t sequence);
+  void look_behind_silence();
 
   const PartitionJournal::Source& source_;  // the journal's, which outlives its readers
   rd_kafka_queue_t* queue_;
   std::uint64_t next_;
   std::uint64_t asked_again_for_ = 0;  // what was missing before `seen_behind_it_`
   std::uint64_t seen_behind_it_ = 0;
+  milliseconds patience_ = first_look;
+  Clock::time_point silent_since_ = Clock::now();
   std::vector<rd_kafka_message_t*> messages_;  // kept while the batch borrows from them
   journal::Batch batch_;
 };
@@ -183,6 +190,8 @@ Result<journal::Batch*> PartitionReader::next(milliseconds wait, std::stop_token
       if (!*taken) break;
       slice = milliseconds(0);
     }
+    if (!messages_.empty()) silent_since_ = Clock::now();
+    if (Clock::now() - silent_since_ >= patience_) look_behind_silence();
     if (!batch_.records.empty() || stop.stop_requested() || Clock::now() >= until) return &batch_;
     release();
   }
@@ -230,6 +239,20 @@ Result<bool> PartitionReader::may_skip_to(std::uint64_t sequence) {
     return std::unexpected(sought.error());
   }
   return false;
+}
+
+/// Ends that cannot be had are asked for another time. Where the topic ends with what no reader gets
+/// (the mark of a transaction), each look is in vain, and they grow rare.
+void PartitionReader::look_behind_silence() {
+  silent_since_ = Clock::now();
+  patience_ = std::min(patience_ * 2, last_look);
+  auto ends = ask_ends(source_);
+  if (!ends || ends->high <= offset_of(next_)) return;
+  telemetry::log(telemetry::LogLevel::info, "kafka", "messages do not come, and are asked for again",
+                 {{"partition", std::string_view(source_.name.text())},
+                  {"from_offset", offset_of(next_)},
+                  {"to_offset", ends->high - 1}});
+  static_cast<void>(seek_to(source_, offset_of(next_)));  // in vain: the next look seeks again
 }
 
 }  // namespace
