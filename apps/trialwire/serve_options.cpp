@@ -54,6 +54,7 @@ pipeline::GiveWayOptions give_way_options(const config::Settings& settings) {
   options.pause_max = in_ms(settings.pipeline.pause_max);
   options.waiting_share = settings.pipeline.pause_waiting_share / 100;
   options.lag_max = settings.pipeline.pause_lag_max;
+  options.lag_in_pace = settings.pipeline.pause_lag_in_pace;
   options.backlog_bytes_max =
       share_of(settings.journal.max_bytes, settings.pipeline.pause_backlog_share);
   return options;

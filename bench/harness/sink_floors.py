@@ -113,8 +113,8 @@ class Postgres:
 
     def one_by_one(self) -> float:
         lines = self._sql(
-            "SELECT 'INSERT INTO floor.epro_reports SELECT (json_populate_record(NULL::"
-            "floor.epro_reports, ' || quote_literal(row_to_json(r)::text) || ')).*;' "
+            "SELECT 'INSERT INTO floor.epro_reports OVERRIDING SYSTEM VALUE SELECT "
+            "(json_populate_record(NULL::floor.epro_reports, ' || quote_literal(row_to_json(r)::text) || ')).*;' "
             f"FROM (SELECT * FROM epro_reports ORDER BY sequence LIMIT {ROWS_ONE_BY_ONE}) r")
         self._empty_copy()
         start = time.monotonic()

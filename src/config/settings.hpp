@@ -100,6 +100,7 @@ struct PipelineSettings {
   Duration pause_max = 2s;
   double pause_waiting_share = 20;  // percent
   Duration pause_lag_max = 60s;
+  Duration pause_lag_in_pace = 500ms;
   double pause_backlog_share = 50;  // percent of journal.max_bytes
   std::uint64_t qol_batch_records = 100;
   std::uint64_t qol_batch_records_lagging = 2'048;

@@ -13,7 +13,9 @@ bool GiveWay::contended(const ProcessorTime& spent) const noexcept {
 
 bool GiveWay::has_reason(const Intake& intake) const noexcept {
   const bool pressed = intake.backlog.blocked || intake.backlog.bytes > options_.backlog_bytes_max;
-  return intake.appended > 0 && !pressed && intake.lag <= options_.lag_max;
+  const auto lag_max =
+      intake.sink_keeps_up ? std::min(options_.lag_in_pace, options_.lag_max) : options_.lag_max;
+  return intake.appended > 0 && !pressed && intake.lag <= lag_max;
 }
 
 void GiveWay::batch_done(const ProcessorTime& spent, const Intake& intake) noexcept {

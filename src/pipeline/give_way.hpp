@@ -13,7 +13,9 @@
 // idle machine has too, weigh nothing.
 // It never pauses while nothing is appended (nobody to give way to), not when the journal is
 // pressed for room by what the sink does not have (intake itself would be refused soon), and not
-// when the sink is behind by more than a burst of reports lasts.
+// when the sink is behind by more than a burst of reports lasts. A sink that is faster than what
+// arrives (pace.hpp) stays close behind: its pauses would save intake little and only make rows
+// late.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -30,6 +32,7 @@ struct GiveWayOptions {
   std::chrono::nanoseconds judged_time = std::chrono::milliseconds(5);
   std::uint64_t backlog_bytes_max = 8ULL << 30;                 // beyond it the journal is pressed
   std::chrono::nanoseconds lag_max = std::chrono::seconds(60);  // who queries waits no longer
+  std::chrono::nanoseconds lag_in_pace = std::chrono::milliseconds(500);  // of a sink that keeps up
 };
 
 /// What the lane's source saw since the rule was asked last.
@@ -37,6 +40,7 @@ struct Intake {
   std::uint64_t appended = 0;      // records
   journal::Backlog backlog;        // that this lane's sink does not have
   std::chrono::nanoseconds lag{};  // age of the oldest record of it
+  bool sink_keeps_up = false;      // it is faster than what arrives
 };
 
 class GiveWay {

@@ -93,6 +93,21 @@ TEST(GiveWayTest, who_queries_does_not_wait_longer_than_a_burst_lasts) {
   EXPECT_FALSE(rule.gives_way());
 }
 
+TEST(GiveWayTest, a_sink_that_keeps_up_stays_close_behind) {
+  GiveWay rule({.lag_max = 60s, .lag_in_pace = 1s});
+  const Intake late{.appended = 1, .backlog = {}, .lag = 1s + 1ns, .sink_keeps_up = true};
+  const Intake soon{.appended = 1, .backlog = {}, .lag = 1s, .sink_keeps_up = true};
+  const Intake slower{.appended = 1, .backlog = {}, .lag = 1s + 1ns};
+  rule.batch_done(contention, late);
+  EXPECT_FALSE(rule.gives_way());
+  for (const Intake& reason : {soon, slower}) {
+    rule.batch_done(contention, reason);
+    EXPECT_TRUE(rule.gives_way());
+    EXPECT_FALSE(rule.goes_on(late));
+    EXPECT_FALSE(rule.gives_way());
+  }
+}
+
 TEST(GiveWayTest, a_cap_of_zero_is_off_and_one_below_the_first_pause_holds) {
   GiveWay off({.pause_max = 0ms});
   off.batch_done(contention, busy);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "pipeline/background.hpp"
+#include "pipeline/lane_gate.hpp"
 #include "telemetry/log.hpp"
 
 namespace trialwire::pipeline {
@@ -50,10 +51,16 @@ std::optional<ProcessorTime> LaneBackground::processor_time() const {
 
 Intake LaneBackground::intake_since_asked() {
   core_.refresh_lag();
-  std::uint64_t end = core_.journal.end().next_sequence;
-  return {.appended = end - std::exchange(asked_sequence_, end),
+  const std::uint64_t end = core_.journal.end().next_sequence;
+  const auto now = Clock::now();
+  const std::uint64_t appended = end - std::exchange(asked_sequence_, end);
+  const LaneGate* gate = core_.options.gate;
+  const std::uint64_t lanes = gate == nullptr ? 1 : gate->schedule().spans().back().lanes;
+  core_.pace.arrived(appended / lanes, now - std::exchange(asked_, now));
+  return {.appended = appended,
           .backlog = core_.journal.backlog(core_.durable.next_sequence),
-          .lag = core_.lag};
+          .lag = core_.lag,
+          .sink_keeps_up = core_.pace.keeps_up()};
 }
 
 void LaneBackground::batch_begins() {

@@ -39,6 +39,7 @@ class LaneBackground {
   std::optional<ProcessorClock> clock_;       // of the thread; none when not in background
   std::optional<ProcessorTime> batch_began_;  // when the first record of the batch was taken
   std::uint64_t asked_sequence_ = 0;          // the journal's end when the rule was last asked
+  Clock::time_point asked_ = Clock::now();
 
   std::mutex mutex_;  // of the next one
   int thread_ = 0;    // its number, when it is in background

@@ -21,6 +21,7 @@
 #include "journal/journal.hpp"
 #include "pipeline/lane_metrics.hpp"
 #include "pipeline/lane_options.hpp"
+#include "pipeline/pace.hpp"
 #include "pipeline/record_batch.hpp"
 #include "pipeline/sink.hpp"
 
@@ -70,6 +71,7 @@ struct LaneCore {
   std::int64_t started_ns = 0;
   std::int64_t has_all_ns = 0;     // when the sink last had everything
   std::chrono::nanoseconds lag{};  // age of the oldest record that the sink does not have
+  Pace pace;
   unsigned failures = 0;
   /// As Lane::next_sequence; any thread.
   std::atomic<std::uint64_t> next_sequence{0};

@@ -29,8 +29,9 @@ Result<void> LaneDelivery::attempt(Records records, const journal::Cursor& curso
   Result<void> done = core_.sink->deliver(records, cursor);
   if (!done) return done;
   if (!records.empty()) {
-    std::chrono::duration<double> elapsed = Clock::now() - began;
-    core_.metrics.deliver_seconds.observe(elapsed.count());
+    const Clock::duration took = Clock::now() - began;
+    core_.pace.delivered(records.size(), took);
+    core_.metrics.deliver_seconds.observe(std::chrono::duration<double>(took).count());
     core_.metrics.batch_records.observe(static_cast<double>(records.size()));
     core_.metrics.delivered.add(records.size());
   }

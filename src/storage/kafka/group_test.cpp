@@ -285,8 +285,8 @@ class ReaderTest : public GroupTest {
     cluster_.make_topic("one", 1);
     options_.topics = {{journal::RecordKind::qol_answer, "one"}};
     produce(40);
-    consumer_ = *make_handle(RD_KAFKA_CONSUMER,
-                             *make_config(options_.client, {{"group.id", "reader"}}));
+    consumer_ =
+        *make_handle(RD_KAFKA_CONSUMER, *make_config(options_.client, {{"group.id", "reader"}}));
     queue_ = rd_kafka_queue_get_partition(consumer_.get(), "one", 0);
     rd_kafka_queue_forward(queue_, nullptr);
     at(RD_KAFKA_OFFSET_BEGINNING, rd_kafka_assign);

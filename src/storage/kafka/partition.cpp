@@ -241,14 +241,15 @@ Result<bool> PartitionReader::may_skip_to(std::uint64_t sequence) {
   return false;
 }
 
-/// Ends that cannot be had are asked for another time. Where the topic ends with what no reader gets
-/// (the mark of a transaction), each look is in vain, and they grow rare.
+/// Ends that cannot be had are asked for another time. Where the topic ends with what no reader
+/// gets (the mark of a transaction), each look is in vain, and they grow rare.
 void PartitionReader::look_behind_silence() {
   silent_since_ = Clock::now();
   patience_ = std::min(patience_ * 2, last_look);
   auto ends = ask_ends(source_);
   if (!ends || ends->high <= offset_of(next_)) return;
-  telemetry::log(telemetry::LogLevel::info, "kafka", "messages do not come, and are asked for again",
+  telemetry::log(telemetry::LogLevel::info, "kafka",
+                 "messages do not come, and are asked for again",
                  {{"partition", std::string_view(source_.name.text())},
                   {"from_offset", offset_of(next_)},
                   {"to_offset", ends->high - 1}});
