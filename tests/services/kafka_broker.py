@@ -69,7 +69,8 @@ class Kafka(Service):
             **self.settings,
         }
         self.properties.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        first, *rest = uuid.uuid4().bytes  # the id must not look like an option: no "-" first
+        cluster = base64.urlsafe_b64encode(bytes([first & 0x7F, *rest])).decode().rstrip("=")
         self.run(java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.properties))
 
     @property
