@@ -116,7 +116,7 @@ class Many(SlowSendersTest):
     def measured(self, server):
         """Medians, because whatever else runs on the machine shows in a single p99."""
         without, beside = [], []
-        for _ in range(5):
+        for _ in range(3):
             without.append(self.p99(server))
             with SlowSenders(server.http, self.COUNT, *self.SENDERS) as slow:
                 beside.append(self.p99(server))
