@@ -13,12 +13,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <iterator>
+
 #include <fmt/format.h>
 
 #include "base/check.hpp"
 
 namespace trialwire::test {
 namespace {
+
+std::vector<pid_t> children_of(pid_t process) {
+  std::ifstream list(fmt::format("/proc/{0}/task/{0}/children", process));
+  return {std::istream_iterator<pid_t>(list), {}};
+}
 
 int free_port() {
   int probe = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -110,7 +118,11 @@ bool ServerProcess::has_ended() {
 
 void ServerProcess::end(int signal) {
   if (process_ == 0) return;
+  // A server's processes for connections would go on answering for a moment.
+  std::vector<pid_t> children;
+  if (signal == SIGKILL) children = children_of(process_);
   ::kill(process_, signal);
+  for (pid_t child : children) ::kill(child, SIGKILL);
   ::waitpid(process_, nullptr, 0);
   process_ = 0;
 }

@@ -31,7 +31,7 @@ class ServerProcess {
   /// The server itself. From the thread only that outlives it: the kernel ends it with that one.
   void start(const Command& command);
   bool has_ended();  // by itself
-  /// With `stop` it may end orderly, with SIGKILL not.
+  /// With SIGKILL all of its processes end at once, with others it may end orderly.
   void end(int signal);
   void freeze() const;  // it stays connected and says nothing
   void thaw() const;

@@ -17,7 +17,7 @@ class PostgresServer {
 
   void start();  // and waits until it answers
   void stop();   // orderly: transactions are rolled back, connections cut
-  void kill();   // as `kill -9` does; its children end by themselves then
+  void kill();   // as `kill -9` of all its processes does
   void freeze() { process_.freeze(); }
   void thaw() { process_.thaw(); }
 
