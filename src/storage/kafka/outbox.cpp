@@ -28,7 +28,8 @@ void Outbox::begin(std::span<const journal::Record> records,
   before_.swap(entries_);
   entries_.clear();
   current_.clear();
-  failed_ = 0;
+  failed_ = awaited_ = 0;
+  for (Entry& entry : before_) entry.current = false;
   auto old = before_.begin();
   // What is still in flight of other deliveries keeps its place: its report will come.
   auto keep_until = [&](std::uint64_t sequence) {
@@ -47,11 +48,13 @@ void Outbox::begin(std::span<const journal::Record> records,
     last = &record;
     Entry entry{.sequence = record.sequence,
                 .submission_first = submission_first,
-                .key_hash = record.attributes.key_hash};
+                .key_hash = record.attributes.key_hash,
+                .current = true};
     if (old != before_.end() && old->sequence == record.sequence) {
       entry.bytes = old->bytes;
       entry.topic = old->topic;
       if (old->state != State::failed) entry.state = old->state;
+      if (entry.state == State::in_flight) ++awaited_;
       ++old;
     } else if (!takes(record)) {
       entry.state = State::delivered;
@@ -84,6 +87,7 @@ void Outbox::sent(std::size_t index, const Sent& message) noexcept {
   entry.bytes = static_cast<std::uint32_t>(message.bytes);
   entry.topic = static_cast<std::uint32_t>(message.topic);
   ++in_flight_;
+  ++awaited_;
 }
 
 Outbox::Entry* Outbox::find(std::uint64_t sequence) noexcept {
@@ -97,6 +101,8 @@ void Outbox::reported(std::uint64_t sequence, rd_kafka_resp_err_t error) noexcep
   --in_flight_;
   entry->error = error;
   entry->state = error == RD_KAFKA_RESP_ERR_NO_ERROR ? State::delivered : State::failed;
+  if (!entry->current) return;
+  --awaited_;
   if (entry->state == State::failed) ++failed_;
 }
 
@@ -105,9 +111,9 @@ void Outbox::forget_in_flight() noexcept {
     if (entry.state != State::in_flight) continue;
     entry.state = State::failed;
     entry.error = RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
-    ++failed_;
+    if (entry.current) ++failed_;
   }
-  in_flight_ = 0;
+  in_flight_ = awaited_ = 0;
 }
 
 bool Outbox::done() const noexcept {
@@ -137,9 +143,10 @@ Outbox::Failure Outbox::failure() const noexcept {
 }
 
 void Outbox::clear() noexcept {
-  TW_CHECK(in_flight_ == 0);
+  TW_CHECK(awaited_ == 0);
   const std::uint64_t last = current_.empty() ? 0 : entries_[current_.back()].sequence;
   std::erase_if(entries_, [last](const Entry& entry) {
+    if (entry.state == State::in_flight) return false;
     return entry.sequence <= last || entry.state != State::delivered;
   });
   current_.clear();

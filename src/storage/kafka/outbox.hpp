@@ -45,8 +45,11 @@ class Outbox {
   /// Their outcome will never be known.
   void forget_in_flight() noexcept;
 
-  /// Of this delivery and of earlier ones.
+  /// Of this delivery and of earlier ones, whose reports will come.
   std::size_t in_flight() const noexcept { return in_flight_; }
+  /// Of this delivery alone: what it has to wait for.
+  std::size_t awaited() const noexcept { return awaited_; }
+  /// Of this delivery something has.
   bool has_failed() const noexcept { return failed_ > 0; }
   /// Every record of the delivery is delivered.
   bool done() const noexcept;
@@ -64,7 +67,8 @@ class Outbox {
   /// The first of the delivery's own failures that is not a consequence of another; error 0: none.
   Failure failure() const noexcept;
 
-  /// All of the delivery is settled: only what was delivered behind it is remembered.
+  /// All of the delivery is settled: what was delivered behind it is remembered, and what earlier
+  /// ones have in flight.
   void clear() noexcept;
 
  private:
@@ -77,6 +81,7 @@ class Outbox {
     std::uint32_t topic = 0;
     rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
     State state = State::to_send;
+    bool current = false;  // of this delivery
   };
   Entry* find(std::uint64_t sequence) noexcept;
   void keep_order_of_keys();
@@ -85,6 +90,7 @@ class Outbox {
   std::vector<Entry> before_;         // of the delivery before
   std::vector<std::size_t> current_;  // of this delivery, in `entries_`
   std::size_t in_flight_ = 0;
+  std::size_t awaited_ = 0;
   std::size_t failed_ = 0;
   std::unordered_set<std::uint32_t> again_;
 };

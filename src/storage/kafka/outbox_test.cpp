@@ -57,6 +57,42 @@ TEST_F(OutboxTest, a_delivery_is_done_when_every_report_is_there) {
   EXPECT_EQ(outbox_.prefix_end(4), 4U);
 }
 
+TEST_F(OutboxTest, a_delivery_does_not_wait_for_what_earlier_ones_have_in_flight) {
+  begin(3, {3});  // its partition has no leader, and it was given up for now
+  send_all();
+  EXPECT_EQ(outbox_.awaited(), 1U);
+  begin(7, {7});
+  EXPECT_EQ(outbox_.awaited(), 0U);
+  send_all();
+  EXPECT_EQ(outbox_.awaited(), 1U);
+  outbox_.reported(7, delivered);
+  EXPECT_TRUE(outbox_.done());
+  EXPECT_EQ(outbox_.awaited(), 0U);
+  outbox_.clear();
+  EXPECT_EQ(outbox_.in_flight(), 1U);
+  begin(3, {3});
+  EXPECT_EQ(to_send(), Sequences({})) << "it is on its way still";
+  EXPECT_EQ(outbox_.awaited(), 1U);
+  outbox_.reported(3, delivered);
+  EXPECT_TRUE(outbox_.done());
+}
+
+TEST_F(OutboxTest, a_failure_of_an_earlier_delivery_is_none_of_this_one) {
+  begin(3, {3});
+  send_all();
+  begin(7, {7});
+  send_all();
+  outbox_.reported(3, refused);
+  EXPECT_FALSE(outbox_.has_failed());
+  EXPECT_EQ(outbox_.failure().messages, 0U);
+  outbox_.reported(7, delivered);
+  EXPECT_TRUE(outbox_.done());
+  outbox_.clear();
+  EXPECT_EQ(outbox_.in_flight(), 0U);
+  begin(3, {3});
+  EXPECT_EQ(to_send(), Sequences({3}));
+}
+
 TEST_F(OutboxTest, after_a_failure_only_what_failed_is_sent_again) {
   begin(1, {1, 2, 3, 4});
   send_all();

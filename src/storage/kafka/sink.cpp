@@ -30,6 +30,9 @@ constexpr std::string_view sink_name = "kafka";
 constexpr milliseconds flush_slice{50};            // so often a delivery looks whether to go on
 constexpr std::size_t batch_bytes_min = 16 << 10;  // of a request, when brokers find it too large
 constexpr std::size_t produced_between_serves = 256;
+constexpr std::size_t framing_max = 256;  // bytes that the protocol adds to a message
+// What a message may have more than its record: headers, and what JSON makes of times and units.
+constexpr std::size_t message_more_max = 4 << 10;
 
 Result<journal::Cursor> own_cursor(CursorFile& file, const Uuid& journal) {
   auto stored = file.load();
@@ -95,6 +98,8 @@ class KafkaSink final : public pipeline::Sink, private Reports {
   Result<void> get_ready(const Uuid& journal);
   Result<void> send(Records records);
   Result<void> produce(const Record& record, std::size_t index);
+  Result<void> fits(const Record& record, const Message& message) const;
+  Result<void> submission_fits(Records submission);
   Result<void> await();
   Result<void> go_on() const;
   Error why_failed();
@@ -179,7 +184,12 @@ Result<void> KafkaSink::deliver(Records records, const journal::Cursor& cursor) 
 
 Result<void> KafkaSink::send(Records records) {
   std::size_t produced = 0;
+  Uuid submission;
   for (std::size_t i = 0; i < records.size(); ++i) {
+    if (records[i].attributes.submission != submission) {
+      submission = records[i].attributes.submission;
+      if (auto fit = submission_fits(records.subspan(i)); !fit) return fit;
+    }
     if (!outbox_.must_send(i)) continue;
     if (auto done = produce(records[i], i); !done) return done;
     if (++produced % produced_between_serves != 0) continue;
@@ -191,20 +201,38 @@ Result<void> KafkaSink::send(Records records) {
   return {};
 }
 
+Result<void> KafkaSink::fits(const Record& record, const Message& message) const {
+  const std::size_t most = options_.producer.message_bytes_max;
+  if (message.bytes() + framing_max <= most) return {};
+  return fail(
+      ErrorCode::payload_too_large,
+      fmt::format("record {}, a message of {} bytes for topic {}; kafka.message_bytes is {}",
+                  record.sequence, message.bytes(), encoder_.topics()[message.topic], most));
+}
+
+/// Of those in front that are of one submission: none of it is sent when one is too large.
+Result<void> KafkaSink::submission_fits(Records records) {
+  const Uuid& submission = records.front().attributes.submission;
+  if (submission == Uuid{}) return {};
+  for (const Record& record : records) {
+    if (record.attributes.submission != submission) break;
+    const bool small =
+        record.bytes.size() + message_more_max <= options_.producer.message_bytes_max;
+    if (small || !encoder_.takes(record)) continue;
+    if (auto fit = fits(record, encoder_.encode(record)); !fit) return fit;
+  }
+  return {};
+}
+
 Result<void> KafkaSink::produce(const Record& record, std::size_t index) {
   const Message& message = encoder_.encode(record);
+  if (auto fit = fits(record, message); !fit) return fit;
   while (true) {
     rd_kafka_resp_err_t error = producer_->produce(message, record.sequence);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
       outbox_.sent(index, {.topic = message.topic, .bytes = message.bytes()});
       metrics_.bytes.add(message.bytes());
       return {};
-    }
-    if (error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
-      return fail(ErrorCode::payload_too_large,
-                  fmt::format("a message of {} bytes for topic {}; kafka.message_bytes is {}",
-                              message.bytes(), encoder_.topics()[message.topic],
-                              options_.producer.message_bytes_max));
     }
     if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
       topic_missing_ = code_of(error) == ErrorCode::not_found;
@@ -222,13 +250,13 @@ Result<void> KafkaSink::produce(const Record& record, std::size_t index) {
   }
 }
 
-/// Until every message is reported, or none is for too long.
+/// Until every message of this delivery is reported, or none is for too long.
 Result<void> KafkaSink::await() {
-  while (outbox_.in_flight() > 0) {
+  while (outbox_.awaited() > 0) {
     if (auto goes_on = go_on(); !goes_on) return goes_on;
-    const std::size_t before = outbox_.in_flight();
+    const std::size_t before = outbox_.awaited();
     producer_->flush(flush_slice);
-    if (outbox_.in_flight() < before) progress_ = Clock::now();
+    if (outbox_.awaited() < before) progress_ = Clock::now();
     if (Clock::now() - progress_ > options_.patience) return std::unexpected(why_failed());
   }
   return {};

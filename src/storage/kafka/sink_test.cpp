@@ -148,6 +148,7 @@ TEST_F(KafkaSinkTest, one_message_that_is_too_large_is_named_with_size_and_limit
   EXPECT_EQ(refused.error().code, ErrorCode::payload_too_large);
   EXPECT_NE(refused.error().text.find("kafka.message_bytes is 2000"), std::string::npos)
       << refused.error().text;
+  EXPECT_NE(refused.error().text.find("record 2, "), std::string::npos) << refused.error().text;
   sink->reset();
   // What the lane does next: the halves, the one record, the rest.
   std::span<const journal::Record> all(records_.all());
@@ -155,6 +156,58 @@ TEST_F(KafkaSinkTest, one_message_that_is_too_large_is_named_with_size_and_limit
   EXPECT_FALSE(sink->deliver(all.subspan(1, 1), {journal_, 3}));
   EXPECT_TRUE(sink->deliver(all.subspan(2), {journal_, 4}));
   EXPECT_EQ(sequences(cluster_.read(topic)), Texts({"1", "3"})) << "each once";
+}
+
+TEST_F(KafkaSinkTest, nothing_of_a_submission_is_sent_when_one_of_it_is_too_large) {
+  options_.producer.message_bytes_max = 2'000;
+  cluster_.make_topic(topic, 1);
+  auto sink = make();
+  records_.add("P-0 1");
+  const Uuid submission = Uuid::random();
+  records_.add("P-1 1").attributes.submission = submission;
+  records_.add("P-" + std::string(3'000, 'x') + " 2").attributes.submission = submission;
+  records_.add("P-3 3").attributes.submission = submission;
+  auto refused = deliver(*sink);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::payload_too_large) << refused.error().text;
+  EXPECT_NE(refused.error().text.find("record 3, "), std::string::npos) << refused.error().text;
+  EXPECT_EQ(sequences(cluster_.read(topic)), Texts({"1"}));
+}
+
+TEST_F(KafkaSinkTest, a_partition_without_a_leader_does_not_hold_up_deliveries_to_others) {
+  MockCluster two(2);
+  two.make_topic(topic, 2);
+  rd_kafka_mock_partition_set_leader(*two, topic.c_str(), 0, 1);
+  rd_kafka_mock_partition_set_leader(*two, topic.c_str(), 1, 2);
+  options_.producer.client.brokers = {two.brokers()};
+  auto sink = make();
+  for (int patient = 0; patient < 8; ++patient) {
+    records_.add("P-" + std::to_string(patient) + " 1");
+  }
+  ASSERT_NO_FATAL_FAILURE(must_deliver(*sink));
+  options_.patience = milliseconds(1'000);
+  sink = make();
+  ASSERT_TRUE(sink->durable_cursor(journal_));
+  rd_kafka_mock_broker_set_down(*two, 2);
+  // One by one, as dead letters are delivered again, with the lane's cursor as it is.
+  std::span<const journal::Record> all(records_.all());
+  std::size_t arrived = 0, stuck = 0;
+  for (int round = 0; round < 2; ++round) {
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const auto began = std::chrono::steady_clock::now();
+      auto done = sink->deliver(all.subspan(i, 1), records_.end());
+      if (done) {
+        ++arrived;
+        EXPECT_LT(std::chrono::steady_clock::now() - began, milliseconds(900)) << i;
+      } else {
+        ++stuck;
+        EXPECT_EQ(done.error().code, ErrorCode::unavailable) << done.error().text;
+        sink->reset();
+      }
+    }
+  }
+  EXPECT_GT(arrived, 0U);
+  EXPECT_GT(stuck, 0U);
 }
 
 TEST_F(KafkaSinkTest, a_batch_that_a_broker_finds_too_large_is_refused_and_then_taken_in_parts) {
