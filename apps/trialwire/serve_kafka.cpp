@@ -76,6 +76,7 @@ void adjust_lane(const config::Settings& settings, pipeline::LaneOptions& option
     options.delivery_interval = std::chrono::milliseconds(0);
     for (pipeline::KindBatch& kind : options.kinds) kind.delay = std::chrono::milliseconds(0);
     options.background = false;
+    options.sets_aside = false;
   }
 }
 

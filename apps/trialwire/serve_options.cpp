@@ -144,6 +144,15 @@ net::ServerOptions admin_options(const config::Settings& settings) {
   return options;
 }
 
+/// Who waits for Kafka is not told yes to what Kafka never gets: headers, and what JSON makes of
+/// times and units, must fit beside the record.
+std::size_t record_bytes_max(const config::Settings& settings) {
+  constexpr std::uint64_t message_more = 4 << 10;
+  const std::uint64_t most = settings.ingest.record_bytes;
+  if (settings.journal.ack != config::JournalAck::kafka) return most;
+  return std::min(most, settings.kafka.message_bytes - message_more);
+}
+
 ingest::IntakeOptions intake_options(const config::Settings& settings) {
   ingest::IntakeOptions options;
   options.inflated_bytes_max = settings.limits.inflated_body;
@@ -151,6 +160,7 @@ ingest::IntakeOptions intake_options(const config::Settings& settings) {
                                ? ingest::UnknownFields::refuse
                                : ingest::UnknownFields::keep;
   options.records_max = settings.ingest.request_records;
+  options.record_bytes_max = record_bytes_max(settings);
   options.errors_max = settings.ingest.errors_listed;
   options.json_depth_max = settings.ingest.json_depth;
   options.object_fields_max = settings.ingest.object_fields;

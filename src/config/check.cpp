@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <charconv>
 
 #include <fmt/format.h>
 
@@ -110,6 +111,54 @@ void check_store(std::string_view text, std::vector<Problem>& problems) {
   }
 }
 
+/// HOST or HOST:PORT, as librdkafka takes it; an IPv6 address with a port in brackets.
+bool is_broker(std::string_view text) {
+  std::string_view host = text, port = "9092";
+  const std::size_t colon = text.rfind(':');
+  if (colon != std::string_view::npos) {
+    host = text.substr(0, colon);
+    port = text.substr(colon + 1);
+  }
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (host.empty() || (!bracketed && host.find(':') != std::string_view::npos)) return false;
+  const bool plain = std::ranges::all_of(
+      host, [](char c) { return c > ' ' && c != '/' && c != ',' && c != '@' && c != '\x7f'; });
+  std::uint16_t number = 0;
+  auto read = std::from_chars(port.data(), port.data() + port.size(), number);
+  return plain && read.ec == std::errc{} && read.ptr == port.data() + port.size() && number > 0;
+}
+
+/// What Kafka allows a topic to be called. `more` characters are added to it.
+bool is_topic(std::string_view name, std::size_t more = 0) {
+  constexpr std::size_t most = 249;
+  return !name.empty() && name.size() + more <= most && name != "." && name != ".." &&
+         std::ranges::all_of(name, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '.' || c == '_' || c == '-';
+         });
+}
+
+void check_kafka_names(const KafkaSettings& kafka, std::vector<Problem>& problems) {
+  for (const std::string& broker : kafka.brokers) {
+    if (is_broker(broker)) continue;
+    problems.push_back({"", "kafka.brokers", fmt::format("{:?} is not HOST:PORT", broker)});
+  }
+  constexpr std::string_view named = "must be 1 to 249 letters, digits, '.', '_' and '-'";
+  constexpr std::string_view longest_kind = ".project_created";
+  if (!is_topic(kafka.topic_prefix, longest_kind.size())) {
+    problems.push_back({"", "kafka.topic_prefix", std::string(named) + " with a kind behind it"});
+  }
+  const KafkaTopicSettings& topics = kafka.topics;
+  for (const auto& [path, name] :
+       {std::pair("epro_report", &topics.epro_report), std::pair("qol_answer", &topics.qol_answer),
+        std::pair("vital_sign", &topics.vital_sign),
+        std::pair("trial_metric", &topics.trial_metric), std::pair("alert", &topics.alert),
+        std::pair("project_created", &topics.project_created)}) {
+    if (name->empty() || is_topic(*name)) continue;
+    problems.push_back({"", fmt::format("kafka.topics.{}", path), std::string(named)});
+  }
+}
+
 void check_kafka(const Settings& settings, std::vector<Problem>& problems) {
   const KafkaSettings& kafka = settings.kafka;
   auto wrong = [&](bool is_wrong, std::string_view path, std::string_view reason) {
@@ -117,15 +166,14 @@ void check_kafka(const Settings& settings, std::vector<Problem>& problems) {
   };
   wrong(settings.journal.ack == JournalAck::kafka && kafka.brokers.empty(), "journal.ack",
         "kafka wants kafka.brokers: who is to have the records?");
-  // A sender that waited for Kafka must not have its record set aside here.
-  constexpr std::uint64_t headers = 4 << 10;
-  const std::uint64_t largest = settings.limits.inflated_body + headers;
-  wrong(settings.journal.ack == JournalAck::kafka && kafka.value == KafkaValue::original &&
-            kafka.message_bytes < largest,
-        "kafka.message_bytes",
-        fmt::format("must be at least limits.inflated_body and {} for headers: with journal.ack: "
-                    "kafka every record that is taken must fit",
-                    format_value(Kind::bytes, headers)));
+  check_kafka_names(kafka, problems);
+  constexpr std::uint64_t least = 16 << 10;
+  wrong(
+      settings.journal.ack == JournalAck::kafka && kafka.message_bytes < least,
+      "kafka.message_bytes",
+      fmt::format("must be at least {} with journal.ack: kafka, where records that do not fit are "
+                  "refused",
+                  format_value(Kind::bytes, least)));
   const KafkaSecuritySettings& security = kafka.security;
   const bool sasl = security.protocol.starts_with("sasl");
   wrong(sasl && security.username.empty(), "kafka.security.username",

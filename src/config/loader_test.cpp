@@ -241,7 +241,27 @@ TEST(Loader, ReadsSectionsWithinSectionsAndListsOfTexts) {
   EXPECT_FALSE(problems("kafka: { brokers: [a, a] }").empty());
 }
 
+TEST(Check, BrokersAndTopicsHaveNamesThatKafkaTakes) {
+  for (const char* good : {"b", "b:9092", "\"[::1]:9092\"", "10.0.0.1:1"}) {
+    EXPECT_TRUE(problems(fmt::format("kafka: {{ brokers: [{}] }}", good)).empty()) << good;
+  }
+  for (const char* bad : {"\"a:b:c\"", "\"a:0\"", "\"a:70000\"", "\":9092\"", "\"a b:1\"",
+                          "\"kafka://a:1\"", "\"a:\"", "\"::1:9092\""}) {
+    EXPECT_THAT(problems(fmt::format("kafka: {{ brokers: [{}] }}", bad)),
+                ElementsAre(HasSubstr("is not HOST:PORT")))
+        << bad;
+  }
+  EXPECT_TRUE(problems("kafka: { topics: { alert: Our.alerts_2-x } }").empty());
+  EXPECT_THAT(problems("kafka: { topics: { epro_report: \"bad topic!\" } }"),
+              ElementsAre(HasSubstr("kafka.topics.epro_report: must be 1 to 249 letters")));
+  EXPECT_THAT(problems(fmt::format("kafka: {{ topic_prefix: {} }}", std::string(240, 'x'))),
+              ElementsAre(HasSubstr("kafka.topic_prefix")));
+}
+
 TEST(Check, KafkaIsToldWholeOrNotAtAll) {
+  EXPECT_THAT(
+      problems("{ journal: { ack: kafka }, kafka: { brokers: [b], message_bytes: 15KiB } }"),
+      ElementsAre(HasSubstr("kafka.message_bytes: must be at least 16KiB")));
   EXPECT_THAT(problems("journal: { ack: kafka }"), ElementsAre(HasSubstr("wants kafka.brokers")));
   EXPECT_THAT(
       problems("kafka: { security: { protocol: sasl_ssl } }"),

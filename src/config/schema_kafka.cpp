@@ -62,8 +62,9 @@ void add_kafka(std::vector<Descriptor>& rows) {
                                             "How long a request to a broker waits to fill."));
   rows.push_back(row<&S::kafka, &K::message_bytes>(
       "kafka.message_bytes", bytes(kib, gib),
-      "Largest message, headers included; a larger one is a dead letter. What topics take "
-      "(max.message.bytes) should be no less."));
+      "Largest message, headers included; a larger one is a dead letter, or with journal.ack: "
+      "kafka "
+      "refused at intake. What topics take (max.message.bytes) should be no less."));
   rows.push_back(row<&S::kafka, &K::request_bytes>(
       "kafka.request_bytes", bytes(kib, gib),
       "Largest batch of messages for one partition; no more than topics take."));

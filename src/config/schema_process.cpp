@@ -49,6 +49,11 @@ void add_ingest(std::vector<Descriptor>& rows) {
   rows.push_back(
       row<&S::ingest, &I::request_records>("ingest.request_records", integer(1, 1'000'000),
                                            "Records of one request; more is answered 413."));
+  rows.push_back(
+      row<&S::ingest, &I::record_bytes>("ingest.record_bytes", bytes(kib, 256 * mib),
+                                        "Largest record, as it was sent. With journal.ack: kafka "
+                                        "also no more than kafka.message_bytes "
+                                        "less 4KiB."));
   rows.push_back(row<&S::ingest, &I::errors_listed>(
       "ingest.errors_listed", integer(1, 10'000), "Errors listed in one answer; all are counted."));
   rows.push_back(row<&S::ingest, &I::json_depth>("ingest.json_depth", integer(2, 1'000),

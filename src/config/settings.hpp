@@ -42,6 +42,7 @@ struct AdminSettings {
 struct IngestSettings {
   UnknownFields unknown_fields = UnknownFields::keep;
   std::uint32_t request_records = 10'000;
+  std::uint64_t record_bytes = 8ULL << 20;
   std::uint32_t errors_listed = 100;
   std::uint32_t json_depth = 64;
   std::uint32_t object_fields = 1'000;

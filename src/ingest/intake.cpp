@@ -141,6 +141,11 @@ bool Intake::read_record(Job& job, JsonReader& reader, std::uint32_t place) {
   if (!decoder_.decode(reader, job.context, record)) return false;
   if (errors.total() != errors_before) return true;
   std::string_view bytes = reader.since(start);
+  if (bytes.size() > shard_.options.record_bytes_max) {
+    errors.add({}, Rule::length, "a record must be at most {} bytes",
+               shard_.options.record_bytes_max);
+    return true;
+  }
   shard_.pending.push_back({bytes, identify(job.scope, record, bytes, place), place,
                             key_hash(record.key), record.flags});
   job.subject_json = record.subject_json;

@@ -95,6 +95,7 @@ void publish_limits(telemetry::Registry& registry, const IntakeOptions& options)
   publish("inflated_bytes_max", options.inflated_bytes_max);
   publish("records_max", options.records_max);
   publish("errors_max", options.errors_max);
+  publish("record_bytes_max", options.record_bytes_max);
   publish("json_depth_max", options.json_depth_max);
   publish("object_fields_max", options.object_fields_max);
 }

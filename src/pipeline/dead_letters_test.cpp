@@ -184,6 +184,42 @@ TEST_F(DeadLettersTest, without_a_place_for_dead_letters_a_refusal_is_repeated) 
   EXPECT_EQ(store.rows(), (Sequences{1}));
 }
 
+TEST_F(DeadLettersTest, where_senders_wait_for_the_sink_a_refusal_stalls_and_nothing_is_set_aside) {
+  options.sets_aside = false;
+  std::atomic<bool> broken = true;
+  store.is_poison = [&](const journal::Record&) { return broken.load(); };
+  journal.append({"a", "b"});
+  auto lane = start_lane();
+  while (!is_stuck()) std::this_thread::yield();
+  broken = false;
+  wait_until_at(3);
+  lane->stop();
+  EXPECT_EQ(store.rows(), (Sequences{1, 2}));
+  EXPECT_EQ(letters(), Sequences{});
+}
+
+TEST_F(DeadLettersTest, a_delivery_that_takes_too_long_is_repeated_in_pieces_that_do_not) {
+  constexpr std::size_t all = 5'000, in_time = 1'000;
+  options.batch_records = 100;
+  options.batch_records_max = 10'000;
+  std::atomic<std::size_t> rows = 0;
+  store.is_poison = [&](const journal::Record&) {
+    ++rows;
+    return false;
+  };
+  store.at = [&](std::string_view step, unsigned) -> Result<void> {
+    if (step == "begin") rows = 0;
+    if (step != "rows" || rows <= in_time) return {};
+    return fail(ErrorCode::deadline_exceeded, "too many");
+  };
+  journal.append(std::vector<support::MemoryJournal::Body>(all, "a"));
+  auto lane = start_lane();
+  wait_until_at(all + 1);
+  lane->stop();
+  EXPECT_EQ(store.rows().size(), all);
+  EXPECT_EQ(letters(), Sequences{});
+}
+
 TEST_F(DeadLettersTest, a_letter_that_is_asked_for_is_delivered_and_the_cursor_stays) {
   std::atomic<bool> mended = false;
   store.is_poison = [&](const journal::Record& record) {

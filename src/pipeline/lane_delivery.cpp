@@ -16,11 +16,21 @@ using telemetry::LogLevel;
 
 constexpr unsigned redelivered_at_once = 100;  // then what is new comes first again
 
+bool is_refusal(const Error& error) noexcept {
+  return error.code == ErrorCode::invalid_argument || error.code == ErrorCode::payload_too_large;
+}
+
 }  // namespace
 
 bool LaneDelivery::refuses(const Error& error) const noexcept {
-  return core_.options.dead_letters != nullptr &&
-         (error.code == ErrorCode::invalid_argument || error.code == ErrorCode::payload_too_large);
+  return core_.options.dead_letters != nullptr && core_.options.sets_aside && is_refusal(error);
+}
+
+/// A database that is slow, or slow today, must not get the same again for ever. Pieces grow back
+/// with what it takes.
+void LaneDelivery::took_too_long(std::size_t records, PoisonSearch& search) noexcept {
+  at_once_ = std::max({records / 2, core_.options.batch_records, std::size_t{1}});
+  search.limit(at_once_);
 }
 
 Result<void> LaneDelivery::attempt(Records records, const journal::Cursor& cursor) {
@@ -53,6 +63,7 @@ void LaneDelivery::advance(Records records, const journal::Cursor& cursor) {
 
 LaneDelivery::Outcome LaneDelivery::deliver(const std::stop_token& stop) {
   PoisonSearch search(core_.batch.records(), core_.options.batch_records);
+  search.limit(at_once_);
   if (!core_.batch.empty()) {
     core_.metrics.batch_bytes.observe(static_cast<double>(core_.batch.bytes()));
   }
@@ -76,10 +87,12 @@ LaneDelivery::Outcome LaneDelivery::deliver_piece(PoisonSearch& search,
   if (done) {
     advance(piece, behind);
     search.taken();
+    if (piece.size() >= at_once_) at_once_ += at_once_ / 4 + 1;
     return Outcome::done;
   }
   if (!refuses(done.error()) || piece.empty()) {
-    core_.failed(done.error(), "delivering");
+    core_.failed(done.error(), "delivering", is_refusal(done.error()));
+    if (done.error().code == ErrorCode::deadline_exceeded) took_too_long(piece.size(), search);
     return recover(stop, false);
   }
   if (Outcome outcome = recover(stop, true); outcome != Outcome::done) return outcome;

@@ -6,6 +6,7 @@
 //   invalid_argument, payload_too_large    the batch is halved down to the record or submission
 //                                          that it is about; that goes to the dead letters, the
 //                                          rest is delivered in order
+//   deadline_exceeded                      as anything else, in smaller pieces from here on
 //   anything else                          the sink is reset and asked where it is, with backoff,
 //                                          for as long as it takes; then the same again
 //
@@ -45,15 +46,17 @@ class LaneDelivery {
   Result<void> attempt(Records records, const journal::Cursor& cursor);
   void advance(Records records, const journal::Cursor& cursor);
   bool refuses(const Error& error) const noexcept;
+  void took_too_long(std::size_t records, PoisonSearch& search) noexcept;
   Outcome recover(const std::stop_token& stop, bool at_once);
   bool set_aside(Records unit, const Error& reason, const std::stop_token& stop);
   Outcome redeliver(Records unit, const std::stop_token& stop);
   void look_at_dead_letters();
 
   LaneCore& core_;
-  RecordBatch unit_;             // that is redelivered
-  unsigned refused_in_row_ = 0;  // units, none taken between
-  Clock::time_point looked_{};   // at the dead letters
+  RecordBatch unit_;                // that is redelivered
+  unsigned refused_in_row_ = 0;     // units, none taken between
+  std::size_t at_once_ = SIZE_MAX;  // records, that the sink takes in time
+  Clock::time_point looked_{};      // at the dead letters
   bool letters_fail_ = false;
 };
 

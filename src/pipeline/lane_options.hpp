@@ -41,6 +41,9 @@ struct LaneOptions {
   resilience::BackoffOptions backoff;
   /// Where goes what the sink can never take; outlives the lane. Null: it is repeated for ever.
   DeadLetters* dead_letters = nullptr;
+  /// False: what the sink refuses is repeated, too, and holds up what is behind it. For a sink
+  /// whose word senders wait for: what is set aside would count as taken.
+  bool sets_aside = true;
   /// So many refused in a row, without one taken, are set aside; then it is the sink that is wrong
   /// and not the records, and the lane waits. 0: no bound.
   unsigned refusals_max = 100;

@@ -10,7 +10,11 @@ namespace trialwire::pipeline {
 PoisonSearch::PoisonSearch(std::span<const journal::Record> records, std::size_t piece_records)
     : records_(records),
       piece_records_(std::max<std::size_t>(piece_records, 1)),
-      most_(records.size()) {}
+      most_(std::max<std::size_t>(records.size(), 1)) {}
+
+void PoisonSearch::limit(std::size_t records) noexcept {
+  most_ = std::clamp<std::size_t>(records, 1, most_);
+}
 
 /// After the unit that `from` begins.
 std::size_t PoisonSearch::unit_end(std::size_t from) const noexcept {
@@ -57,7 +61,7 @@ bool PoisonSearch::refused() noexcept {
 void PoisonSearch::set_aside() noexcept {
   at_ = unit_end(at_);
   suspect_ = 0;
-  most_ = piece_records_;
+  most_ = std::min(most_, piece_records_);
 }
 
 }  // namespace trialwire::pipeline

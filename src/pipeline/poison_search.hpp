@@ -28,6 +28,10 @@ class PoisonSearch {
   /// of it: what is sent again for each further one stays small.
   PoisonSearch(std::span<const journal::Record> records, std::size_t piece_records);
 
+  /// Pieces have no more than so many records from here on, or what the unit at their end makes of
+  /// it: larger ones take the destination too long.
+  void limit(std::size_t records) noexcept;
+
   /// What is to be tried now; empty when all is done.
   std::span<const journal::Record> piece() const noexcept;
   /// The piece is the last one of the delivery.

@@ -133,6 +133,23 @@ class AcknowledgedByKafka(KafkaTest):
     def gateway(self, **settings):
         return super().gateway(**{"journal.ack": "kafka", **settings})
 
+    def test_what_kafka_cannot_take_is_not_told_to_be_stored(self):
+        server = self.gateway(**{"kafka.message_bytes": "20000B"}).start()
+
+        def metric(spaces):
+            # Kept as it was sent, spaces and all.
+            return ('{"metricId":"M","studyId":"S","siteId":"1","value":1,"annotations":["a",'
+                    + " " * spaces + '"b"]}')
+        self.assertEqual(server.post("/v1/metrics", metric(15_000)).status, 200)
+        refused = server.post("/v1/metrics", metric(16_000))
+        self.assertEqual(refused.status, 400, refused.body)
+        self.assertIn("must be at most 15904 bytes", refused.body.decode())
+        lines = server.post("/v1/metrics", metric(1) + "\n" + metric(17_000) + "\n",
+                            "application/x-ndjson")
+        self.assertEqual(lines.json()["accepted"], 1, lines.body)
+        self.assertEqual(len(self.kafka.order("read trialwire.trial_metric")), 2)
+        self.assertEqual(server.metric("trialwire_sink_dead_letters_total", sink="kafka"), 0)
+
     def test_an_answer_means_that_kafka_has_the_report(self):
         server = self.gateway().start()
         for number in range(10):
