@@ -122,7 +122,7 @@ class GroupTest : public testing::Test {
     options_.lane.backoff = {.first = milliseconds(5), .cap = milliseconds(50)};
   }
   /// As a gateway: `count` answers more, of seven patients.
-  void produce(std::size_t count) {
+  void produce(std::size_t count, Uuid submission = {}) {
     SinkOptions options;
     options.producer.client.brokers = {cluster_.brokers()};
     options.producer.linger = milliseconds(1);
@@ -132,7 +132,11 @@ class GroupTest : public testing::Test {
     auto sink = make_sink(options, test::word_mappers(), files_, metrics_);
     records_.clear();
     for (std::size_t i = 0; i < count; ++i) {
-      records_.add("P-" + std::to_string(i % 7) + " " + std::to_string(produced_++));
+      journal::Record& record =
+          records_.add("P-" + std::to_string(i % 7) + " " + std::to_string(produced_++));
+      record.attributes.submission = submission;
+      record.attributes.submission_index = static_cast<std::uint32_t>(i);
+      record.attributes.submission_count = static_cast<std::uint32_t>(count);
     }
     auto done = sink->deliver(records_.all(), records_.end());
     ASSERT_TRUE(done) << done.error().text;
@@ -323,6 +327,27 @@ TEST_F(ReaderTest, what_is_lost_on_its_way_is_asked_for_again) {
     rd_kafka_message_destroy(message);
   }
   expect_all(**reader);
+}
+
+TEST_F(ReaderTest, a_submission_comes_in_one_batch_however_large_it_is) {
+  constexpr std::size_t large = 5'000;
+  const Uuid submission = Uuid::random();
+  produce(large, submission);
+  PartitionJournal partition({consumer_.get(), {"one", 0}, id_, journal::RecordKind::qol_answer});
+  auto reader = partition.read({id_, 1});
+  ASSERT_TRUE(reader) << reader.error().text;
+  std::size_t most = 0, all = 0;
+  const auto until = std::chrono::steady_clock::now() + patience;
+  while (all < 40 + large && std::chrono::steady_clock::now() < until) {
+    auto batch = (*reader)->next(milliseconds(1'000), {});
+    ASSERT_TRUE(batch) << batch.error().text;
+    const auto of_it = static_cast<std::size_t>(std::ranges::count_if(
+        (*batch)->records,
+        [&](const Record& record) { return record.attributes.submission == submission; }));
+    most = std::max(most, of_it);
+    all += (*batch)->records.size();
+  }
+  EXPECT_EQ(most, large);
 }
 
 TEST_F(ReaderTest, what_lies_before_the_place_where_the_library_waits_is_asked_for) {

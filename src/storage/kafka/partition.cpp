@@ -27,6 +27,8 @@ using Clock = std::chrono::steady_clock;
 constexpr milliseconds query_wait{5'000};
 constexpr milliseconds poll_slice{100};  // so often a reader looks whether it is to stop
 constexpr std::size_t read_at_once = 1'024;
+constexpr std::size_t submission_at_most = 16'384;  // read at once, to keep one together
+constexpr milliseconds submission_wait{200};        // for more of one
 constexpr milliseconds first_look{1'000};  // so long nothing comes before the brokers are asked
 constexpr milliseconds last_look{30'000};
 
@@ -127,6 +129,7 @@ Result<void> seek_to(const PartitionJournal::Source& source, std::int64_t offset
 /// missing between two messages is asked for once more before it is passed over. And where nothing
 /// comes, the brokers are asked now and then whether there is something: a seek that meets the
 /// question where the partition ends is undone half a second later, by that question's repetition.
+/// The messages of a submission come in one batch: they are stored, or set aside, together.
 class PartitionReader final : public journal::Reader {
  public:
   PartitionReader(const PartitionJournal::Source& source, rd_kafka_queue_t* queue,
@@ -149,6 +152,7 @@ class PartitionReader final : public journal::Reader {
   rd_kafka_message_t* consume(milliseconds wait);
   Result<bool> take(const rd_kafka_message_t& message);
   Result<bool> may_skip_to(std::uint64_t sequence);
+  bool submission_goes_on() const noexcept;
   void look_behind_silence();
 
   const PartitionJournal::Source& source_;  // the journal's, which outlives its readers
@@ -182,13 +186,13 @@ Result<journal::Batch*> PartitionReader::next(milliseconds wait, std::stop_token
   while (true) {
     const auto left = std::chrono::ceil<milliseconds>(until - Clock::now());
     auto slice = std::clamp(left, milliseconds(0), poll_slice);
-    while (messages_.size() < read_at_once) {
+    while (messages_.size() < (submission_goes_on() ? submission_at_most : read_at_once)) {
       const rd_kafka_message_t* message = consume(slice);
       if (message == nullptr) break;
       auto taken = take(*message);
       if (!taken) return std::unexpected(taken.error());  // what came with it is fetched again
       if (!*taken) break;
-      slice = milliseconds(0);
+      slice = submission_goes_on() && !stop.stop_requested() ? submission_wait : milliseconds(0);
     }
     if (!messages_.empty()) silent_since_ = Clock::now();
     if (Clock::now() - silent_since_ >= patience_) look_behind_silence();
@@ -239,6 +243,14 @@ Result<bool> PartitionReader::may_skip_to(std::uint64_t sequence) {
     return std::unexpected(sought.error());
   }
   return false;
+}
+
+/// The last record is one of a submission with more behind it. Those may be of other keys and so in
+/// other partitions: then they are waited for in vain, and only where nothing else comes.
+bool PartitionReader::submission_goes_on() const noexcept {
+  if (batch_.records.empty()) return false;
+  const journal::RecordAttributes& last = batch_.records.back().attributes;
+  return last.submission != Uuid{} && last.submission_index + 1 < last.submission_count;
 }
 
 /// Ends that cannot be had are asked for another time. Where the topic ends with what no reader
