@@ -72,6 +72,45 @@ Result<Socket> connect_to(std::string_view address, std::chrono::milliseconds pa
   return unreachable(address, why);
 }
 
+/// Head and body of the answer to a GET.
+Result<std::string> get(std::string_view address, std::string_view path,
+                        std::chrono::milliseconds patience) {
+  auto socket = connect_to(address, patience);
+  if (!socket) return std::unexpected(socket.error());
+  std::string request =
+      fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", path, address);
+  if (::send(socket->get(), request.data(), request.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(request.size())) {
+    return unreachable(address, errno_text());
+  }
+  std::string answer;
+  std::array<char, 16 << 10> part;
+  while (answer.size() < answer_bytes_max) {
+    ssize_t got = ::recv(socket->get(), part.data(), part.size(), 0);
+    if (got < 0) return unreachable(address, errno_text());
+    if (got == 0) break;
+    answer.append(part.data(), static_cast<std::size_t>(got));
+  }
+  if (!answer.contains("\r\n\r\n")) return unreachable(address, "the answer is cut off");
+  return answer;
+}
+
+bool has_status(std::string_view answer, std::string_view status) {
+  constexpr std::string_view version = "HTTP/1.1 ";
+  return answer.starts_with(version) && answer.substr(version.size()).starts_with(status);
+}
+
+std::string body_of(std::string_view answer) {
+  constexpr std::string_view end = "\r\n\r\n";
+  return std::string(answer.substr(answer.find(end) + end.size()));
+}
+
+Result<std::string> refuse(std::string_view address, std::string_view path,
+                           std::string_view answer) {
+  return fail(ErrorCode::internal,
+              fmt::format("{}{} answers {}", address, path, answer.substr(0, answer.find("\r\n"))));
+}
+
 }  // namespace
 
 Result<std::string> published_admin_address(const std::filesystem::path& data_dir) {
@@ -91,29 +130,18 @@ Result<std::string> published_admin_address(const std::filesystem::path& data_di
 
 Result<std::string> ask_admin(std::string_view address, std::string_view path,
                               std::chrono::milliseconds patience) {
-  auto socket = connect_to(address, patience);
-  if (!socket) return std::unexpected(socket.error());
-  std::string request =
-      fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", path, address);
-  if (::send(socket->get(), request.data(), request.size(), MSG_NOSIGNAL) !=
-      static_cast<ssize_t>(request.size())) {
-    return unreachable(address, errno_text());
-  }
-  std::string answer;
-  std::array<char, 16 << 10> part;
-  while (answer.size() < answer_bytes_max) {
-    ssize_t got = ::recv(socket->get(), part.data(), part.size(), 0);
-    if (got < 0) return unreachable(address, errno_text());
-    if (got == 0) break;
-    answer.append(part.data(), static_cast<std::size_t>(got));
-  }
-  std::size_t body = answer.find("\r\n\r\n");
-  if (body == std::string::npos) return unreachable(address, "the answer is cut off");
-  if (!answer.starts_with("HTTP/1.1 200 ")) {
-    return fail(ErrorCode::internal, fmt::format("{}{} answers {}", address, path,
-                                                 answer.substr(0, answer.find("\r\n"))));
-  }
-  return answer.substr(body + 4);
+  auto answer = get(address, path, patience);
+  if (!answer) return answer;
+  if (!has_status(*answer, "200 ")) return refuse(address, path, *answer);
+  return body_of(*answer);
+}
+
+Result<std::string> ask_readiness(std::string_view address, std::chrono::milliseconds patience) {
+  constexpr std::string_view path = "/readyz";
+  auto answer = get(address, path, patience);
+  if (!answer) return answer;
+  const bool known = has_status(*answer, "200 ") || has_status(*answer, "503 ");
+  return known ? body_of(*answer) : refuse(address, path, *answer);
 }
 
 }  // namespace trialwire

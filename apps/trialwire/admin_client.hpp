@@ -18,4 +18,7 @@ Result<std::string> published_admin_address(const std::filesystem::path& data_di
 Result<std::string> ask_admin(std::string_view address, std::string_view path,
                               std::chrono::milliseconds patience);
 
+/// The body of /readyz, whether it says ready (200) or not (503). Errors: as ask_admin.
+Result<std::string> ask_readiness(std::string_view address, std::chrono::milliseconds patience);
+
 }  // namespace trialwire

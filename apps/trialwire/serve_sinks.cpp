@@ -97,6 +97,11 @@ std::vector<ReadinessCheck> SinkService::readiness() {
     auto check =
         sink.progress.check(sink.lanes->next_sequence(), end, std::chrono::steady_clock::now());
     check.name = fmt::format("sink {}", sink.name);
+    if (!check.ok) {
+      if (const std::string trouble = sink.lanes->trouble(); !trouble.empty()) {
+        check.detail += ": " + trouble;
+      }
+    }
     checks.push_back(std::move(check));
   }
   if (processor_) checks.push_back(processor_->readiness());

@@ -34,6 +34,7 @@ struct Arguments {
 
 struct Look {
   MetricsPage page;
+  std::string readiness;
   Clock::time_point at;
 };
 
@@ -75,12 +76,15 @@ class Screen {
 Result<Look> look_at(const std::string& address) {
   auto text = ask_admin(address, "/metrics", patience);
   if (!text) return std::unexpected(text.error());
-  return Look{MetricsPage(*text), Clock::now()};
+  const Clock::time_point at = Clock::now();
+  auto readiness = ask_readiness(address, patience);
+  if (!readiness) return std::unexpected(readiness.error());
+  return Look{MetricsPage(*text), std::move(*readiness), at};
 }
 
 std::string page_of(const std::optional<Look>& before, const Look& now, bool color) {
   const Look& first = before ? *before : now;
-  return status_page({first.page, now.page, now.at - first.at}, {.color = color});
+  return status_page({first.page, now.page, now.at - first.at, now.readiness}, {.color = color});
 }
 
 int refuse(const Error& error) {
@@ -157,6 +161,7 @@ void add_status_command(CLI::App& app, int& exit_code) {
       "  lag          records, bytes and age of what the sink does not have yet\n"
       "  delivered/s  records, how many a batch had, how long it took, all of that second\n"
       "  retries      failed attempts since the start; dead: records set aside since the start\n\n"
+      "Below it, what is not ready and why.\n"
       "The address is that of the server on data_dir, or what --admin says.\n\n"
       "Examples:\n"
       "  trialwire status\n"

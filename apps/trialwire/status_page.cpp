@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "status_page.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -47,6 +49,7 @@ class Page {
       add_journal();
     }
     add_sinks();
+    add_troubles();
     return std::move(text_);
   }
 
@@ -169,6 +172,20 @@ class Page {
                                       "list\n",
                                       number(one.value), one.labels.at("sink")),
                           "33"));
+    }
+  }
+
+  /// "NAME VERDICT: DETAIL" of each part; what is ok is in the table.
+  void add_troubles() {
+    std::string_view left = looks_.readiness;
+    bool first = true;
+    while (!left.empty()) {
+      const std::string_view line = left.substr(0, left.find('\n'));
+      left.remove_prefix(std::min(left.size(), line.size() + 1));
+      const std::string_view verdict = line.substr(0, line.find(':'));
+      if (line.empty() || verdict.ends_with(" ok")) continue;
+      add("{}{}\n", std::exchange(first, false) ? "\n" : "",
+          painted(line, verdict.ends_with(" failed") ? "31" : "33"));
     }
   }
 

@@ -13,14 +13,15 @@ struct StatusLooks {
   const MetricsPage& before;
   const MetricsPage& now;
   std::chrono::duration<double> apart;  // 0: there was no look before, rates are not known
+  std::string_view readiness = {};      // what /readyz says, a line each part
 };
 
 struct StatusStyle {
   bool color = false;  // for a terminal
 };
 
-/// Intake and journal, a line each, then a table with a line for each lane of each sink. What is
-/// not known is a dash.
+/// Intake and journal, a line each, a table with a line for each lane of each sink, then whatever
+/// is not ready and why. What is not known is a dash.
 std::string status_page(const StatusLooks& looks, const StatusStyle& style);
 
 }  // namespace trialwire

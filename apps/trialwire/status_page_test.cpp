@@ -74,6 +74,19 @@ TEST(StatusPageTest, a_terminal_sees_states_in_color) {
   EXPECT_THAT(page(first, later(), 1, true), HasSubstr("\x1b[31mstuck    \x1b[0m"));
 }
 
+TEST(StatusPageTest, below_the_table_is_what_is_not_ready_and_why) {
+  MetricsPage look(first);
+  const std::string text = status_page({.before = look,
+                                        .now = look,
+                                        .apart = std::chrono::duration<double>(1),
+                                        .readiness = "journal ok: next 12\n"
+                                                     "sink kafka degraded: lag 5: wrong password\n"
+                                                     "disk failed\n"},
+                                       {});
+  EXPECT_TRUE(text.ends_with("\n\nsink kafka degraded: lag 5: wrong password\ndisk failed\n"));
+  EXPECT_THAT(text, Not(HasSubstr("next 12")));
+}
+
 TEST(StatusPageTest, of_a_page_without_sinks_it_says_so) {
   EXPECT_THAT(page("", "", 1, false), HasSubstr("no sinks"));
 }

@@ -181,6 +181,10 @@ void Lane::stop() {
   state_->stop();
 }
 
+std::string Lane::trouble() const {
+  return state_->core.trouble();
+}
+
 std::uint64_t Lane::next_sequence() const noexcept {
   return state_->core.next_sequence.load(std::memory_order_acquire);
 }

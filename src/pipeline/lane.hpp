@@ -22,6 +22,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "base/error.hpp"
 #include "journal/journal.hpp"
@@ -58,6 +59,8 @@ class Lane {
   /// sink has said where it is, and again while it does not say so after another cursor was found
   /// in it.
   std::uint64_t next_sequence() const noexcept;
+  /// Why the last attempt failed; empty: it did not. Any thread.
+  std::string trouble() const;
 
  private:
   struct State;

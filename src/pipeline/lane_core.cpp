@@ -95,6 +95,10 @@ void LaneCore::failed(const Error& error, std::string_view doing, bool stuck) {
   ++failures;
   metrics.state(stuck ? LaneState::stuck : LaneState::retrying);
   metrics.failed(error.code);
+  {
+    std::lock_guard lock(trouble_mutex_);
+    trouble_ = error.text;
+  }
   telemetry::log(stuck ? LogLevel::error : LogLevel::warn, "pipeline",
                  "a sink failed and is retried",
                  {{"sink", consumer},
@@ -107,9 +111,18 @@ void LaneCore::failed(const Error& error, std::string_view doing, bool stuck) {
 void LaneCore::succeeded() {
   metrics.state(LaneState::running);
   if (failures == 0) return;
+  {
+    std::lock_guard lock(trouble_mutex_);
+    trouble_.clear();
+  }
   telemetry::log(LogLevel::info, "pipeline", "the sink takes records again",
                  {{"sink", consumer}, {"failed_attempts", std::uint64_t{failures}}});
   failures = 0;
+}
+
+std::string LaneCore::trouble() const {
+  std::lock_guard lock(trouble_mutex_);
+  return trouble_;
 }
 
 void LaneCore::pause(milliseconds duration, const std::stop_token& stop) {

@@ -49,6 +49,8 @@ struct LaneCore {
   void failed(const Error& error, std::string_view doing, bool stuck);
   void failed(const Error& error, std::string_view doing);
   void succeeded();
+  /// As Lane::trouble; any thread.
+  std::string trouble() const;
   void pause(std::chrono::milliseconds duration, const std::stop_token& stop);
   void pause_after_failure(const std::stop_token& stop);
 
@@ -80,6 +82,8 @@ struct LaneCore {
   std::minstd_rand random_;
   std::mutex sleep_mutex_;
   std::condition_variable_any sleeper_;
+  mutable std::mutex trouble_mutex_;  // of the next one
+  std::string trouble_;
 };
 
 }  // namespace trialwire::pipeline

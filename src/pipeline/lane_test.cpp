@@ -246,6 +246,21 @@ TEST_F(LaneTest, a_sink_that_was_replaced_while_it_failed_gets_everything_again)
   EXPECT_EQ(held.back(), 4U);
 }
 
+TEST_F(LaneTest, why_an_attempt_failed_is_told_until_one_succeeds) {
+  journal.append({"a"});
+  log.failing_deliveries = 1'000'000'000;
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  while (lane->trouble() != "cannot") std::this_thread::yield();
+  {
+    std::lock_guard lock(log.mutex);
+    log.failing_deliveries = 0;
+  }
+  while (!lane->trouble().empty()) std::this_thread::yield();
+  lane->stop();
+  EXPECT_EQ(delivered(), (std::vector<std::string>{"a"}));
+}
+
 TEST_F(LaneTest, a_delivery_that_failed_but_was_stored_is_not_repeated) {
   journal.append({"a"});
   log.failing_deliveries = 1;

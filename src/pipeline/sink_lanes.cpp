@@ -170,4 +170,11 @@ std::uint64_t SinkLanes::next_sequence() const noexcept {
   return least;
 }
 
+std::string SinkLanes::trouble() const {
+  for (const auto& lane : lanes_) {
+    if (std::string trouble = lane->trouble(); !trouble.empty()) return trouble;
+  }
+  return {};
+}
+
 }  // namespace trialwire::pipeline

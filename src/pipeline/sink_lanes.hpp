@@ -22,6 +22,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "base/error.hpp"
@@ -67,6 +68,8 @@ class SinkLanes {
 
   /// Everything before it is durable in the sink; 0 until all lanes have said where they are.
   std::uint64_t next_sequence() const noexcept;
+  /// That of the first lane that has one.
+  std::string trouble() const;
   std::size_t lanes() const noexcept { return lanes_.size(); }
 
  private:
