@@ -9,6 +9,7 @@ import pathlib
 import subprocess
 import uuid
 
+from certificates import Authority
 from servers import PASSWORD, USER, Service, ServiceFailed, free_port
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -23,8 +24,23 @@ def java(*arguments, memory="256m", compile_fast=True):
     return [*JAVA, *tiers, f"-Xmx{memory}", "-cp", f"{JARS}/classes:{JARS}/*", *arguments]
 
 
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+
+
+def passwords_of(listener):
+    """A listener that asks for user and password, by whichever mechanism."""
+    modules = "org.apache.kafka.common.security"
+    return {
+        f"listener.name.{listener}.sasl.enabled.mechanisms": ",".join(MECHANISMS),
+        f"listener.name.{listener}.plain.sasl.jaas.config":
+            f'{modules}.plain.PlainLoginModule required username="{USER}" password="{PASSWORD}" '
+            f'user_{USER}="{PASSWORD}";',
+        **{f"listener.name.{listener}.{mechanism.lower()}.sasl.jaas.config":
+           f"{modules}.scram.ScramLoginModule required;" for mechanism in MECHANISMS[1:]}}
+
+
 class Kafka(Service):
-    """Listeners: plain text, and one that asks for user and password (SASL/PLAIN)."""
+    """Listeners: plain text, and one that asks for user and password."""
 
     name = "kafka"
 
@@ -44,21 +60,27 @@ class Kafka(Service):
     def password_address(self):
         return f"127.0.0.1:{self.password_port}"
 
-    def make(self):
+    def listeners(self):
+        """Name: protocol, address to listen at, address that clients are told."""
         self.controller_port, self.password_port = free_port(), free_port()
-        login = ("org.apache.kafka.common.security.plain.PlainLoginModule required "
-                 f'username="{USER}" password="{PASSWORD}" user_{USER}="{PASSWORD}";')
+        controller = f"127.0.0.1:{self.controller_port}"
+        return {"PLAINTEXT": ("PLAINTEXT", self.address, self.address),
+                "PASSWORD": ("SASL_PLAINTEXT", self.password_address, self.password_address),
+                "CONTROLLER": ("PLAINTEXT", controller, None)}
+
+    def make(self):
+        listeners = self.listeners()
         properties = {
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://{self.address},PASSWORD://{self.password_address},"
-                         f"CONTROLLER://127.0.0.1:{self.controller_port}",
-            "listener.security.protocol.map":
-                "PLAINTEXT:PLAINTEXT,PASSWORD:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
-            "sasl.enabled.mechanisms": "PLAIN",
-            "listener.name.password.plain.sasl.jaas.config": login,
+            "listeners": ",".join(f"{name}://{at}" for name, (_, at, _) in listeners.items()),
+            "advertised.listeners": ",".join(
+                f"{name}://{told}" for name, (_, _, told) in listeners.items() if told),
+            "listener.security.protocol.map": ",".join(
+                f"{name}:{protocol}" for name, (protocol, _, _) in listeners.items()),
+            **passwords_of("password"),
             "log.dirs": self.directory / "data",
             "offsets.topic.replication.factor": "1",
             "offsets.topic.num.partitions": "4",
@@ -71,7 +93,9 @@ class Kafka(Service):
         self.properties.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
         first, *rest = uuid.uuid4().bytes  # the id must not look like an option: no "-" first
         cluster = base64.urlsafe_b64encode(bytes([first & 0x7F, *rest])).decode().rstrip("=")
-        self.run(java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.properties))
+        users = [f"{mechanism}=[name={USER},password={PASSWORD}]" for mechanism in MECHANISMS[1:]]
+        self.run(java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.properties,
+                      *[part for user in users for part in ("--add-scram", user)]))
 
     @property
     def properties(self):
@@ -88,6 +112,37 @@ class Kafka(Service):
 
     def client(self):
         return KafkaClient(self.address)
+
+
+class TlsKafka(Kafka):
+    """Beside those, listeners with TLS: without credentials, with user and password, and one that
+    wants a client's certificate. The broker's own is for the name localhost, and only for that."""
+
+    def __init__(self, directory, **settings):
+        super().__init__(directory, **settings)
+        self.authority = None
+        self.tls_port = self.tls_password_port = self.tls_client_port = None
+
+    def listeners(self):
+        self.tls_port, self.tls_password_port = free_port(), free_port()
+        self.tls_client_port = free_port()
+        ports = {"TLS": ("SSL", self.tls_port), "TLSPASSWORD": ("SASL_SSL", self.tls_password_port),
+                 "TLSCLIENT": ("SSL", self.tls_client_port)}
+        return {**super().listeners(),
+                **{name: (protocol, f"127.0.0.1:{port}", f"localhost:{port}")
+                   for name, (protocol, port) in ports.items()}}
+
+    def make(self):
+        self.authority = Authority(self.directory, "authority")
+        own = self.authority.certificate("broker", "DNS:localhost")
+        store = self.directory / "broker.store"
+        store.write_text(own.key.read_text() + own.cert.read_text())
+        self.settings = {
+            "ssl.keystore.type": "PEM", "ssl.keystore.location": store,
+            "ssl.truststore.type": "PEM", "ssl.truststore.location": self.authority.cert,
+            "listener.name.tlsclient.ssl.client.auth": "required",
+            **passwords_of("tlspassword"), **self.settings}
+        super().make()
 
 
 @dataclasses.dataclass(frozen=True)

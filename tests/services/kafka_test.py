@@ -1,85 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kafka behind the gateway: what librdkafka wrote is read by Kafka's own Java client; each record
 at least once, always with the same key, value and record_id."""
-import itertools
 import json
 import unittest
 
-from gateway_case import GatewayTest  # first: it makes tests/e2e importable
+from kafka_case import KafkaTest  # first: it makes tests/e2e importable
 
 import harness
-import kafka_broker
 import servers
 from harness import eventually
 
-KINDS = ("epro_report", "qol_answer", "vital_sign", "trial_metric")
 HEADERS = {"record_id", "journal_id", "sequence", "kind", "content_type", "received_at"}
 
 
-class KafkaDays(GatewayTest):
-    numbers = itertools.count(1)
-
-    @classmethod
-    def setUpClass(cls):
-        cls.broker = cls.for_all(kafka_broker.Kafka).start()
-        cls.client = cls.broker.client()
-        cls.addClassCleanup(cls.client.close)
-
-    def setUp(self):
-        super().setUp()
-        self.bring_back(self.broker)
-        self.prefix = f"t{next(self.numbers)}"
-        self.topics = [f"{self.prefix}.{kind}" for kind in KINDS]
-        self.reports = self.topics[0]
-
-    def make_topics(self, **settings):
-        for topic in self.topics:
-            self.client.create_topic(topic, partitions=4, **settings)
-
-    def to_kafka(self, **settings):
-        return self.gateway(**{"kafka.brokers": self.broker.address,
-                               "kafka.topic_prefix": self.prefix, **settings})
-
-    def with_password(self, password):
-        file = self.directory / "password"
-        file.write_text(password + "\n")
-        file.chmod(0o600)
-        return self.to_kafka(**{
-            "kafka.brokers": self.broker.password_address, "kafka.security.mechanism": "PLAIN",
-            "kafka.security.protocol": "sasl_plaintext", "kafka.security.username": servers.USER,
-            "kafka.security.password_file": str(file)})
-
-    def wait_messages(self, count):
-        return eventually(f"{count} messages", lambda: (
-            lambda found: found if len(found) >= count else None)(
-                self.client.consume(self.reports)))
-
-    def check_at_least_once(self, gateway, acknowledged=()):
-        """Each record of the journal is there; where it is there again, key, value and partition
-        are the same."""
-        records = self.records(gateway)
-        eventually("no lag", lambda: self.lag(gateway, sink="kafka") == 0, 2 * harness.PATIENCE)
-        eventually("as many messages as records",
-                   lambda: self.client.count(*self.topics) >= records)
-        self.assertEqual(gateway.stop(), 0)  # the last cursor is stored: all is delivered
-        found = {}
-        for message in self.client.messages(*self.topics):
-            record_id = message.headers["record_id"].decode()
-            same = found.setdefault(record_id, message)
-            self.assertEqual((same.key, same.value, same.partition),
-                             (message.key, message.value, message.partition))
-        self.assertLessEqual({receipt["recordId"] for receipt in acknowledged}, set(found))
-        self.assertEqual(set(self.journal_ids(gateway)), set(found))
-        return found
-
-    def check_order(self, found):
-        """What came first of each record is in the journal's order, key by key."""
-        last = {}
-        for message in sorted(found.values(), key=lambda each: (each.partition, each.offset)):
-            sequence = int(message.headers["sequence"])
-            self.assertLess(last.get(message.key, 0), sequence)
-            last[message.key] = sequence
-
+class KafkaDays(KafkaTest):
     def test_a_message_has_the_key_value_and_headers_of_the_contract(self):
         self.make_topics()
         gateway = self.to_kafka().start()
@@ -158,25 +92,6 @@ class KafkaDays(GatewayTest):
         self.send(gateway, range(3))
         self.wait_messages(3)
         self.assertIn(self.reports, self.client.topics())
-
-    def test_a_wrong_password_is_named_and_intake_goes_on_until_it_is_right(self):
-        self.make_topics()
-        gateway = self.with_password("wrong-horse")
-        self.check_refusal(gateway, self.broker.password_address, "(?i)authentication failed")
-        self.check_accepts_while_away(gateway, "kafka", "stuck", retries=1)
-        (self.directory / "password").write_text(servers.PASSWORD)
-        self.wait_messages(10)
-        self.check_at_least_once(gateway)
-
-    def test_the_right_password_opens_the_broker(self):
-        self.make_topics()
-        gateway = self.with_password(servers.PASSWORD)
-        checked = gateway.run("config", "check", "--connect")
-        self.assertEqual(checked.returncode, 0, checked.stderr)
-        self.assertIn("1 broker", checked.stdout)
-        gateway.start()
-        self.send(gateway, range(3))
-        self.wait_messages(3)
 
     def test_an_unknown_host_is_named_and_intake_goes_on(self):
         gateway = self.to_kafka(**{"kafka.brokers": "broker.invalid:9092"})

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <fstream>
 #include <iterator>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -31,17 +32,38 @@ void log_line(const rd_kafka_t*, int level, const char* facility, const char* te
                  {{"facility", std::string_view(facility)}});
 }
 
+Error cannot_read(std::string_view setting, const std::string& path) {
+  const int error = errno == 0 ? EIO : errno;
+  return errno_error(fmt::format("kafka.security.{} {} cannot be read", setting, path), error);
+}
+
 Result<std::string> read_secret(const std::string& path) {
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (!file.is_open() || file.bad()) {
-    int error = errno == 0 ? EIO : errno;
-    return std::unexpected(
-        errno_error(fmt::format("kafka.security.password_file {} cannot be read", path), error));
-  }
+  if (!file.is_open() || file.bad()) return std::unexpected(cannot_read("password_file", path));
   while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
   return text;
+}
+
+/// Of a file that is missing the library names neither the setting nor the path.
+Result<void> add_file(Properties& properties, std::string_view property, std::string_view setting,
+                      const std::string& path) {
+  if (path.empty()) return {};
+  errno = 0;
+  if (!std::ifstream(path).is_open()) return std::unexpected(cannot_read(setting, path));
+  properties.emplace_back(property, path);
+  return {};
+}
+
+Result<void> add_tls(Properties& properties, const SecurityOptions& security) {
+  for (const auto& [property, setting, path] :
+       {std::tuple("ssl.ca.location", "ca", &security.ca),
+        std::tuple("ssl.certificate.location", "cert", &security.cert),
+        std::tuple("ssl.key.location", "key", &security.key)}) {
+    if (auto added = add_file(properties, property, setting, *path); !added) return added;
+  }
+  return {};
 }
 
 Result<void> set(rd_kafka_conf_t* config, std::string_view name, const std::string& value) {
@@ -60,11 +82,7 @@ Result<void> set_security(rd_kafka_conf_t* config, const SecurityOptions& securi
   const bool tls = security.protocol.ends_with("ssl");
   const bool sasl = security.protocol.starts_with("sasl");
   if (tls) {
-    if (!security.ca.empty()) properties.emplace_back("ssl.ca.location", security.ca);
-    if (!security.cert.empty()) {
-      properties.emplace_back("ssl.certificate.location", security.cert);
-    }
-    if (!security.key.empty()) properties.emplace_back("ssl.key.location", security.key);
+    if (auto added = add_tls(properties, security); !added) return added;
   }
   if (sasl) {
     properties.emplace_back("sasl.mechanism", security.mechanism);

@@ -5,7 +5,9 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 
+#include "storage/kafka/client_events.hpp"
 #include "storage/kafka/errors.hpp"
 
 namespace trialwire::storage::kafka {
@@ -21,23 +23,21 @@ using Metadata = std::unique_ptr<const rd_kafka_metadata_t, DestroyMetadata>;
 constexpr std::chrono::milliseconds slice{200};  // between two looks at what the library says
 
 /// What the library said while it tried: why the first broker did not answer.
-struct Reason {
+class Reason final : public ClientEvents {
+ public:
   rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
   std::string text;
   bool hopeless = false;  // no broker is left to wait for, or each would say the same
-};
 
-void on_error(rd_kafka_t*, int code, const char* text, void* opaque) {
-  auto* reason = static_cast<Reason*>(opaque);
-  const auto error = static_cast<rd_kafka_resp_err_t>(code);
-  if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
-      code_of(error) == ErrorCode::unauthenticated) {
-    reason->hopeless = true;
+ private:
+  void on_trouble(rd_kafka_resp_err_t error, std::string said) noexcept override {
+    hopeless = hopeless || error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
+               code_of(error) == ErrorCode::unauthenticated;
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return;
+    code = error;
+    text = std::move(said);
   }
-  if (reason->code != RD_KAFKA_RESP_ERR_NO_ERROR) return;
-  reason->code = error;
-  reason->text = text;
-}
+};
 
 ClusterState state_of(const rd_kafka_metadata_t& metadata, const std::vector<std::string>& topics) {
   ClusterState state{.brokers = static_cast<std::size_t>(metadata.broker_cnt), .missing = {}};
@@ -59,8 +59,7 @@ Result<ClusterState> ask_cluster(const ClientOptions& options,
   auto config = make_config(options, {});
   if (!config) return std::unexpected(config.error());
   Reason reason;
-  rd_kafka_conf_set_opaque(config->get(), &reason);
-  rd_kafka_conf_set_error_cb(config->get(), on_error);
+  reason.listen(config->get());
   auto handle = make_handle(RD_KAFKA_PRODUCER, std::move(*config));
   if (!handle) return std::unexpected(handle.error());
   constexpr int every_topic = 1;
@@ -72,7 +71,7 @@ Result<ClusterState> ask_cluster(const ClientOptions& options,
                               static_cast<int>(std::min(slice, wait).count()));
     const Metadata metadata(answer);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return state_of(*metadata, topics);
-    rd_kafka_poll(handle->get(), 0);  // on_error is called here only
+    rd_kafka_poll(handle->get(), 0);  // reason is told here only
   } while (!reason.hopeless && std::chrono::steady_clock::now() < end);
   if (reason.code == RD_KAFKA_RESP_ERR_NO_ERROR) {
     return std::unexpected(error_of(error, "brokers do not answer"));

@@ -38,5 +38,14 @@ TEST(KafkaCluster, names_a_password_file_that_cannot_be_read) {
   EXPECT_THAT(state.error().text, HasSubstr("/nowhere/password"));
 }
 
+TEST(KafkaCluster, names_the_setting_and_the_path_of_a_certificate_that_is_not_there) {
+  ClientOptions options{.brokers = {"127.0.0.1:9"}};
+  options.security.protocol = "ssl";
+  options.security.ca = "/nowhere/ca.pem";
+  auto state = ask_cluster(options, {}, 1s);
+  ASSERT_FALSE(state);
+  EXPECT_THAT(state.error().text, HasSubstr("kafka.security.ca /nowhere/ca.pem cannot be read"));
+}
+
 }  // namespace
 }  // namespace trialwire::storage::kafka

@@ -17,6 +17,7 @@
 
 #include "base/check.hpp"
 #include "pipeline/lane_metrics.hpp"
+#include "storage/kafka/client_events.hpp"
 #include "storage/kafka/errors.hpp"
 #include "storage/kafka/partition.hpp"
 #include "telemetry/log.hpp"
@@ -105,7 +106,7 @@ std::vector<PartitionName> names_of(const rd_kafka_topic_partition_list_t& list)
 
 }  // namespace
 
-struct GroupMember::State {
+struct GroupMember::State final : private ClientEvents {
   State(GroupOptions from, MakeSink make, telemetry::Registry& registry)
       : options(std::move(from)),
         make_sink(std::move(make)),
@@ -126,7 +127,7 @@ struct GroupMember::State {
   journal::RecordKind kind_of(const std::string& topic) const;
   static void on_rebalance(rd_kafka_t* handle, rd_kafka_resp_err_t what,
                            rd_kafka_topic_partition_list_t* list, void* self);
-  static void on_error(rd_kafka_t* handle, int code, const char* reason, void* self);
+  void on_trouble(rd_kafka_resp_err_t error, std::string text) noexcept override;
 
   GroupOptions options;
   MakeSink make_sink;
@@ -160,9 +161,8 @@ Result<void> GroupMember::State::open() {
   };
   auto config = make_config(options.client, own);
   if (!config) return std::unexpected(config.error());
-  rd_kafka_conf_set_opaque(config->get(), this);
+  listen(config->get());
   rd_kafka_conf_set_rebalance_cb(config->get(), on_rebalance);
-  rd_kafka_conf_set_error_cb(config->get(), on_error);
   auto made = make_handle(RD_KAFKA_CONSUMER, std::move(*config));
   if (!made) return std::unexpected(made.error());
   handle = std::move(*made);
@@ -224,7 +224,7 @@ void GroupMember::State::take(rd_kafka_topic_partition_list_t* list) {
 
 void GroupMember::State::on_rebalance(rd_kafka_t* handle, rd_kafka_resp_err_t what,
                                       rd_kafka_topic_partition_list_t* list, void* self) {
-  auto* state = static_cast<State*>(self);
+  auto* state = static_cast<State*>(&of(self));
   const bool assign = what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
   const bool lost = rd_kafka_assignment_lost(handle) != 0;
   assign ? state->give(list) : state->take(list);
@@ -245,11 +245,9 @@ void GroupMember::State::on_rebalance(rd_kafka_t* handle, rd_kafka_resp_err_t wh
   rd_kafka_error_destroy(error);
 }
 
-void GroupMember::State::on_error(rd_kafka_t*, int code, const char* reason, void* self) {
-  auto* state = static_cast<State*>(self);
-  std::lock_guard lock(state->mutex);
-  state->trouble =
-      fmt::format("{} ({})", reason, rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(code)));
+void GroupMember::State::on_trouble(rd_kafka_resp_err_t error, std::string text) noexcept {
+  std::lock_guard lock(mutex);
+  trouble = fmt::format("{} ({})", text, rd_kafka_err2name(error));
 }
 
 Slot& GroupMember::State::free_slot() {
@@ -314,7 +312,7 @@ void GroupMember::State::run(const std::stop_token& stop) {
         rd_kafka_consumer_poll(handle.get(), static_cast<int>(poll_slice.count()));
     if (message != nullptr) {
       if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        on_error(handle.get(), message->err, rd_kafka_message_errstr(message), this);
+        on_trouble(message->err, rd_kafka_message_errstr(message));
       }
       rd_kafka_message_destroy(message);
     }

@@ -47,9 +47,8 @@ Result<std::unique_ptr<Producer>> Producer::open(const ProducerOptions& options,
   auto config = make_config(options.client, properties_of(options));
   if (!config) return std::unexpected(config.error());
   std::unique_ptr<Producer> producer(new Producer(reports));
-  rd_kafka_conf_set_opaque(config->get(), producer.get());
+  producer->listen(config->get());
   rd_kafka_conf_set_dr_msg_cb(config->get(), on_report);
-  rd_kafka_conf_set_error_cb(config->get(), on_error);
   auto handle = make_handle(RD_KAFKA_PRODUCER, std::move(*config));
   if (!handle) return std::unexpected(handle.error());
   producer->handle_ = std::move(*handle);
@@ -118,20 +117,17 @@ std::optional<Error> Producer::failure() const {
 }
 
 void Producer::on_report(rd_kafka_t*, const rd_kafka_message_t* message, void* self) {
-  auto* producer = static_cast<Producer*>(self);
+  auto* producer = static_cast<Producer*>(&of(self));
   if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) producer->trouble_.reset();
   producer->reports_.reported(
       static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(message->_private)),
       message->err);
 }
 
-void Producer::on_error(rd_kafka_t*, int code, const char* reason, void* self) {
-  auto* producer = static_cast<Producer*>(self);
-  auto error = static_cast<rd_kafka_resp_err_t>(code);
+void Producer::on_trouble(rd_kafka_resp_err_t error, std::string text) noexcept {
   // That all brokers are down follows from what is wrong with each of them, which says more.
-  if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && producer->trouble_) return;
-  producer->trouble_ =
-      Error{code_of(error), fmt::format("{} ({})", reason, rd_kafka_err2name(error))};
+  if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && trouble_) return;
+  trouble_ = Error{code_of(error), fmt::format("{} ({})", text, rd_kafka_err2name(error))};
 }
 
 }  // namespace trialwire::storage::kafka

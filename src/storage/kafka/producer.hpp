@@ -18,6 +18,7 @@
 
 #include "base/error.hpp"
 #include "storage/kafka/client.hpp"
+#include "storage/kafka/client_events.hpp"
 #include "storage/kafka/message.hpp"
 
 namespace trialwire::storage::kafka {
@@ -42,7 +43,7 @@ class Reports {
   ~Reports() = default;
 };
 
-class Producer {
+class Producer final : private ClientEvents {
  public:
   /// Connects in the background: that no broker answers is no error here. `reports` outlives it.
   static Result<std::unique_ptr<Producer>> open(const ProducerOptions& options,
@@ -75,7 +76,7 @@ class Producer {
   };
   explicit Producer(Reports& reports) : reports_(reports) {}
   static void on_report(rd_kafka_t* handle, const rd_kafka_message_t* message, void* self);
-  static void on_error(rd_kafka_t* handle, int code, const char* reason, void* self);
+  void on_trouble(rd_kafka_resp_err_t error, std::string text) noexcept override;
 
   Reports& reports_;
   std::optional<Error> trouble_;
