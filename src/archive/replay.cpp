@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/check.hpp"
+#include "pipeline/lane_schedule.hpp"
 #include "pipeline/record_batch.hpp"
 
 namespace trialwire::archive {
@@ -61,7 +62,10 @@ class Replay {
  public:
   Replay(journal::SegmentReader& from, std::span<const std::unique_ptr<pipeline::Sink>> lanes,
          const ReplayOptions& options)
-      : from_(from), options_(options), random_(std::random_device{}()) {
+      : from_(from),
+        options_(options),
+        schedule_(static_cast<unsigned>(lanes.size())),
+        random_(std::random_device{}()) {
     TW_CHECK(!lanes.empty());
     for (const auto& lane : lanes) targets_.emplace_back().sink = lane.get();
   }
@@ -79,6 +83,7 @@ class Replay {
 
   journal::SegmentReader& from_;
   const ReplayOptions& options_;
+  const pipeline::LaneSchedule schedule_;
   std::minstd_rand random_;
   std::vector<Target> targets_;
   std::vector<Record> records_;
@@ -101,7 +106,7 @@ Target& Replay::target_of(const Record& record) {
   const auto& attributes = record.attributes;
   const bool goes_on = attributes.submission != Uuid{} && attributes.submission_index > 0;
   if (!goes_on || submission_target_ == nullptr) {
-    submission_target_ = &targets_[attributes.key_hash % targets_.size()];
+    submission_target_ = &targets_[schedule_.lane_of(record.sequence, attributes.key_hash)];
   }
   return *submission_target_;
 }

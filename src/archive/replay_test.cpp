@@ -6,6 +6,7 @@
 
 #include "archive/archive_reader.hpp"
 #include "archive/test_archive.hpp"
+#include "pipeline/lane_schedule.hpp"
 
 namespace trialwire::archive {
 namespace {
@@ -168,6 +169,32 @@ TEST_F(ReplayTest, EachLaneGetsItsRecordsAndEveryCursorMovesOverThem) {
   EXPECT_TRUE(other->rows.empty());
   EXPECT_EQ(report->cursors_before, (std::vector<std::uint64_t>{1, 5}));
   EXPECT_EQ(report->cursors_after, (std::vector<std::uint64_t>{archived_end_, archived_end_}));
+}
+
+TEST_F(ReplayTest, ALargeRangeIsDividedAmongTheLanesAsASinksIs) {
+  open_journal(this->options());
+  for (int batch = 0; batch < 100; ++batch) ASSERT_TRUE(append(*journal_, 7, 100, true));
+  const std::uint64_t end = journal_->chain().next_sequence;
+  close_journal();
+  std::vector<RowSink*> sinks{sink_};
+  for (int lane = 1; lane < 3; ++lane) {
+    auto rows = std::make_unique<RowSink>();
+    sinks.push_back(rows.get());
+    lanes_.push_back(std::move(rows));
+  }
+  options_.batch_records = 16;
+  const auto report = run(end_);
+  ASSERT_TRUE(report) << report.error().text;
+  EXPECT_EQ(report->records, 700U);
+  const pipeline::LaneSchedule schedule(3);
+  for (unsigned lane = 0; lane < 3; ++lane) {
+    std::vector<std::uint64_t> expected;
+    for (std::uint64_t sequence = end_; sequence < end; ++sequence) {
+      const auto key = static_cast<std::uint32_t>(sequence);  // as the fixture makes them
+      if (schedule.lane_of(sequence, key) == lane) expected.push_back(sequence);
+    }
+    EXPECT_EQ(sinks[lane]->deliveries, expected) << "each once, in order, lane " << lane;
+  }
 }
 
 TEST_F(ReplayTest, WhatNobodyHasIsNamed) {

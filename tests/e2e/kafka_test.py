@@ -95,6 +95,26 @@ class Delivery(KafkaTest):
         eventually("all", lambda: server.metric("trialwire_kafka_messages_total") == 15)
         self.assertEqual([m[1] for m in self.kafka.messages()], list(range(1, 16)))
 
+    def test_a_replay_sends_events_again_and_leaves_the_servers_cursor(self):
+        server = self.gateway().start()
+        receipts = self.send(server, range(6))
+        eventually("6 messages", lambda: server.metric("trialwire_kafka_messages_total") == 6)
+        self.assertEqual(server.stop(), 0)
+        cursors = {file.name: file.read_text() for file in (server.data / "cursors").iterdir()}
+        run = server.run("replay", "--from", "3", "--until", "5", "--to", "kafka")
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        self.assertIn("3 records delivered, sequences 3 to 5", run.stdout)
+        self.assertEqual(self.kafka.messages()[6:],
+                         [(f"P-{n}", receipts[n]["sequence"], receipts[n]["recordId"])
+                          for n in range(2, 5)])
+        self.assertEqual(
+            cursors, {file.name: file.read_text() for file in (server.data / "cursors").iterdir()})
+        run = server.run("replay", "--to", "kafka")
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        self.assertIn("nothing to replay", run.stdout, "from the server's own cursor on")
+        server.settings["kafka.brokers"] = ""
+        self.assertEqual(server.run("replay", "--to", "kafka").returncode, 2)
+
     def test_a_kill_during_an_outage_costs_repetitions_at_most(self):
         server = self.gateway().start()
         self.send(server, range(5))

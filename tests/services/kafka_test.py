@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kafka behind the gateway: what librdkafka wrote is read by Kafka's own Java client; each record
 at least once, always with the same key, value and record_id."""
+import collections
 import json
 import unittest
 
@@ -39,6 +40,36 @@ class KafkaDays(KafkaTest):
         self.assertEqual(gateway.post("/v1/epro/reports", body).status, 200)
         message, = self.wait_messages(1)
         self.assertEqual(message.value, body)
+
+    def replay(self, gateway, *arguments):
+        done = gateway.run("replay", "--to", "kafka", *arguments)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def test_a_replay_sends_events_once_more_and_the_servers_cursor_stays(self):
+        self.make_topics()
+        gateway = self.to_kafka().start()
+        self.under_load(gateway, seconds=2)
+        sent = self.records(gateway)
+        eventually("no lag", lambda: self.lag(gateway, sink="kafka") == 0)
+        self.assertEqual(gateway.stop(), 0)
+        cursor = gateway.data / "cursors/kafka.0"
+        before = cursor.read_text()
+        self.assertIn(f"next={sent + 1} ", before)
+        self.assertIn(f"{sent} records delivered", self.replay(gateway, "--from", "1"))
+        self.assertIn("10 records delivered, sequences 11 to 20",
+                      self.replay(gateway, "--from", "11", "--until", "20"))
+        self.assertIn("nothing to replay", self.replay(gateway))
+        self.assertEqual(cursor.read_text(), before)
+        times = collections.Counter(
+            int(message.headers["sequence"]) for message in self.client.messages(*self.topics))
+        self.assertEqual(times, {sequence: 3 if 11 <= sequence <= 20 else 2
+                                 for sequence in range(1, sent + 1)})
+        gateway.start()
+        self.assertEqual(gateway.post("/v1/epro/reports", harness.report(-1)).status, 200)
+        self.check_at_least_once(gateway)  # the same key, value and partition each time
+        self.assertEqual(self.client.count(*self.topics), 2 * sent + 10 + 1,
+                         "the server goes on from its own cursor")
 
     # Killed and away.
 

@@ -4,6 +4,7 @@ happens, each acknowledged report is one row afterwards."""
 import contextlib
 import itertools
 import random
+import re
 import shutil
 
 from gateway_case import Background, GatewayTest  # first: it makes tests/e2e importable
@@ -239,6 +240,34 @@ class SqlDays(GatewayTest):
         gateway.start()  # it does so by itself
         self.send(gateway, range(60, 65))
         self.check_each_once(gateway)
+
+    def test_a_replay_of_many_records_fills_every_lane_of_a_restored_database(self):
+        gateway = self.to_database(**{
+            "pipeline.lanes": "3", "limits.body": "256KiB", "limits.inflated_body": "256KiB",
+            "journal.batch_bytes": "256KiB", "journal.segment_bytes": "1MiB"}).start()
+        self.send(gateway, range(-20, 0))
+        self.wait_rows(gateway)
+        eventually("a cursor of each lane", lambda: self.sql(
+            "SELECT count(*) FROM sink_cursors WHERE next_sequence = 21") == "3")
+        self.assertEqual(gateway.stop(), 0)
+        self.back_up("yesterday")
+        gateway.start()
+        acknowledged = self.under_load(gateway, seconds=3)
+        self.wait_rows(gateway)
+        end = self.records(gateway) + 1
+        self.assertEqual(gateway.stop(), 0)
+        self.restore("yesterday")
+        run = gateway.run("replay", "--to", "store")
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        self.assertIn(f"{end - 21} records delivered, sequences 21 to {end - 1}", run.stdout)
+        reached = [int(cursor)
+                   for cursor in re.findall(r"cursor of lane \d: 21 → (\d+)", run.stdout)]
+        self.assertEqual(reached, reached[:1] * 3, "up to where the journal's tail begins")
+        self.assertLessEqual(reached[0], end)
+        self.assertEqual(self.rows(), end - 1)
+        gateway.start()
+        self.send(gateway, range(-25, -20))
+        self.check_each_once(gateway, acknowledged)
 
     def wiped(self):
         """A gateway whose data directory was lost, but for its key; twenty reports before."""

@@ -101,13 +101,14 @@ class JournalFixture : public ::testing::Test {
   }
 
   static Result<Appended> append(SegmentStore& store, std::uint32_t records,
-                                 std::size_t record_size = 100) {
+                                 std::size_t record_size = 100, bool keyed = false) {
     std::vector<std::byte> payload;
     std::uint64_t number = store.chain().next_sequence;
     for (std::uint32_t i = 0; i < records; ++i, ++number) {
       const std::string text = body(number, record_size);
       Record record;
       record.attributes.received_ns = static_cast<std::int64_t>(number);
+      if (keyed) record.attributes.key_hash = static_cast<std::uint32_t>(number);
       record.bytes = as_bytes(text);
       const std::size_t at = payload.size();
       payload.resize(at + encoded_size(record));
