@@ -84,10 +84,10 @@ class Server:
         sets = [part for key, value in self.settings.items() for part in ("--set", f"{key}={value}")]
         return [BINARY, *arguments, *sets]
 
-    def run(self, *arguments, **options):
+    def run(self, *arguments, timeout=PATIENCE, **options):
         """Another subcommand with the same settings, to its end."""
         return subprocess.run(self.command(*arguments), capture_output=True, text=True,
-                              timeout=PATIENCE, check=False, **options)
+                              timeout=timeout, check=False, **options)
 
     def start(self, wait=True, **options):
         with open(self.log_path, "ab") as log:

@@ -86,7 +86,7 @@ class GatewayTest(ServiceTest):
     @staticmethod
     def journal_ids(gateway):
         """Record ids of the whole journal; the gateway must have been stopped."""
-        cat = gateway.run("journal", "cat")
+        cat = gateway.run("journal", "cat", timeout=10 * harness.PATIENCE)
         assert cat.returncode == 0, cat.stderr
         return [json.loads(line)["recordId"] for line in cat.stdout.splitlines()]
 

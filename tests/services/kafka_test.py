@@ -3,6 +3,9 @@
 at least once, always with the same key, value and record_id."""
 import collections
 import json
+import os
+import sys
+import time
 import unittest
 
 from kafka_case import KafkaTest  # first: it makes tests/e2e importable
@@ -11,6 +14,8 @@ import harness
 import servers
 from harness import eventually
 
+# Nothing is given up by time, so that seconds stand for the minutes of a real one.
+OUTAGE_SECONDS = float(os.environ.get("TRIALWIRE_OUTAGE_SECONDS", "4"))
 HEADERS = {"record_id", "journal_id", "sequence", "kind", "content_type", "received_at"}
 
 
@@ -87,14 +92,12 @@ class KafkaDays(KafkaTest):
         self.check_at_least_once(gateway, acknowledged)
 
     def test_kafka_down_for_a_while_slows_neither_intake_nor_the_database(self):
-        # Seconds for the ten minutes of the requirement: nothing here is given up by time
-        # (delivery.timeout.ms=0), and a longer one is only more of the same waiting.
         self.make_topics()
         gateway = self.to_kafka().start()
         self.send(gateway, range(5))
         self.wait_messages(5)
         self.broker.kill()
-        acknowledged = self.under_load(gateway, seconds=4)
+        acknowledged = self.under_load(gateway, seconds=OUTAGE_SECONDS)
         records = self.records(gateway)
         eventually("all rows", lambda: gateway.metric(
             "trialwire_sink_delivered_records_total", sink="sqlite") == records)
@@ -102,6 +105,10 @@ class KafkaDays(KafkaTest):
         eventually("degraded", lambda: "sink kafka degraded: lag" in gateway.ask_admin(
             "/readyz").body.decode())
         self.broker.start()
+        began = time.monotonic()
+        self.wait_no_lag(gateway, 2 * harness.PATIENCE + OUTAGE_SECONDS)
+        print(f"{len(acknowledged)} acknowledged in {OUTAGE_SECONDS:g} s without Kafka, "
+              f"{time.monotonic() - began:.1f} s until it had all", end=" ", file=sys.stderr)
         self.check_order(self.check_at_least_once(gateway, acknowledged))
 
     # Refused as a whole.
