@@ -188,9 +188,10 @@ Result<void> SqliteSink::prepare(Table& table) {
   const RowTable& shape = table.mapper->table();
   std::string columns(attribute_columns);
   for (std::string_view column : shape.columns) columns.append(", ").append(column);
+  // What another unique key keeps out is refused, not passed over: an operator's own index.
   auto insert = database_->prepare(
-      fmt::format("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT DO NOTHING", shape.name, columns,
-                  parameters(column_first_mapped - 1 + shape.columns.size())));
+      fmt::format("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT (record_id) DO NOTHING", shape.name,
+                  columns, parameters(column_first_mapped - 1 + shape.columns.size())));
   if (!insert) return std::unexpected(insert.error());
   auto identity = database_->prepare(fmt::format(
       "INSERT INTO {} (identity, id) VALUES (?, ?) ON CONFLICT DO NOTHING", shape.identities));

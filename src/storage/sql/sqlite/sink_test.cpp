@@ -336,6 +336,44 @@ TEST_F(SqliteSinkTest, the_schema_is_applied_once_and_its_steps_are_listed) {
             std::to_string(newest_migration(Dialect::sqlite)));
 }
 
+TEST_F(SqliteSinkTest, what_a_unique_key_of_an_operators_own_keeps_out_is_refused) {
+  auto sink = make();
+  deliveries.add("P-1 T-1 1700000000 S-1", 1);
+  deliveries.add("P-2 T-1 1700000001 S-2");
+  ASSERT_TRUE(deliveries.to(*sink));
+  OtherProgram other(options.path);
+  ASSERT_TRUE(other.execute("CREATE UNIQUE INDEX one_a_site ON epro_reports (site_id)"));
+  deliveries.clear();
+  deliveries.add("P-3 T-1 1700000002 S-3", 3);
+  deliveries.add("P-4 T-1 1700000003 S-1", 4);
+  auto done = deliveries.to(*sink);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ErrorCode::invalid_argument) << done.error().text;
+  EXPECT_TRUE(done.error().text.contains("site_id")) << done.error().text;
+  EXPECT_FALSE(done.error().text.contains("S-1")) << done.error().text;
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "2");
+  EXPECT_EQ(value("SELECT count(*) FROM epro_report_identities"), "1");
+  EXPECT_EQ(value("SELECT next_sequence FROM sink_cursors"), "3");
+  EXPECT_TRUE(metrics.text().contains("trialwire_sqlite_rows_ignored_total 0"));
+  ASSERT_TRUE(other.execute("DROP INDEX one_a_site"));
+  ASSERT_TRUE(deliveries.to(*sink));
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "4");
+  EXPECT_EQ(value("SELECT count(*) FROM epro_report_identities"), "3");
+}
+
+TEST_F(SqliteSinkTest, what_is_stored_already_is_ignored_whatever_an_operators_unique_key_says) {
+  auto sink = make();
+  deliveries.add("P-1 T-1 1700000000 S-1", 1);
+  deliveries.add("P-2 T-1 1700000001 S-2");
+  ASSERT_TRUE(deliveries.to(*sink));
+  ASSERT_TRUE(OtherProgram(options.path)
+                  .execute("CREATE UNIQUE INDEX one_a_site ON epro_reports (site_id);"
+                           "CREATE UNIQUE INDEX one_a_patient ON epro_reports (patient_id)"));
+  ASSERT_TRUE(deliveries.to(*sink));
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "2");
+  EXPECT_TRUE(metrics.text().contains("trialwire_sqlite_rows_ignored_total 2"));
+}
+
 /// The time of a record in the table of its kind; "text" in place of it where the body says so.
 class TimeRows final : public RowMapper {
  public:
