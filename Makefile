@@ -5,7 +5,7 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 RELEASE := build/release
 
-.PHONY: help run demo-cluster build test test-services test-all setup lint format bench clean
+.PHONY: help run package demo-cluster build test test-services test-all setup lint format bench clean
 
 help: ## what the targets do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,6 +21,9 @@ build: setup $(RELEASE)/build.ninja ## the release binary: build/release/trialwi
 
 run: build ## build, then serve with defaults, data in ./data
 	@exec $(RELEASE)/trialwire serve
+
+package: build ## build/package/trialwire_*.deb, with unit, configuration and manual page
+	@tools/package
 
 demo-cluster: build ## Kafka, PostgreSQL, two gateways, two processors and an api on this machine
 	@tools/setup-services

@@ -10,6 +10,7 @@
 #include "base/rfc3339.hpp"
 #include "exit_code.hpp"
 #include "process_metrics.hpp"
+#include "runtime/service_manager.hpp"
 #include "serve_options.hpp"
 #include "serving.hpp"
 #include "stop_signal.hpp"
@@ -119,12 +120,17 @@ int serve(const config::Settings& settings, journal::FileLayer& files) {
   signal.arm();
   if (auto started = serving.start(); !started) return refused(started.error().text);
   log_ready(serving);
+  const auto addresses = serving.addresses();
+  runtime::notify_ready(fmt::format("HTTP on {}, operators on {}",
+                                    addresses.http.empty() ? "none" : addresses.http,
+                                    addresses.admin.empty() ? "none" : addresses.admin));
   if (settings.log.format == config::LogFormat::plain) print_welcome(settings, serving);
 
   int number = signal.wait();
   constexpr std::chrono::seconds grace{3};  // for a disk that is slow to take the last batch
   signal.limit(settings.runtime.drain + grace);
   log(LogLevel::info, "serve", "stopping", {{"signal", number}});
+  runtime::notify_stopping();
   serving.stop();
   log(LogLevel::info, "serve", "stopped",
       {{"next_sequence", serving.journal_status().next_sequence}});

@@ -167,6 +167,19 @@ void Serving::add_services() {
                    if (on_committed_) on_committed_();
                    for (const auto& shard : shards_) shard->stop();
                  }});
+  add_watchdog();
+}
+
+void Serving::add_watchdog() {
+  services_.add({"watchdog",
+                 [this]() -> Result<void> {
+                   std::vector<runtime::Shard*> all{control_.get()};
+                   for (const auto& shard : shards_) all.push_back(shard.get());
+                   watchdog_ = std::make_unique<runtime::Watchdog>(std::move(all),
+                                                                   runtime::watchdog_interval());
+                   return {};
+                 },
+                 [this] { watchdog_.reset(); }});
 }
 
 /// The journal, who takes records out of it, and who keeps them.

@@ -14,6 +14,7 @@
 #include "net/router.hpp"
 #include "net/server.hpp"
 #include "runtime/service_group.hpp"
+#include "runtime/service_manager.hpp"
 #include "runtime/shard.hpp"
 #include "serve_archive.hpp"
 #include "serve_intake.hpp"
@@ -61,6 +62,7 @@ class Serving {
   Result<void> listen();
   void add_services();
   void add_source_services();
+  void add_watchdog();
   void drain_clients();
   ReadinessCheck journal_readiness() const;
   std::vector<ReadinessCheck> readiness();
@@ -84,6 +86,7 @@ class Serving {
   net::Router admin_router_;
   std::unique_ptr<net::Server> http_;
   std::unique_ptr<net::Server> admin_;
+  std::unique_ptr<runtime::Watchdog> watchdog_;
   runtime::ServiceGroup services_;
 };
 

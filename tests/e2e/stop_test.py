@@ -21,6 +21,27 @@ class Stopping(ServerTest):
             self.assertEqual(server.stop(number), 0)
             self.assertFalse((server.data / "run/ports.json").exists())
 
+    def test_the_service_manager_is_told_of_its_life(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            name = f"trialwire-{os.getpid()}"
+            manager.bind("\0" + name)
+            manager.settimeout(30)
+            server = self.server().start(env={**os.environ, "NOTIFY_SOCKET": "@" + name,
+                                              "WATCHDOG_USEC": "300000"})
+            ready = manager.recv(1024).decode()
+            self.assertTrue(ready.startswith("READY=1\n"), ready)
+            self.assertIn(server.http, ready)
+            self.assertEqual([manager.recv(1024) for _ in range(3)], [b"WATCHDOG=1"] * 3)
+            self.assertEqual(server.stop(), 0)
+            manager.setblocking(False)
+            told = []
+            try:
+                while True:
+                    told.append(manager.recv(1024))
+            except BlockingIOError:
+                pass
+            self.assertTrue(told[-1].startswith(b"STOPPING=1\n"), told)
+
     def test_an_idle_connection_does_not_hold_it_up(self):
         server = self.server().start()
         connection = server.connect()
