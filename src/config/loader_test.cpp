@@ -245,8 +245,8 @@ TEST(Check, BrokersAndTopicsHaveNamesThatKafkaTakes) {
   for (const char* good : {"b", "b:9092", "\"[::1]:9092\"", "10.0.0.1:1"}) {
     EXPECT_TRUE(problems(fmt::format("kafka: {{ brokers: [{}] }}", good)).empty()) << good;
   }
-  for (const char* bad : {"\"a:b:c\"", "\"a:0\"", "\"a:70000\"", "\":9092\"", "\"a b:1\"",
-                          "\"kafka://a:1\"", "\"a:\"", "\"::1:9092\""}) {
+  for (const char* bad : {"\"a:b:c\"", "\"a:0\"", "\"a:70000\"", "\":9092\"", "\"kafka://a:1\"",
+                          "\"a:\"", "\"::1:9092\""}) {
     EXPECT_THAT(problems(fmt::format("kafka: {{ brokers: [{}] }}", bad)),
                 ElementsAre(HasSubstr("is not HOST:PORT")))
         << bad;
