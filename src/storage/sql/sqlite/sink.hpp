@@ -7,9 +7,9 @@
 // The cursor is stored only over the one that the sink last read or wrote: another one in the file
 // is a conflict, and nothing of the delivery is stored; so is a file that was moved away or
 // replaced found out (unavailable). Ask for the cursor again then. A row that the table refuses, or
-// a unique key that an operator added, is invalid_argument, one beyond SQLite's own limits payload_too_large: the same records never fit;
-// every other error may pass. The file is opened, and its
-// schema brought up to date, at the first call and after `reset`. The directory must exist.
+// a unique key that an operator added, is invalid_argument, one beyond SQLite's own limits
+// payload_too_large: the same records never fit; every other error may pass. The file is opened,
+// and its schema brought up to date, at the first call and after `reset`. The directory must exist.
 #pragma once
 #include <memory>
 #include <string_view>
