@@ -4,13 +4,16 @@
 // database that was restored from an older back-up, or replaced by an empty one, catches up by
 // itself.
 //
-// Everything but `begin` and `read` is the journal's own. Any thread, as a Journal.
+// Everything but `begin` and `read` is the journal's own; those ask the archive anew when the
+// journal has deleted something since it answered last, and then take as long as the archive does.
+// Any thread, as a Journal.
 // Failure: while the archive cannot be asked, it is taken to have everything: a consumer that needs
 // it waits, rather than leaving out what is there. A damaged or missing object stops the consumer
 // that has to read it (the error names the object) and no other.
 #pragma once
-#include <atomic>
+#include <cstdint>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "archive/archive.hpp"
@@ -32,7 +35,7 @@ class ArchivedJournal final : public journal::Journal {
   void stop() override { journal_.stop(); }
 
   Result<std::unique_ptr<journal::Reader>> read(const journal::Cursor& from) override;
-  /// The oldest record in the journal, or before it without a hole in the archive.
+  /// The oldest record in the journal, or before it without a hole in the archive, now.
   journal::Cursor begin() const override;
   journal::Cursor end() const override { return journal_.end(); }
   void set_cursor(std::string_view consumer, const journal::Cursor& durable) override {
@@ -50,11 +53,23 @@ class ArchivedJournal final : public journal::Journal {
 
  private:
   class SplicedReader;
-  Result<std::vector<std::uint64_t>> ask_archive();
+  struct Run {
+    std::vector<std::uint64_t> segments;
+    std::uint64_t first_sequence = 0;
+    std::uint64_t next_sequence = 0;
+  };
+  struct Answer {
+    std::uint64_t journal_begin = 0;  // when the archive was asked
+    std::uint64_t oldest = 0;         // in the archive; 0: nothing that joins the journal
+  };
+  Result<std::vector<std::uint64_t>> ask_archive() const;
+  Result<Run> newest_archived_run() const;
+  std::uint64_t oldest_joined(std::uint64_t journal_begin) const;
 
   journal::Journal& journal_;
   Archive archive_;
-  std::atomic<std::uint64_t> oldest_{0};  // in the archive; 0: nothing that joins the journal
+  mutable std::mutex answer_mutex_;  // of the next one; not held while the archive is asked
+  mutable Answer answer_;
 };
 
 }  // namespace trialwire::archive

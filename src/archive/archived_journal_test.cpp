@@ -115,6 +115,75 @@ TEST_F(ArchivedJournalTest, AnArchiveThatCannotBeAskedIsWaitedFor) {
   EXPECT_EQ((*batch)->records.front().sequence, 1U);
 }
 
+/// A server that had archived nothing when it started.
+class YoungArchivedJournalTest : public ArchivedJournalTest {
+ protected:
+  void SetUp() override {
+    auto options = this->options();
+    options.retention = {};
+    open_journal(options);
+    ASSERT_TRUE(append(*journal_, 3));
+    inner_.emplace(*journal_);
+  }
+  /// So many more segments are archived and deleted.
+  void archive_and_delete(std::uint64_t segments) {
+    journal_->set_cursor("sink", 0);
+    fill_open(segments);
+    ASSERT_TRUE((archiver_ ? *archiver_ : make_archiver()).round());
+    journal_->set_cursor("sink", journal_->tail().next_sequence);
+    journal_->maintain();
+  }
+};
+
+TEST_F(YoungArchivedJournalTest, WhatIsArchivedLaterIsThereToo) {
+  ArchivedJournal journal(*inner_, store_);
+  EXPECT_EQ(journal.begin().next_sequence, 1U);
+  for (int round = 0; round < 2; ++round) {
+    archive_and_delete(2);
+    ASSERT_GT(journal_->first_sequence(), 1U);
+    EXPECT_EQ(journal.begin().next_sequence, 1U);
+    EXPECT_EQ(read_all(journal, 1), from(1));
+  }
+}
+
+TEST_F(YoungArchivedJournalTest, TheArchiveIsAskedWhenTheJournalHasDeletedAndNotElse) {
+  ArchivedJournal journal(*inner_, store_);
+  archive_and_delete(2);
+  EXPECT_EQ(journal.begin().next_sequence, 1U);
+  const std::uint64_t calls = store_.calls();
+  EXPECT_EQ(journal.begin().next_sequence, 1U);
+  EXPECT_EQ(store_.calls(), calls);
+}
+
+TEST_F(YoungArchivedJournalTest, WhatCannotBeAskedWhenItIsWantedIsNotPassedOver) {
+  ArchivedJournal journal(*inner_, store_);
+  archive_and_delete(2);
+  store_.fail_after(0);
+  EXPECT_EQ(journal.begin().next_sequence, 1U);
+  auto reader = journal.read({archive().journal(), 2});
+  ASSERT_TRUE(reader);
+  EXPECT_FALSE((*reader)->next(std::chrono::milliseconds(0), {}));
+  store_.heal();
+  const auto batch = (*reader)->next(std::chrono::milliseconds(0), {});
+  ASSERT_TRUE(batch) << batch.error().text;
+  EXPECT_EQ((*batch)->records.front().sequence, 2U);
+}
+
+TEST_F(YoungArchivedJournalTest, AReaderInTheArchiveFollowsWhatTheJournalDeletesMeanwhile) {
+  archive_and_delete(2);
+  ArchivedJournal journal(*inner_, store_);
+  auto reader = journal.read({archive().journal(), 1});
+  ASSERT_TRUE(reader);
+  std::vector<std::uint64_t> read;
+  while ((*reader)->position().next_sequence < journal.end().next_sequence) {
+    const auto batch = (*reader)->next(std::chrono::milliseconds(0), {});
+    ASSERT_TRUE(batch) << batch.error().text;
+    for (const auto& record : (*batch)->records) read.push_back(record.sequence);
+    if (read.size() == (*batch)->records.size()) archive_and_delete(2);
+  }
+  EXPECT_EQ(read, from(1));
+}
+
 TEST_F(ArchivedJournalTest, AReaderSeeksBackIntoTheArchive) {
   ArchivedJournal journal(*inner_, store_);
   auto reader = journal.read({archive().journal(), 1});

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Full segments go into the archive, leave the journal only after, and come back from it."""
+import contextlib
 import json
 import pathlib
 import re
@@ -250,6 +251,36 @@ class Archive(ServerTest):
         self.delivered(server, 105 * PER_REQUEST + 1)
         self.assertEqual(server.stop(), 0)
         self.assert_rows(server.data / "trialwire.db", 105 * PER_REQUEST + 1)
+
+    def put_in_place(self, server, database):
+        """As an operator does who restores a back-up beside a server that runs."""
+        for suffix in ("-wal", "-shm"):
+            (server.data / f"trialwire.db{suffix}").unlink(missing_ok=True)
+        database.rename(server.data / "trialwire.db")
+
+    def back_up(self, server):
+        older = self.directory / "older.db"
+        with (contextlib.closing(sqlite3.connect(server.data / "trialwire.db")) as today,
+              contextlib.closing(sqlite3.connect(older)) as copy):
+            today.backup(copy)
+        return older
+
+    def test_a_database_restored_while_the_server_runs_is_filled_from_what_it_archived(self):
+        server = self.archiving().start()
+        self.send(server, 5)
+        self.delivered(server, 5 * PER_REQUEST)
+        older = self.back_up(server)
+        self.send(server, 60, 5)
+        self.delivered(server, 65 * PER_REQUEST)
+        self.idle(server)
+        self.assertGreater(server.metric("trialwire_journal_first_sequence"), 5 * PER_REQUEST + 1)
+        self.put_in_place(server, older)
+        self.send(server, 1, 65)
+        eventually("all rows", lambda: len(self.rows(server.data / "trialwire.db"))
+                   == 66 * PER_REQUEST)
+        self.assertEqual(server.metric("trialwire_sink_missing_records_total"), 0)
+        self.assertEqual(server.stop(), 0)
+        self.assert_rows(server.data / "trialwire.db", 66 * PER_REQUEST)
 
     def test_rows_that_were_lost_come_back_from_a_time_or_a_sequence_on(self):
         server = self.filled()
