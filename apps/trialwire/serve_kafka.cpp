@@ -38,6 +38,7 @@ kafka::SinkOptions sink_options(const config::Settings& settings,
   options.value = from.value == config::KafkaValue::original ? kafka::ValueForm::original
                                                              : kafka::ValueForm::json;
   options.topics = kafka_topics(from);
+  options.patience = std::chrono::ceil<std::chrono::milliseconds>(from.confirm_timeout);
   if (from.create_topics) {
     options.create_topics = {.partitions = static_cast<int>(from.partitions),
                              .replication = static_cast<int>(from.replication)};

@@ -207,7 +207,9 @@ storage::StoreOptions store_options(const config::Settings& settings,
                                     const std::filesystem::path& data_dir) {
   return {.url = settings.store.url,
           .data_dir = data_dir,
-          .query_connections_max = settings.runtime.workers};
+          .query_connections_max = settings.runtime.workers,
+          .connect_timeout = in_ms(settings.store.connect_timeout),
+          .statement_timeout = in_ms(settings.store.statement_timeout)};
 }
 
 unsigned shard_count(const config::Settings& settings) {

@@ -92,6 +92,14 @@ void add_stores(std::vector<Descriptor>& rows) {
       "postgres://USER:PASSWORD@HOST:PORT/DATABASE or mysql://USER:PASSWORD@HOST:PORT/DATABASE; "
       "what is special in a URL is percent-encoded.",
       true));
+  rows.push_back(row<&S::store, &StoreSettings::connect_timeout>(
+      "store.connect_timeout", duration(100 * ms, 600 * second),
+      "A database server that has not let us in for so long is away."));
+  rows.push_back(row<&S::store, &StoreSettings::statement_timeout>(
+      "store.statement_timeout", duration(second, hour),
+      "A sink's statement that takes longer ends; its records come again in smaller deliveries. "
+      "Not "
+      "of SQLite."));
 }
 
 }  // namespace trialwire::config::schema

@@ -60,6 +60,9 @@ void add_kafka(std::vector<Descriptor>& rows) {
                                                  "Of messages on the way and at rest."));
   rows.push_back(row<&S::kafka, &K::linger>("kafka.linger", duration(0, second),
                                             "How long a request to a broker waits to fill."));
+  rows.push_back(row<&S::kafka, &K::confirm_timeout>(
+      "kafka.confirm_timeout", duration(100 * ms, 600 * second),
+      "A delivery of which no message was confirmed for so long has failed, and is repeated."));
   rows.push_back(row<&S::kafka, &K::message_bytes>(
       "kafka.message_bytes", bytes(kib, gib),
       "Largest message, headers included; a larger one is a dead letter, or with journal.ack: "

@@ -116,6 +116,8 @@ struct PipelineSettings {
 
 struct StoreSettings {
   std::string url = "sqlite:data/trialwire.db";
+  Duration connect_timeout = 5s;
+  Duration statement_timeout = 60s;
 };
 
 /// Names of the topics of single kinds; empty: prefix and kind.
@@ -146,6 +148,7 @@ struct KafkaSettings {
   KafkaValue value = KafkaValue::json;
   std::string compression = "lz4";
   Duration linger = 5ms;
+  Duration confirm_timeout = 5s;
   std::uint64_t message_bytes = 1'000'000;
   std::uint64_t request_bytes = 1'000'000;
   std::uint64_t queue_messages = 100'000;

@@ -5,10 +5,14 @@ import contextlib
 import json
 import os
 import pathlib
+import pty
 import re
+import select
+import signal
 import sqlite3
+import subprocess
 
-from harness import ServerTest, eventually, report
+from harness import BINARY, ServerTest, eventually, report
 
 SMALL_JOURNAL = {"limits.body": "256KiB", "limits.inflated_body": "512KiB",
                  "journal.batch_bytes": "256KiB", "journal.segment_bytes": "1MiB",
@@ -101,6 +105,48 @@ class Status(ServerTest):
         self.assertNotIn("\x1b", run.stdout)
         other = server.run("status", "--admin", server.admin, "--interval", "0.1")
         self.assertEqual(other.returncode, 0, other.stderr)
+
+    def watched(self, server, until):
+        """What a terminal shows of `status --watch` until `until` says enough; then Ctrl-C."""
+        terminal, its_end = pty.openpty()
+        process = subprocess.Popen(server.command("status", "--watch", "--interval", "0.1"),
+                                   stdout=its_end, stderr=subprocess.PIPE)
+        os.close(its_end)
+        shown = b""
+        try:
+            while not until(shown):
+                self.assertTrue(select.select([terminal], [], [], 30)[0], shown)
+                shown += os.read(terminal, 65536)
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(OSError):  # EIO: its end is closed
+                while more := os.read(terminal, 65536):
+                    shown += more
+            self.assertEqual(process.wait(30), 0, process.stderr.read())
+        finally:
+            process.kill()
+            process.wait()
+            process.stderr.close()
+            os.close(terminal)
+        return shown.decode()
+
+    def test_watched_it_is_drawn_anew_over_itself_and_waits_for_a_server_that_is_gone(self):
+        server = self.server().start()
+        server.post("/v1/epro/reports", report(0))
+        shown = self.watched(server, lambda text: text.count(b"journal") >= 3)
+        self.assertIn("next sequence 2", shown)
+        pages = shown.split("\x1b[H")[1:]
+        self.assertGreaterEqual(len(pages), 3)
+        self.assertIn("Ctrl-C ends", pages[0])
+        self.assertTrue(shown.startswith("\x1b[?25l") and shown.endswith("\x1b[?25h"), "the cursor")
+        admin = server.admin
+        server.stop()
+        run = subprocess.Popen([BINARY, "status", "--watch", "--admin", admin, "--interval", "0.1"],
+                               stdout=subprocess.PIPE, text=True)
+        self.assertIn(admin, run.stdout.readline())
+        run.send_signal(signal.SIGTERM)
+        self.assertIn("asked again", run.stdout.read())
+        self.assertEqual(run.wait(30), 0)
+        run.stdout.close()
 
     def test_without_a_server_it_says_so(self):
         server = self.server()

@@ -33,6 +33,7 @@ struct StoreOptions {
   std::filesystem::path data_dir;         // where a sqlite path that begins with data/ is
   std::size_t query_connections_max = 4;  // one a worker
   std::chrono::milliseconds connect_timeout{5'000};
+  std::chrono::milliseconds statement_timeout{60'000};  // of a sink
 };
 
 using RowMappers = std::vector<std::unique_ptr<RowMapper>>;

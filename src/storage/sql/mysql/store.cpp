@@ -20,7 +20,9 @@ class MysqlStore final : public Store {
 
   std::unique_ptr<pipeline::Sink> make_sink(unsigned lane, RowMappers mappers,
                                             telemetry::Registry& metrics) const override {
-    return mysql::make_sink({.connection = connection_options("sink"), .lane = lane},
+    return mysql::make_sink({.connection = connection_options("sink"),
+                             .lane = lane,
+                             .statement = options_.statement_timeout},
                             std::move(mappers), metrics);
   }
 

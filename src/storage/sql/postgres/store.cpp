@@ -23,6 +23,7 @@ class PostgresStore final : public Store {
   std::unique_ptr<pipeline::Sink> make_sink(unsigned lane, RowMappers mappers,
                                             telemetry::Registry& metrics) const override {
     SinkOptions options{.connection = connection_options("sink"), .lane = lane};
+    options.connection.statement_timeout = options_.statement_timeout;
     return postgres::make_sink(std::move(options), std::move(mappers), metrics);
   }
 
