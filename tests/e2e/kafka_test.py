@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Records reach Kafka, through outages and kills; with journal.ack: kafka, answers wait for it."""
 import concurrent.futures
+import contextlib
+import http.client
+import json
 import os
+import shutil
 import subprocess
+import threading
 
 from harness import ServerTest, eventually, report
 
@@ -223,3 +228,29 @@ class AcknowledgedByKafka(KafkaTest):
         server.start()
         answer = server.post("/v1/epro/reports", report(1))
         self.assertEqual((answer.status, answer.json()["receipt"]["sequence"]), (200, 2))
+
+    def test_a_gateway_destroyed_with_its_disk_loses_nothing_acknowledged(self):
+        server = self.gateway(**{"limits.request_deadline": "5s"}).start()
+        acknowledged, lock = set(), threading.Lock()
+
+        def send(client):
+            connection = server.connect()
+            with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
+                for number in range(10_000):
+                    connection.request("POST", "/v1/epro/reports",
+                                       json.dumps(report(client * 10_000 + number)),
+                                       {"Content-Type": "application/json"})
+                    answer = connection.getresponse()
+                    body = answer.read()
+                    if answer.status == 200:
+                        with lock:
+                            acknowledged.add(json.loads(body)["receipt"]["recordId"])
+        senders = [threading.Thread(target=send, args=(client,)) for client in range(8)]
+        for sender in senders:
+            sender.start()
+        eventually("some are acknowledged", lambda: len(acknowledged) > 200)
+        server.kill()
+        for sender in senders:
+            sender.join()
+        shutil.rmtree(server.data)
+        self.assertLessEqual(acknowledged, {record for _, _, record in self.kafka.messages()})
