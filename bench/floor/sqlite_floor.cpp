@@ -62,7 +62,7 @@ Table read_table(const Connection& source, const std::string& name, const std::s
 
 void copy_schema(const Connection& source, const Connection& target) {
   sqlite3_stmt* select = source.prepare(
-      "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND "
+      "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND type IN ('table', 'index') AND "
       "tbl_name IN ('epro_reports', 'epro_report_identities') ORDER BY type DESC");
   while (sqlite3_step(select) == SQLITE_ROW) {
     target.execute(reinterpret_cast<const char*>(sqlite3_column_text(select, 0)));

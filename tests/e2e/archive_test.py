@@ -287,8 +287,6 @@ class Archive(ServerTest):
         database = server.data / "trialwire.db"
         connection = sqlite3.connect(database)
         at = connection.execute("SELECT received_at FROM epro_reports WHERE sequence = 700").fetchone()
-        connection.execute("DELETE FROM epro_report_identities WHERE id IN "
-                           "(SELECT id FROM epro_reports WHERE sequence >= 700)")
         connection.execute("DELETE FROM epro_reports WHERE sequence >= 700")
         connection.commit()
         connection.close()

@@ -74,6 +74,26 @@ CREATE TABLE secrets (
 INSERT INTO secrets (name, value) VALUES ('page_cursor', randomblob(16));
 )sql";
 
+/// An identity may outlive its row, which an operator deleted; so that it never names another
+/// record's row the highest id of deleted rows is kept. A trigger: inserting costs nothing more.
+std::vector<std::string> keep_deleted_ids(const RecordTable& table) {
+  const std::string identities = identities_table(table);
+  return {fmt::format("INSERT INTO deleted_rows (table_name, id_max)\n"
+                      "SELECT '{}', coalesce(max(id), 0) FROM {}",
+                      table.name, identities),
+          fmt::format("CREATE TRIGGER {0}_deleted AFTER DELETE ON {0} BEGIN\n"
+                      "  UPDATE deleted_rows SET id_max = OLD.id\n"
+                      "  WHERE table_name = '{0}' AND id_max < OLD.id;\nEND",
+                      table.name)};
+}
+
+constexpr const char* sqlite_deleted_rows = R"sql(
+CREATE TABLE deleted_rows (
+  table_name TEXT PRIMARY KEY NOT NULL,
+  id_max     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+)sql";
+
 constexpr std::array<const char*, 3> postgres_own{
     R"sql(CREATE TABLE sink_cursors (
   sink          text NOT NULL,
@@ -116,6 +136,11 @@ std::vector<MigrationStep> sqlite_steps() {
     append(others.statements, create_table(Dialect::sqlite, table));
   }
   steps.push_back(std::move(others));
+  MigrationStep deleted{"ids of deleted rows", {sqlite_deleted_rows}};
+  for (const RecordTable& table : record_tables()) {
+    append(deleted.statements, keep_deleted_ids(table));
+  }
+  steps.push_back(std::move(deleted));
   return steps;
 }
 

@@ -48,6 +48,8 @@ constexpr std::string_view keeping =
     "the transaction that wrote the rows |\n"
     "| `secrets` | `name`, `value` | `page_cursor`: the key under which the cursors of lists are "
     "made, 16 random bytes |\n"
+    "| `deleted_rows` | `table_name`, `id_max` | SQLite only: the highest `id` of the rows that "
+    "were deleted by hand; no row gets such a one again |\n"
     "| `schema_migrations` | `version`, `name`, `applied_at` | the steps below that were applied, "
     "and when |\n";
 

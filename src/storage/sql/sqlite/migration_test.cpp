@@ -104,9 +104,22 @@ TEST_F(SqliteMigrationTest, a_file_of_version_3_keeps_what_is_in_it) {
   ASSERT_TRUE(deliveries.to(*sink));
   EXPECT_EQ(value("SELECT group_concat(patient_id) FROM (SELECT * FROM epro_reports ORDER BY id)"),
             "P-old,P-new");
-  EXPECT_EQ(value("SELECT max(version) FROM schema_migrations"), "4");
+  EXPECT_EQ(value("SELECT max(version) FROM schema_migrations"),
+            std::to_string(newest_migration(Dialect::sqlite)));
   EXPECT_EQ(value("SELECT count(*) FROM vital_signs"), "0");
   EXPECT_EQ(value("SELECT hex(value) FROM secrets WHERE name = 'page_cursor'"), key);
+}
+
+TEST_F(SqliteMigrationTest, ids_of_rows_that_were_deleted_before_are_not_given_again) {
+  make_version(4);
+  ASSERT_TRUE(OtherProgram(options.path)
+                  .execute("INSERT INTO epro_report_identities VALUES (randomblob(16), 7)"));
+  telemetry::Registry metrics;
+  auto sink = test::make_test_sink(options, metrics);
+  test::Deliveries deliveries(Uuid::random());
+  deliveries.add("P-1 T-1 1700000000", 9);
+  ASSERT_TRUE(deliveries.to(*sink));
+  EXPECT_EQ(value("SELECT id FROM epro_reports"), "8");
 }
 
 TEST_F(SqliteMigrationTest, every_earlier_version_becomes_the_newest) {

@@ -50,6 +50,20 @@ constexpr std::string_view attribute_columns =
     "id, record_id, journal_id, sequence, received_at, flags, principal, origin, submission_id, "
     "submission_index, submission_count, original";
 
+// Of a table of records, {rows}, and the identities beside it, {ids}.
+constexpr std::string_view insert_identity_sql =
+    "INSERT INTO {ids} (identity, id) VALUES (?1, ?2) ON CONFLICT (identity) DO NOTHING";
+// Below ?3 are the rows of earlier deliveries; those of this one are not written yet.
+constexpr std::string_view adopt_identity_sql =
+    "UPDATE {ids} SET id = ?2 WHERE identity = ?1 AND id < ?3 "
+    "AND NOT EXISTS (SELECT 1 FROM {rows} WHERE {rows}.id = {ids}.id)";
+constexpr std::string_view mend_identity_sql =
+    "UPDATE {ids} SET id = (SELECT id FROM {rows} WHERE record_id = ?2) WHERE identity = ?1";
+// An id is never given again, though its row was deleted: the identity of that row may be there.
+constexpr std::string_view newest_id_sql =
+    "SELECT max(coalesce((SELECT max(id) FROM {rows}), 0), "
+    "coalesce((SELECT id_max FROM deleted_rows WHERE table_name = '{rows}'), 0))";
+
 /// "?, ?, ?"
 std::string parameters(std::size_t count) {
   std::string text;
@@ -72,6 +86,8 @@ struct Table {
   std::vector<Value> row;
   std::optional<Statement> insert;
   std::optional<Statement> insert_identity;
+  std::optional<Statement> adopt_identity;  // one that has no row any more
+  std::optional<Statement> mend_identity;   // of a record that has its row already
   std::optional<Statement> newest_id;
   std::vector<IdentityAt> identities;  // of the delivery
   std::int64_t base_id = 0;            // ids of the delivery: base_id + place in it
@@ -118,6 +134,8 @@ class SqliteSink final : public pipeline::Sink {
   Result<void> write(std::span<const Record> records, const journal::Cursor& cursor);
   Result<void> begin_table(Table& table);
   Result<void> write_identities(Table& table);
+  Result<bool> write_identity(Table& table, const IdentityAt& identity);
+  Result<void> mend_identity(Table& table, const Record& record);
   Result<void> write_row(Table& table, const Record& record, std::int64_t id);
   Result<void> write_cursor(const journal::Cursor& cursor);
   void bind_attributes(Table& table, const Record& record, bool decoded);
@@ -176,6 +194,8 @@ void SqliteSink::reset() noexcept {
   for (Table& table : tables_) {
     table.insert.reset();
     table.insert_identity.reset();
+    table.adopt_identity.reset();
+    table.mend_identity.reset();
     table.newest_id.reset();
   }
   begin_.reset();
@@ -193,14 +213,21 @@ Result<void> SqliteSink::prepare(Table& table) {
       fmt::format("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT (record_id) DO NOTHING", shape.name,
                   columns, parameters(column_first_mapped - 1 + shape.columns.size())));
   if (!insert) return std::unexpected(insert.error());
-  auto identity = database_->prepare(fmt::format(
-      "INSERT INTO {} (identity, id) VALUES (?, ?) ON CONFLICT DO NOTHING", shape.identities));
-  if (!identity) return std::unexpected(identity.error());
-  auto newest = database_->prepare(fmt::format("SELECT coalesce(max(id), 0) FROM {}", shape.name));
-  if (!newest) return std::unexpected(newest.error());
+  auto make = [this, &shape](std::optional<Statement>& statement,
+                             std::string_view sql) -> Result<void> {
+    auto made = database_->prepare(fmt::format(fmt::runtime(sql), fmt::arg("rows", shape.name),
+                                               fmt::arg("ids", shape.identities)));
+    if (!made) return std::unexpected(made.error());
+    statement = std::move(*made);
+    return {};
+  };
   table.insert = std::move(*insert);
-  table.insert_identity = std::move(*identity);
-  table.newest_id = std::move(*newest);
+  for (auto [statement, sql] : {std::pair(&table.insert_identity, insert_identity_sql),
+                                std::pair(&table.adopt_identity, adopt_identity_sql),
+                                std::pair(&table.mend_identity, mend_identity_sql),
+                                std::pair(&table.newest_id, newest_id_sql)}) {
+    if (auto made = make(*statement, sql); !made) return made;
+  }
   return {};
 }
 
@@ -310,22 +337,53 @@ Result<void> SqliteSink::begin_table(Table& table) {
   return {};
 }
 
+/// As it is stored.
+std::array<std::uint64_t, 2> stored_identity(const IdentityAt& identity) {
+  return {std::byteswap(identity.first), std::byteswap(identity.second)};
+}
+
 /// In their stored order, and of equal ones the earlier record first: it gets the row.
 Result<void> SqliteSink::write_identities(Table& table) {
   std::sort(table.identities.begin(), table.identities.end());
   for (const IdentityAt& identity : table.identities) {
     if (auto goes_on = go_on(); !goes_on) return goes_on;
-    std::array<std::uint64_t, 2> stored{std::byteswap(identity.first),
-                                        std::byteswap(identity.second)};
-    table.insert_identity->bind(1, std::as_bytes(std::span(stored)));
-    table.insert_identity->bind(2, table.base_id + identity.index);
-    if (table.insert_identity->run() != SQLITE_DONE) {
-      return std::unexpected(database_->error("insert an identity"));
-    }
-    if (database_->changes() == 0) {
-      known_[identity.index] = true;
-      ++ignored_now_;
-    }
+    auto written = write_identity(table, identity);
+    if (!written) return std::unexpected(written.error());
+    if (*written) continue;
+    known_[identity.index] = true;
+    ++ignored_now_;
+  }
+  return {};
+}
+
+/// False when a row has it. One whose row was deleted keeps no record out.
+Result<bool> SqliteSink::write_identity(Table& table, const IdentityAt& identity) {
+  const auto stored = stored_identity(identity);
+  const ByteView bytes = std::as_bytes(std::span(stored));
+  table.insert_identity->bind(1, bytes);
+  table.insert_identity->bind(2, table.base_id + identity.index);
+  if (table.insert_identity->run() != SQLITE_DONE) {
+    return std::unexpected(database_->error("insert an identity"));
+  }
+  if (database_->changes() > 0) return true;
+  table.adopt_identity->bind(1, bytes);
+  table.adopt_identity->bind(2, table.base_id + identity.index);
+  table.adopt_identity->bind(3, table.base_id);
+  if (table.adopt_identity->run() != SQLITE_DONE) {
+    return std::unexpected(database_->error("look for the row of an identity"));
+  }
+  return database_->changes() > 0;
+}
+
+/// Its identity was deleted, its row was not: the identity is to name that row.
+Result<void> SqliteSink::mend_identity(Table& table, const Record& record) {
+  const Hash128& identity = record.attributes.identity;
+  if (identity == Hash128{}) return {};
+  const std::array<std::uint64_t, 2> stored{identity.low, identity.high};
+  table.mend_identity->bind(1, std::as_bytes(std::span(stored)));
+  table.mend_identity->bind(2, std::string_view(record_id_.data(), record_id_.size()));
+  if (table.mend_identity->run() != SQLITE_DONE) {
+    return std::unexpected(database_->error("store the row of an identity"));
   }
   return {};
 }
@@ -370,8 +428,9 @@ Result<void> SqliteSink::write_row(Table& table, const Record& record, std::int6
   int column = column_first_mapped;
   for (const Value& value : table.row) table.insert->bind(column++, value);
   if (table.insert->run() != SQLITE_DONE) return std::unexpected(database_->error("insert a row"));
-  if (database_->changes() == 0) ++ignored_now_;
-  return {};
+  if (database_->changes() > 0) return {};
+  ++ignored_now_;
+  return mend_identity(table, record);
 }
 
 Result<void> SqliteSink::write_cursor(const journal::Cursor& cursor) {

@@ -126,6 +126,55 @@ TEST_F(SqliteSinkTest, an_identity_has_one_row_the_first_ones) {
   EXPECT_TRUE(metrics.text().contains("trialwire_sqlite_rows_ignored_total 2"));
 }
 
+TEST_F(SqliteSinkTest, a_row_that_was_deleted_comes_back_though_its_identity_is_there) {
+  auto sink = make();
+  for (std::uint64_t i = 1; i <= 4; ++i) deliveries.add("P-" + std::to_string(i) + " T-1 17", i);
+  ASSERT_TRUE(deliveries.to(*sink));
+  ASSERT_TRUE(OtherProgram(options.path)
+                  .execute("DELETE FROM epro_reports WHERE patient_id IN ('P-2', 'P-4')"));
+  deliveries.add("P-again T-1 17", 2);
+  ASSERT_TRUE(deliveries.to(*sink));
+  EXPECT_EQ(value("SELECT group_concat(patient_id) FROM (SELECT * FROM epro_reports ORDER BY 1)"),
+            "P-1,P-3,P-2,P-4");
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports r JOIN epro_report_identities i USING (id)"),
+            "4");
+  EXPECT_TRUE(metrics.text().contains("trialwire_sqlite_rows_ignored_total 3"));
+  ASSERT_TRUE(deliveries.to(*sink));
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "4") << "now they are known";
+}
+
+TEST_F(SqliteSinkTest, an_identity_whose_row_was_deleted_never_names_another_records_row) {
+  auto sink = make();
+  for (std::uint64_t i = 1; i <= 4; ++i) deliveries.add("P-old T-1 17", i);
+  ASSERT_TRUE(deliveries.to(*sink));
+  const auto lost = deliveries.records();
+  ASSERT_TRUE(OtherProgram(options.path).execute("DELETE FROM epro_reports WHERE sequence > 1"));
+  Deliveries later{journal};
+  later.skip_to(5);
+  for (std::uint64_t i = 5; i <= 8; ++i) later.add("P-new T-1 18", i);
+  sink = make();  // what it knew of ids is gone
+  ASSERT_EQ(sink->durable_cursor(journal)->next_sequence, 5U);
+  ASSERT_TRUE(later.to(*sink));
+  EXPECT_EQ(value("SELECT min(id) FROM epro_reports WHERE patient_id = 'P-new'"), "5");
+  ASSERT_TRUE(sink->deliver(lost, {journal, 9}));
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports WHERE patient_id = 'P-old'"), "4");
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports r JOIN epro_report_identities i USING (id)"),
+            "8");
+}
+
+TEST_F(SqliteSinkTest, a_deleted_identity_names_its_row_again_and_keeps_a_later_record_out) {
+  auto sink = make();
+  deliveries.add("P-1 T-1 17", 1);
+  ASSERT_TRUE(deliveries.to(*sink));
+  ASSERT_TRUE(OtherProgram(options.path).execute("DELETE FROM epro_report_identities"));
+  ASSERT_TRUE(deliveries.to(*sink));
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports r JOIN epro_report_identities i USING (id)"),
+            "1");
+  deliveries.add("P-late T-1 17", 1);
+  ASSERT_TRUE(deliveries.to(*sink));
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "1");
+}
+
 TEST_F(SqliteSinkTest, a_record_that_cannot_be_decoded_is_stored_as_its_bytes_and_flagged) {
   auto sink = make();
   deliveries.add("nonsense");
