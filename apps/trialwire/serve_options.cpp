@@ -167,6 +167,11 @@ ingest::IntakeOptions intake_options(const config::Settings& settings) {
   return options;
 }
 
+std::filesystem::path lane_schedule_path(const std::filesystem::path& data_dir,
+                                         std::string_view sink_name) {
+  return data_dir / "cursors" / fmt::format("{}.lanes", sink_name);
+}
+
 pipeline::SinkLanesOptions lane_options(const config::Settings& settings, std::string_view name,
                                         const config::SinkSettings& sink,
                                         const std::filesystem::path& data_dir) {
@@ -174,7 +179,7 @@ pipeline::SinkLanesOptions lane_options(const config::Settings& settings, std::s
   auto own_or = [](auto own, auto general) { return own == decltype(own){} ? general : own; };
   pipeline::SinkLanesOptions lanes;
   lanes.lanes = own_or(sink.lanes, all.lanes);
-  lanes.schedule_file = data_dir / "cursors" / fmt::format("{}.lanes", name);
+  lanes.schedule_file = lane_schedule_path(data_dir, name);
   lanes.reached_file = data_dir / "cursors" / fmt::format("{}.reached", name);
   pipeline::LaneOptions& options = lanes.each;
   options.batch_records = own_or(sink.batch_records, all.batch_records);

@@ -17,6 +17,7 @@
 
 #include "base/error.hpp"
 #include "base/uuid.hpp"
+#include "pipeline/lane_schedule.hpp"
 #include "pipeline/sink.hpp"
 #include "storage/record_query.hpp"
 #include "storage/row_mapper.hpp"
@@ -77,10 +78,11 @@ struct StoredCursor {
 /// All that are stored, in the order of sink, journal and lane; none where there is no schema yet.
 Result<std::vector<StoredCursor>> stored_cursors(Session& session);
 
-/// Everything of `journal` before it is durable in every lane of `sink`; 1 when nothing is known
-/// to be, as while one of so many `lanes` has not stored a cursor yet.
+/// Everything of `journal` before it is durable in every lane of `sink` that has, or had, records
+/// from there on; 1 when nothing is known to be. A lane without a cursor has nothing yet of what
+/// the schedule gives it, one that has all of it and gets no more does not count.
 Result<std::uint64_t> durable_below(Session& session, std::string_view sink, const Uuid& journal,
-                                    unsigned lanes);
+                                    const pipeline::LaneSchedule& schedule);
 
 struct StoreStatus {
   struct Table {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstddef>
+#include <vector>
 
 #include "storage/sql/migrations.hpp"
 #include "storage/sql/store.hpp"
@@ -38,18 +39,25 @@ Result<std::vector<StoredCursor>> stored_cursors(Session& session) {
 }
 
 Result<std::uint64_t> durable_below(Session& session, std::string_view sink, const Uuid& journal,
-                                    unsigned lanes) {
+                                    const pipeline::LaneSchedule& schedule) {
   auto cursors = stored_cursors(session);
   if (!cursors) return std::unexpected(cursors.error());
   const std::string journal_text = journal.text();
-  std::uint64_t below = UINT64_MAX;
-  unsigned found = 0;
+  std::vector<std::uint64_t> reached(schedule.lanes_max());
+  for (unsigned lane = 0; lane < reached.size(); ++lane) reached[lane] = schedule.first_of(lane);
+  bool known = false;
   for (const StoredCursor& cursor : *cursors) {
     if (cursor.sink != sink || cursor.journal != journal_text) continue;
-    below = std::min(below, cursor.next_sequence);
-    ++found;
+    if (cursor.lane >= reached.size()) continue;
+    reached[cursor.lane] = std::max(reached[cursor.lane], cursor.next_sequence);
+    known = true;
   }
-  return found == 0 || found < lanes ? 1 : below;
+  if (!known) return 1;
+  std::uint64_t below = UINT64_MAX;
+  for (unsigned lane = 0; lane < reached.size(); ++lane) {
+    if (schedule.has_from(lane, reached[lane])) below = std::min(below, reached[lane]);
+  }
+  return below;
 }
 
 }  // namespace trialwire::storage

@@ -27,6 +27,8 @@ TEST(SqlitePath, is_in_the_data_directory_when_it_says_data) {
   EXPECT_EQ(path_of("sqlite:x.db", "/srv/tw"), "x.db");
 }
 
+const pipeline::LaneSchedule one_lane(1);
+
 class SqliteStoreTest : public testing::Test {
  protected:
   SqliteStoreTest() {
@@ -82,14 +84,14 @@ TEST_F(SqliteStoreTest, what_is_durable_is_read_beside_the_sink_and_without_it) 
   auto sink = make_sink();
   deliveries.add("P-1 T-1 1700000000 S-1", 7);
   ASSERT_TRUE(deliveries.to(*sink));
-  EXPECT_EQ(durable_below(*connect(), "sqlite", journal, 1), 2U);
+  EXPECT_EQ(durable_below(*connect(), "sqlite", journal, one_lane), 2U);
   sink.reset();
-  EXPECT_EQ(durable_below(*connect(), "sqlite", journal, 1), 2U);
-  EXPECT_EQ(durable_below(*connect(), "sqlite", Uuid::random(), 1), 1U);
-  EXPECT_EQ(durable_below(*connect(), "postgres", journal, 1), 1U);
+  EXPECT_EQ(durable_below(*connect(), "sqlite", journal, one_lane), 2U);
+  EXPECT_EQ(durable_below(*connect(), "sqlite", Uuid::random(), one_lane), 1U);
+  EXPECT_EQ(durable_below(*connect(), "postgres", journal, one_lane), 1U);
   std::ofstream(path) << "no database";
   auto session = store->connect(Access::read);
-  EXPECT_FALSE(session && durable_below(**session, "sqlite", journal, 1));
+  EXPECT_FALSE(session && durable_below(**session, "sqlite", journal, one_lane));
 }
 
 TEST_F(SqliteStoreTest, cursors_of_all_lanes_count_and_a_lane_without_one_has_nothing) {
@@ -100,15 +102,45 @@ TEST_F(SqliteStoreTest, cursors_of_all_lanes_count_and_a_lane_without_one_has_no
                               journal.text(), sequence));
   };
   ASSERT_TRUE(insert(0, 7));
-  EXPECT_EQ(durable_below(*connect(), "sqlite", journal, 2), 1U);
+  const pipeline::LaneSchedule two(2);
+  EXPECT_EQ(durable_below(*connect(), "sqlite", journal, two), 1U);
   ASSERT_TRUE(insert(1, 5));
-  EXPECT_EQ(durable_below(*connect(), "sqlite", journal, 2), 5U);
+  EXPECT_EQ(durable_below(*connect(), "sqlite", journal, two), 5U);
   auto cursors = stored_cursors(*connect());
   ASSERT_TRUE(cursors);
   ASSERT_EQ(cursors->size(), 2U);
   EXPECT_EQ(cursors->back().lane, 1U);
   EXPECT_EQ(cursors->back().next_sequence, 5U);
   EXPECT_EQ(cursors->back().journal, journal.text());
+}
+
+TEST_F(SqliteStoreTest, a_lane_that_ended_counts_until_it_has_all_that_was_its_own) {
+  ASSERT_TRUE(migrate(*connect(Access::write)));
+  auto store_cursor = [&](unsigned lane, unsigned sequence) {
+    return connect(Access::write)
+        ->execute(fmt::format("INSERT OR REPLACE INTO sink_cursors VALUES ('sqlite', {}, '{}', {})",
+                              lane, journal.text(), sequence));
+  };
+  pipeline::LaneSchedule fewer(2);
+  fewer.change(10, 1);
+  ASSERT_TRUE(store_cursor(0, 70));
+  ASSERT_TRUE(store_cursor(1, 9));
+  EXPECT_EQ(durable_below(*connect(), "sqlite", journal, fewer), 9U);
+  ASSERT_TRUE(store_cursor(1, 10));
+  EXPECT_EQ(durable_below(*connect(), "sqlite", journal, fewer), 70U);
+  fewer.forget_before(20);
+  EXPECT_EQ(durable_below(*connect(), "sqlite", journal, fewer), 70U);
+}
+
+TEST_F(SqliteStoreTest, a_lane_that_was_added_has_nothing_before_it_begins) {
+  ASSERT_TRUE(migrate(*connect(Access::write)));
+  pipeline::LaneSchedule more(1);
+  more.change(10, 2);
+  EXPECT_EQ(durable_below(*connect(), "sqlite", journal, more), 1U);
+  ASSERT_TRUE(connect(Access::write)
+                  ->execute(fmt::format("INSERT INTO sink_cursors VALUES ('sqlite', 0, '{}', 70)",
+                                        journal.text())));
+  EXPECT_EQ(durable_below(*connect(), "sqlite", journal, more), 10U);
 }
 
 TEST_F(SqliteStoreTest, status_says_versions_tables_and_cursors) {
