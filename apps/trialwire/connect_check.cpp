@@ -17,26 +17,34 @@
 namespace trialwire {
 namespace {
 
-ConnectFinding found(const storage::Store& store, const storage::StoreStatus& status) {
+/// Who makes and migrates a database, where this process does not: it queries it only.
+constexpr std::string_view others_make_it =
+    "a process with the role processor makes it, or `trialwire db migrate`";
+
+ConnectFinding found(const storage::Store& store, const storage::StoreStatus& status, bool makes) {
   std::string detail = fmt::format("schema {} of {}", status.version_applied, status.version_known);
-  if (status.version_applied < status.version_known) detail += ", serve migrates it";
+  bool older = status.version_applied < status.version_known;
   bool newer = status.version_applied > status.version_known;
+  if (older) detail += makes ? ", serve migrates it" : fmt::format(": {}", others_make_it);
   if (newer) detail += ": newer than this program";
-  return {store.where(), !newer, std::move(detail)};
+  return {store.where(), !newer && (!older || makes), std::move(detail)};
 }
 
 ConnectFinding check_store(const config::Settings& settings) {
   auto options = store_options(settings, settings.data_dir);
+  const bool makes = has_role(settings, config::Role::processor);
   auto store = storage::open_store(options);
   if (!store) return {"store.url", false, store.error().text};
   auto session = (*store)->connect(storage::Access::read);
   if (!session && session.error().code == ErrorCode::not_found && (*store)->made_when_missing()) {
-    return {(*store)->where(), true, "is not there yet, serve makes it"};
+    return {(*store)->where(), makes,
+            makes ? "is not there yet, serve makes it"
+                  : fmt::format("is not there yet: {}", others_make_it)};
   }
   if (!session) return {(*store)->where(), false, session.error().text};
   auto status = storage::store_status(**session);
   if (!status) return {(*store)->where(), false, status.error().text};
-  return found(**store, *status);
+  return found(**store, *status, makes);
 }
 
 ConnectFinding check_kafka(const config::KafkaSettings& settings) {

@@ -118,7 +118,9 @@ StoreService::StoreService(const config::Settings& settings, std::unique_ptr<sto
     : store_(std::move(store)),
       workers_(worker_options(settings)),
       query_(store_->make_query()),
-      lists_(list_options(settings), list_routes(), *query_, workers_) {
+      lists_(list_options(settings), list_routes(), *query_, workers_),
+      probe_({.required = !has_role(settings, config::Role::gateway)}, list_routes(), *query_,
+             workers_) {
   metrics.observe("trialwire_worker_queue", "Queries that wait for a worker.", {},
                   [this] { return static_cast<double>(workers_.queued()); });
   metrics.observe("trialwire_worker_queue_max", "Queries that may wait for a worker.", {},

@@ -10,6 +10,7 @@
 #include "journal/journal.hpp"
 #include "net/router.hpp"
 #include "query/record_lists.hpp"
+#include "query_probe.hpp"
 #include "runtime/worker_pool.hpp"
 #include "serve_sinks.hpp"
 #include "storage/sql/store.hpp"
@@ -39,8 +40,13 @@ class StoreService {
                                                     journal::Journal* journal, SinkService& sinks,
                                                     telemetry::Registry& metrics);
 
+  ~StoreService() { stop(); }
   Result<void> add_routes(net::Router& router);
   void stop();
+
+  /// Of the role api, from the control shard: `tick` now and then, so that readiness is known.
+  void tick() { probe_.tick(QueryProbe::Clock::now()); }
+  ReadinessCheck readiness() const { return probe_.check(); }
 
  private:
   StoreService(const config::Settings& settings, std::unique_ptr<storage::Store> store,
@@ -51,6 +57,7 @@ class StoreService {
   runtime::WorkerPool workers_;
   std::unique_ptr<storage::RecordQuery> query_;
   query::RecordLists lists_;
+  QueryProbe probe_;
 };
 
 }  // namespace trialwire

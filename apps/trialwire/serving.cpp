@@ -46,6 +46,7 @@ Result<void> Serving::prepare() {
   }
   control_ = std::make_unique<runtime::Shard>(count);
   if (auto made = make_stores(); !made) return made;
+  if (has(config::Role::api)) control_->at_tick([this] { store_->tick(); });
   if (auto made = make_servers(); !made) return made;
   if (auto listening = listen(); !listening) return listening;
   add_services();
@@ -257,6 +258,7 @@ std::vector<ReadinessCheck> Serving::readiness() {
                     std::string(names[static_cast<std::size_t>(phase)])});
   if (journal_) checks.push_back(journal_readiness());
   for (auto& check : sinks_->readiness()) checks.push_back(std::move(check));
+  if (has(config::Role::api)) checks.push_back(store_->readiness());
   if (archive_) checks.push_back(archive_->readiness());
   checks.push_back({"disk", room.free_percent() >= least, true,
                     fmt::format("{:.1f}% free, at least {:g}%", room.free_percent(), least)});

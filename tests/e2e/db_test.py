@@ -87,5 +87,51 @@ class Schema(ServerTest):
         self.assertFalse(server.data.exists())
 
 
+class Queries(ServerTest):
+    """A server that answers queries of a database that others fill."""
+
+    def queries(self):
+        return self.server(roles="api", **{"store.url": f"sqlite:{self.directory}/shared.db"})
+
+    def line(self, server):
+        page = server.ask_admin("/readyz").body.decode()
+        return next(line for line in page.splitlines() if line.startswith("queries "))
+
+    def test_it_is_ready_while_its_database_answers(self):
+        server = self.queries().start()
+        eventually("asked", lambda: "shared.db" in self.line(server))
+        answer = server.ask_admin("/readyz")
+        self.assertEqual(answer.status, 503, answer.body)
+        self.assertRegex(self.line(server), "^queries failed: .*shared.db.*unable to open")
+        self.assertEqual(server.get("/v1/epro/reports").status, 503)
+        (self.directory / "shared.db").touch()
+        eventually("no schema", lambda: "no such table" in self.line(server))
+        self.assertEqual(server.ask_admin("/readyz").status, 503)
+        self.assertEqual(server.run("db", "migrate").returncode, 0)
+        eventually("ready", lambda: server.ask_admin("/readyz").status == 200)
+        self.assertEqual(server.get("/v1/epro/reports").status, 200)
+        for file in list(self.directory.glob("shared.db*")):
+            file.unlink()
+        eventually("not ready", lambda: server.ask_admin("/readyz").status == 503)
+
+    def test_beside_a_gateway_it_is_degraded_and_intake_goes_on(self):
+        server = self.server(**{"store.url": f"sqlite:{self.directory}/nowhere/x.db"}).start()
+        eventually("asked", lambda: "degraded: database" in self.line(server))
+        self.assertEqual(server.ask_admin("/readyz").status, 200)
+        self.assertEqual(server.post("/v1/epro/reports", report(1)).status, 200)
+
+    def test_the_check_does_not_promise_a_database_that_it_does_not_make(self):
+        server = self.queries()
+        for made in (False, True):
+            if made:
+                (self.directory / "shared.db").touch()
+            run = server.run("config", "check", "--connect")
+            self.assertEqual(run.returncode, 1, run.stdout)
+            self.assertIn("processor", run.stderr)
+            self.assertNotIn("serve", run.stdout + run.stderr)
+        self.assertEqual(server.run("db", "migrate").returncode, 0)
+        self.assertEqual(server.run("config", "check", "--connect").returncode, 0)
+
+
 if __name__ == "__main__":
     unittest.main()

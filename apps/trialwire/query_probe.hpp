@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether lists are answered, for /readyz: a worker asks each of them for nothing now and then, so
+// that a database that is away or has no schema is known before a client meets it. A database that
+// is silent is given up after `patience` and connecting after its own limit; a queue that is full
+// or connections that are all in use are load, not an outage, and leave the answer as it was.
+//
+// `tick` and `check` from one thread, which never waits. Both workers and query outlive it, and the
+// workers are stopped before it goes.
+#pragma once
+#include <chrono>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "admin.hpp"
+#include "query/record_lists.hpp"
+#include "runtime/worker_pool.hpp"
+#include "storage/record_query.hpp"
+
+namespace trialwire {
+
+struct QueryProbeOptions {
+  std::chrono::milliseconds interval{1'000};  // from answer to question
+  std::chrono::milliseconds patience{2'000};  // for all lists together
+  bool required = true;                       // nothing else is served here
+};
+
+class QueryProbe {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  QueryProbe(QueryProbeOptions options, std::span<const query::ListRoute> routes,
+             storage::RecordQuery& query, runtime::WorkerPool& workers);
+
+  void tick(Clock::time_point now);
+  ReadinessCheck check() const;
+
+ private:
+  void ask() noexcept;
+
+  const QueryProbeOptions options_;
+  const std::vector<query::ListRoute> routes_;
+  storage::RecordQuery& query_;
+  runtime::WorkerPool& workers_;
+  mutable std::mutex mutex_;  // of what follows
+  Clock::time_point due_{};
+  bool asking_ = false;
+  bool ok_ = false;
+  std::string detail_ = "not asked yet";
+};
+
+}  // namespace trialwire
