@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cstddef>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -125,7 +128,22 @@ ErrorCode error_code(const ErrorNumber& error) noexcept {
 std::string describe(const ErrorNumber& error) {
   const Known* found = find(error.number);
   std::string_view condition = found != nullptr ? found->condition : "refused by the server";
-  return fmt::format("{} (error {}, SQLSTATE {})", condition, error.number, error.sqlstate);
+  std::string reason;
+  if (error.system_error > 0) {
+    reason = ": " + std::generic_category().message(error.system_error);
+  }
+  return fmt::format("{}{} (error {}, SQLSTATE {})", condition, reason, error.number,
+                     error.sqlstate);
+}
+
+int system_error(unsigned number, std::string_view message) noexcept {
+  if (number != error_no_socket && number != error_no_server) return 0;
+  const std::size_t open = message.rfind('(');
+  if (open == std::string_view::npos || !message.ends_with(')')) return 0;
+  int value = 0;
+  const char* end = message.data() + message.size() - 1;
+  const auto read = std::from_chars(message.data() + open + 1, end, value);
+  return read.ec == std::errc{} && read.ptr == end && value > 0 ? value : 0;
 }
 
 }  // namespace trialwire::storage::mysql

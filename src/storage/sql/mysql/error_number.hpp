@@ -24,14 +24,22 @@ namespace trialwire::storage::mysql {
 struct ErrorNumber {
   unsigned number = 0;        // 1000 to 1999 and 3000 on: the server's; 2000 to 2999: the client's
   std::string_view sqlstate;  // of five characters; for numbers that are not known here
+  int system_error = 0;       // errno of a connection that was not made; 0: none is known
 };
 
 ErrorCode error_code(const ErrorNumber& error) noexcept;
 
-/// "a deadlock, which this transaction lost (error 1213, SQLSTATE 40001)"
+/// "a deadlock, which this transaction lost (error 1213, SQLSTATE 40001)", "cannot connect:
+/// Connection refused (error 2002, SQLSTATE HY000)"
 std::string describe(const ErrorNumber& error);
 
+/// The errno that the client library has only in its message: "Can't connect to server on 'db'
+/// (111)". 0 where the error is none of a connection that was not made.
+int system_error(unsigned number, std::string_view message) noexcept;
+
 constexpr unsigned error_duplicate_key = 1062;
+constexpr unsigned error_no_socket = 2002;
+constexpr unsigned error_no_server = 2003;
 constexpr unsigned error_deadlock = 1213;
 
 }  // namespace trialwire::storage::mysql

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <initializer_list>
 
 namespace trialwire::storage::mysql {
@@ -53,7 +54,19 @@ TEST(MysqlErrorNumberTest, a_number_that_is_not_known_is_classified_by_its_state
 TEST(MysqlErrorNumberTest, a_description_names_condition_number_and_state) {
   EXPECT_EQ(describe({1213, "40001"}),
             "a deadlock, which this transaction lost (error 1213, SQLSTATE 40001)");
+  EXPECT_EQ(describe({2002, "HY000", ECONNREFUSED}),
+            "cannot connect: Connection refused (error 2002, SQLSTATE HY000)");
   EXPECT_EQ(describe({1064, "42000"}), "refused by the server (error 1064, SQLSTATE 42000)");
+}
+
+TEST(MysqlErrorNumberTest, why_a_connection_was_not_made_is_in_the_librarys_message_alone) {
+  EXPECT_EQ(system_error(2002, "Can't connect to server on '127.0.0.1' (111)"), ECONNREFUSED);
+  EXPECT_EQ(system_error(2003, "Can't connect to MySQL server on 'db(1)' (110)"), ETIMEDOUT);
+  EXPECT_EQ(system_error(2005, "Unknown server host 'nowhere' (-2)"), 0);
+  EXPECT_EQ(system_error(2002, "Can't connect to server on 'db' (-1)"), 0);
+  EXPECT_EQ(system_error(2002, "Can't connect to server on 'db'"), 0);
+  EXPECT_EQ(system_error(2002, "(111"), 0);
+  EXPECT_EQ(system_error(1062, "Duplicate entry '(12)' for key 'x' (12)"), 0);
 }
 
 }  // namespace

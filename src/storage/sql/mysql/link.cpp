@@ -101,7 +101,7 @@ Error Link::error(std::string_view doing, unsigned error_number, const char* sql
   }
   number = error_number;
   if (ends_connection(number)) broken = true;
-  ErrorNumber of{number, sqlstate};
+  const ErrorNumber of{number, sqlstate, system_error(number, mysql_error(handle))};
   return {error_code(of), fmt::format("mysql {}: {}: {}", name, doing, describe(of))};
 }
 
