@@ -53,16 +53,17 @@ void add_check(CLI::App& config, int& exit_code) {
   command->footer(
       "Says ok, or one line on stderr for each thing that is wrong: where it stands, the setting,\n"
       "what was expected. An unknown setting comes with the nearest known one. Whether addresses\n"
-      "are free and directories writable shows when serving.\n\n"
+      "are free shows when serving.\n\n"
       "With --connect every server that the settings name is asked as well: which host, and why "
       "it\n"
-      "does not take this program in. Nothing is changed there.\n\n"
+      "does not take this program in; and whether the directories of an SQLite file and of the\n"
+      "archive can be written. Nothing is changed there.\n\n"
       "Examples:\n"
       "  trialwire config check --config trialwire.yaml\n"
       "  trialwire config check --connect --set store.url=postgres://gateway:secret@db/trials\n\n"
       "Exit codes:\n"
       "  0  the settings are good, and with --connect every server answers\n"
-      "  1  a server does not\n"
+      "  1  a server does not, or a directory cannot be written\n"
       "  2  the settings are not good");
   auto options = add_settings_options(*command);
   auto connect = std::make_shared<bool>(false);

@@ -12,6 +12,7 @@
 #include "kafka_options.hpp"
 #include "serve_options.hpp"
 #include "storage/kafka/cluster.hpp"
+#include "storage/objects/object_store.hpp"
 #include "storage/sql/store.hpp"
 
 namespace trialwire {
@@ -35,6 +36,10 @@ ConnectFinding check_store(const config::Settings& settings) {
   const bool makes = has_role(settings, config::Role::processor);
   auto store = storage::open_store(options);
   if (!store) return {"store.url", false, store.error().text};
+  if (makes) {
+    auto writable = (*store)->check_writable();
+    if (!writable) return {(*store)->where(), false, writable.error().text};
+  }
   auto session = (*store)->connect(storage::Access::read);
   if (!session && session.error().code == ErrorCode::not_found && (*store)->made_when_missing()) {
     return {(*store)->where(), makes,
@@ -45,6 +50,15 @@ ConnectFinding check_store(const config::Settings& settings) {
   auto status = storage::store_status(**session);
   if (!status) return {(*store)->where(), false, status.error().text};
   return found(**store, *status, makes);
+}
+
+ConnectFinding check_archive(const std::string& url) {
+  auto archive = storage::open_object_store(url);
+  if (!archive) return {"archive.url", false, archive.error().text};
+  std::string where = fmt::format("archive {}", (*archive)->url());
+  auto there = (*archive)->check();
+  if (!there) return {std::move(where), false, there.error().text};
+  return {std::move(where), true, *there ? "can be written" : "is not there yet, serve makes it"};
 }
 
 ConnectFinding check_kafka(const config::KafkaSettings& settings) {
@@ -69,6 +83,10 @@ std::vector<ConnectFinding> connect_check(const config::Settings& settings) {
   std::vector<ConnectFinding> findings;
   if (has_role(settings, config::Role::processor) || has_role(settings, config::Role::api)) {
     findings.push_back(check_store(settings));
+  }
+  const std::string archive = archive_url(settings, settings.data_dir);
+  if (has_role(settings, config::Role::gateway) && !archive.empty()) {
+    findings.push_back(check_archive(archive));
   }
   if (!settings.kafka.brokers.empty()) findings.push_back(check_kafka(settings.kafka));
   return findings;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `trialwire config check --connect`: asks every server that the settings name whether it would
-// take this program in. Changes nothing there and makes nothing here.
+// take this program in, and whether the directories of a database file and of the archive can be
+// written. Changes nothing there and leaves nothing here.
 #pragma once
 #include <string>
 #include <vector>

@@ -86,6 +86,19 @@ class Schema(ServerTest):
         self.assertIn("is not there yet, serve makes it", run.stdout)
         self.assertFalse(server.data.exists())
 
+    def test_a_place_that_cannot_be_written_is_named(self):
+        for setting, path in (("store.url", "sqlite:/proc/x.db"), ("archive.url", "file:/proc/archive")):
+            run = self.server(**{setting: path}).run("config", "check", "--connect")
+            self.assertEqual(run.returncode, 1, run.stdout)
+            self.assertIn(path.partition(":")[2], run.stderr)
+            self.assertIn("cannot write in /proc", run.stderr)
+        place = self.directory / "archive"
+        place.mkdir()
+        run = self.server(**{"archive.url": f"file:{place}"}).run("config", "check", "--connect")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn(f"archive file:{place}: can be written", run.stdout)
+        self.assertEqual(list(place.iterdir()), [])
+
 
 class Queries(ServerTest):
     """A server that answers queries of a database that others fill."""

@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 
 #include "base/uuid.hpp"
+#include "storage/directory_check.hpp"
 #include "storage/objects/object_names.hpp"
 
 namespace trialwire::storage {
@@ -169,6 +170,7 @@ class FileStore final : public ObjectStore {
   }
 
   const std::string& url() const noexcept override { return url_; }
+  Result<bool> check() override { return check_directory(root_); }
 
   Result<std::unique_ptr<ObjectUpload>> put(std::string_view name, PutMode mode) override {
     const auto target = path_of(name);

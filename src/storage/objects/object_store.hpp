@@ -56,6 +56,9 @@ class ObjectStore {
 
   /// Where it is, for people: "file:/srv/archive". Holds no secret.
   virtual const std::string& url() const noexcept = 0;
+  /// Whether objects could be put there now; leaves nothing. True: the place is there; false: it is
+  /// not, the first object makes it. Errors: why not, with the place.
+  virtual Result<bool> check() { return true; }
 
   virtual Result<std::unique_ptr<ObjectUpload>> put(std::string_view name, PutMode mode) = 0;
   /// Of a range beyond the end, what there is of it.

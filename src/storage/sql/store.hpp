@@ -53,6 +53,10 @@ class Store {
   virtual std::string where() const = 0;
   /// A database that is not there is no error for a writer, which makes it.
   virtual bool made_when_missing() const noexcept { return false; }
+  /// Whether this account may write where a database of one file is, or will be; leaves nothing
+  /// there. Errors: io, unavailable, with the place and the reason. Of a server no error: what it
+  /// admits, `connect` says.
+  virtual Result<void> check_writable() const { return {}; }
 
   /// One lane's sink; lanes count from 0. Connects, and migrates, at its first call.
   virtual std::unique_ptr<pipeline::Sink> make_sink(unsigned lane, RowMappers mappers,

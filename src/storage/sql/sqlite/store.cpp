@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/sql/sqlite/store.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/check.hpp"
+#include "storage/directory_check.hpp"
 #include "storage/sql/sqlite/record_query.hpp"
 #include "storage/sql/sqlite/session.hpp"
 #include "storage/sql/sqlite/sink.hpp"
@@ -36,6 +41,16 @@ class SqliteStore final : public Store {
   std::string_view name() const noexcept override { return sink_name; }
   std::string where() const override { return fmt::format("{} {}", sink_name, path_.string()); }
   bool made_when_missing() const noexcept override { return true; }
+
+  Result<void> check_writable() const override {
+    if (auto directory = check_directory(path_.parent_path()); !directory) {
+      return fail(directory.error().code,
+                  fmt::format("database {}: {}", path_.string(), directory.error().text));
+    }
+    if (::faccessat(AT_FDCWD, path_.c_str(), W_OK, AT_EACCESS) == 0 || errno == ENOENT) return {};
+    return std::unexpected(
+        errno_error(fmt::format("database {}: cannot write it", path_.string()), errno));
+  }
 
   std::unique_ptr<pipeline::Sink> make_sink(unsigned lane, RowMappers mappers,
                                             telemetry::Registry& metrics) const override {
