@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -126,6 +127,19 @@ Result<std::string> published_admin_address(const std::filesystem::path& data_di
                 fmt::format("no server with an admin port runs on {}", data_dir.string()));
   }
   return std::string(admin->as_string());
+}
+
+std::string wrong_admin_address(const std::string& address) {
+  const std::size_t colon = address.rfind(':');
+  if (colon == std::string::npos || colon == 0) {
+    return fmt::format("{} is not HOST:PORT", address);
+  }
+  const std::string_view port = std::string_view(address).substr(colon + 1);
+  unsigned number = 0;
+  const auto read = std::from_chars(port.data(), port.data() + port.size(), number);
+  const bool whole = read.ec == std::errc{} && read.ptr == port.data() + port.size();
+  if (whole && number >= 1 && number <= 65'535) return {};
+  return fmt::format("{} is no port: 1 to 65535", port);
 }
 
 Result<std::string> ask_admin(std::string_view address, std::string_view path,

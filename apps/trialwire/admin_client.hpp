@@ -13,6 +13,9 @@ namespace trialwire {
 /// "127.0.0.1:6060" of the server that runs on this directory. Errors: not_found, when none does.
 Result<std::string> published_admin_address(const std::filesystem::path& data_dir);
 
+/// Empty, or what is wrong with an address that someone typed: it is to be HOST:PORT.
+std::string wrong_admin_address(const std::string& address);
+
 /// The body of the answer to a GET. Errors: unavailable (nobody listens, no answer in time, cut
 /// off), internal (another status than 200); the text names the address.
 Result<std::string> ask_admin(std::string_view address, std::string_view path,

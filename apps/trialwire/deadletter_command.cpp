@@ -17,6 +17,7 @@
 #include "deadletter_pages.hpp"
 #include "exit_code.hpp"
 #include "settings_options.hpp"
+#include "sink_names.hpp"
 #include "storage/sql/sqlite/dead_letter_desk.hpp"
 
 namespace trialwire {
@@ -140,7 +141,9 @@ void add_list(CLI::App& group, int& exit_code) {
       "Exit codes: 0 listed, also when there are none; 1 the file cannot be read; 2 wrong command\n"
       "line or settings.",
       arguments, run_list);
-  command->add_option("--sink", arguments->sink, "Of this sink only")->type_name("NAME");
+  command->add_option("--sink", arguments->sink, "Of this sink only")
+      ->type_name("NAME")
+      ->check(CLI::IsMember(sink_names));
   command->add_option("--state", arguments->state, "In this state only")
       ->type_name("STATE")
       ->check(CLI::IsMember({"waiting", "retry_requested", "delivered", "discarded"}));
@@ -181,7 +184,9 @@ void add_retry(CLI::App& group, int& exit_code) {
       arguments, run_retry);
   command->add_option("ids", arguments->ids, "As the list says");
   command->add_flag("--all", arguments->all, "Everything that waits");
-  command->add_option("--sink", arguments->sink, "With --all: of this sink")->type_name("NAME");
+  command->add_option("--sink", arguments->sink, "With --all: of this sink")
+      ->type_name("NAME")
+      ->check(CLI::IsMember(sink_names));
   command->add_option("--by", arguments->by, "Who decides [the account]")->type_name("NAME");
 }
 

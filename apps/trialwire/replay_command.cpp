@@ -172,9 +172,19 @@ Result<Destination> open_kafka_sink(const config::Settings& settings, const Uuid
 
 Result<Destination> open_destination(const config::Settings& settings, const std::string& to,
                                      const Uuid& journal, telemetry::Registry& metrics) {
-  if (to == "store") return open_store_sink(settings, journal, metrics);
   if (to == "kafka") return open_kafka_sink(settings, journal, metrics);
-  return fail(ErrorCode::invalid_argument, "--to names no sink: store or kafka");
+  return open_store_sink(settings, journal, metrics);
+}
+
+/// "store", or what the sink of store.url calls itself in `trialwire status`; "kafka".
+Result<void> check_to(const config::Settings& settings, const std::string& to) {
+  if (to == "store" || to == "kafka") return {};
+  auto store = storage::open_store(store_options(settings, settings.data_dir));
+  if (!store) return std::unexpected(store.error());
+  if (to == (*store)->name()) return {};
+  return fail(
+      ErrorCode::invalid_argument,
+      fmt::format("--to names no sink: store (of store.url: {}) or kafka", (*store)->name()));
 }
 
 /// SEQUENCE, TIME or "cursor".
@@ -206,9 +216,7 @@ void print_report(const archive::ReplayReport& report, bool cursors) {
 }
 
 int run_replay(const config::Settings& settings, const Arguments& arguments) {
-  if (arguments.to != "store" && arguments.to != "kafka") {
-    return failed({ErrorCode::invalid_argument, "--to names no sink: store or kafka"});
-  }
+  if (auto known = check_to(settings, arguments.to); !known) return failed(known.error());
   auto sources = open_sources(settings, arguments);
   if (!sources) return failed(sources.error());
   telemetry::Registry metrics;
@@ -260,7 +268,9 @@ void add_replay_command(CLI::App& app, int& exit_code) {
                    "First record: its sequence, a time of receipt, or cursor")
       ->capture_default_str();
   command->add_option("--until", arguments->until, "Last sequence [the newest]");
-  command->add_option("--to", arguments->to, "Sink: store or kafka")->required();
+  command
+      ->add_option("--to", arguments->to, "Sink: store, or its name in `trialwire status`; kafka")
+      ->required();
   command->add_option("--journal", arguments->journal, "Id of the journal [data_dir's]");
   command->add_flag("--archive-only", arguments->archive_only, "Leave the journal alone");
   auto options = add_settings_options(*command);

@@ -170,7 +170,8 @@ void add_status_command(CLI::App& app, int& exit_code) {
       "Exit codes: 0 shown, 1 no server answers, 2 wrong command line or settings.");
   auto arguments = std::make_shared<Arguments>();
   command->add_option("--admin", arguments->admin, "Address of the admin port")
-      ->type_name("HOST:PORT");
+      ->type_name("HOST:PORT")
+      ->check(wrong_admin_address);
   command->add_flag("--watch", arguments->watch, "Go on, the page in place of the last one");
   command->add_option("--interval", arguments->interval, "Seconds between two looks [1]")
       ->type_name("SECONDS")

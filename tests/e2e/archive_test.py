@@ -294,7 +294,10 @@ class Archive(ServerTest):
         self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
         self.assertGreater(len(self.rows(database)), 750)
         self.assertIn("as it was", run.stdout)
-        run = server.run("replay", "--from", "700", "--to", "store")
+        run = server.run("replay", "--from", "700", "--to", "postgres")
+        self.assertEqual(run.returncode, 2, run.stdout)
+        self.assertIn("store.url: sqlite", run.stderr)
+        run = server.run("replay", "--from", "700", "--to", "sqlite")  # as `status` calls it
         self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
         self.assert_rows(database, 100 * PER_REQUEST)
 

@@ -154,6 +154,33 @@ class DeadLetters(ServerTest):
         self.assertEqual(server.run("deadletter", "retry", "--all", "--sink", "sqlite").returncode, 0)
         self.assertEqual(len(server.wait_stored(11)), 11)
 
+    def test_what_an_operators_own_unique_key_keeps_out_waits_with_the_reason(self):
+        server = self.server().start()
+        server.post("/v1/epro/reports", report(0))
+        server.wait_stored(1)
+        self.change_database(server, "CREATE UNIQUE INDEX one_a_site ON epro_reports (site_id)")
+        for number, site in enumerate(("S-1", "S-2", "S-2", "S-4"), 1):
+            server.post("/v1/epro/reports", report(number, siteId=site))
+        self.assertEqual(len(server.wait_stored(4)), 4)
+        letter, = self.wait_letters(server, 1)
+        self.assertEqual((letter["sequence"], letter["reasonCode"]), (4, "invalid_argument"))
+        self.assertIn("UNIQUE", letter["reason"])
+        self.assertEqual(server.metric("trialwire_sqlite_rows_ignored_total"), 0)
+        self.change_database(server, "DROP INDEX one_a_site")
+        self.assertEqual(server.run("deadletter", "retry", "--all").returncode, 0)
+        self.assertEqual(len(server.wait_stored(5)), 5)
+
+    def test_a_sink_that_there_is_none_of_is_refused_with_those_that_there_are(self):
+        server = self.server_with_rule()
+        server.post("/v1/epro/reports", self.bad(1))
+        self.wait_letters(server, 1)
+        for command in (("retry", "--all"), ("list",)):
+            run = server.run("deadletter", *command, "--sink", "nosuch")
+            self.assertEqual(run.returncode, 2, run.stdout)
+            for known in ("nosuch", "sqlite", "postgres", "mysql", "kafka"):
+                self.assertIn(known, run.stderr)
+        self.assertEqual(self.letters(server)[0]["state"], "waiting")
+
     def test_without_any_there_is_nothing_to_list(self):
         server = self.server().start()
         run = server.run("deadletter", "list")

@@ -148,6 +148,14 @@ class Status(ServerTest):
         self.assertEqual(run.wait(30), 0)
         run.stdout.close()
 
+    def test_an_address_that_cannot_be_one_is_refused(self):
+        for address, why in (("127.0.0.1:99999", "99999 is no port: 1 to 65535"),
+                             ("127.0.0.1:0", "0 is no port"), ("127.0.0.1:http", "http is no port"),
+                             ("127.0.0.1", "is not HOST:PORT")):
+            run = self.server().run("status", "--admin", address)
+            self.assertEqual(run.returncode, 2, run.stdout)
+            self.assertIn(why, run.stderr)
+
     def test_without_a_server_it_says_so(self):
         server = self.server()
         run = server.run("status")

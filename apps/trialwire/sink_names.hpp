@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the sinks are called in settings, metrics, `trialwire status` and dead letters.
+#pragma once
+#include <array>
+#include <string>
+
+namespace trialwire {
+
+inline const std::array<std::string, 4> sink_names{"sqlite", "postgres", "mysql", "kafka"};
+
+}  // namespace trialwire
