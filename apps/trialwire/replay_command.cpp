@@ -14,11 +14,13 @@
 #include "archive_access.hpp"
 #include "base/rfc3339.hpp"
 #include "commands.hpp"
+#include "data_directory.hpp"
 #include "exit_code.hpp"
 #include "serve_kafka.hpp"
 #include "serve_options.hpp"
 #include "serve_store.hpp"
 #include "settings_options.hpp"
+#include "storage/sql/sqlite/dead_letter_store.hpp"
 
 namespace trialwire {
 namespace {
@@ -200,7 +202,17 @@ Result<std::uint64_t> resolve_from(const Sources& sources, const std::string& te
               "--from is a sequence from 1 on, a time such as 2026-03-01T00:00:00Z, or cursor");
 }
 
+void print_refused(std::span<const journal::Record> unit, const Error& reason) {
+  const std::uint64_t first = unit.front().sequence;
+  fmt::print(stderr, "refused, set aside as dead letter: sequence {}{}: {}: {}\n", first,
+             unit.size() == 1 ? "" : fmt::format(" to {}, a submission", unit.back().sequence),
+             traits(reason.code).label, reason.text);
+}
+
 void print_report(const archive::ReplayReport& report, bool cursors) {
+  if (report.refused > 0) {
+    fmt::print("{} records are refused: trialwire deadletter list\n", report.refused);
+  }
   if (report.first_sequence == 0) {
     fmt::print("nothing to replay: the source has no records from there on\n");
   } else {
@@ -236,12 +248,16 @@ int run_replay(const config::Settings& settings, const Arguments& arguments) {
     if (tty) fmt::print(stderr, "\r{} records, at sequence {}", records, next);
     return true;
   };
+  const auto letters = storage::sqlite::make_dead_letters(dead_letters_path(settings.data_dir));
+  options.dead_letters = letters.get();
+  options.refusals_max = settings.pipeline.refusals_max;
+  options.refused = print_refused;
   const auto reader = read_from(*sources, *from);
   const auto report = archive::replay(*reader, to->lanes, options);
   if (tty) fmt::print(stderr, "\n");
   if (!report) return failed(report.error());
   print_report(*report, to->moves_cursor);
-  return exit_ok;
+  return report->refused == 0 ? exit_ok : exit_failed;
 }
 
 }  // namespace
@@ -256,13 +272,18 @@ void add_replay_command(CLI::App& app, int& exit_code) {
       "never goes back, and goes forward only over what was delivered without a hole. Kafka gets\n"
       "every event once more, with the same key and record_id.\n"
       "The journal of data_dir is read behind the archive; a server that runs on it must be\n"
-      "stopped, or --archive-only given, which leaves every cursor as it is.\n\n"
+      "stopped, or --archive-only given, which leaves every cursor as it is.\n"
+      "A record that the sink refuses for what it is goes to the dead letters with its reason, a\n"
+      "submission whole, and the rest goes on; each is named. After pipeline.refusals_max in a "
+      "row\n"
+      "the replay ends. An error names the sequences, what was delivered before, and the --from\n"
+      "with which a further replay sends nothing of that again.\n\n"
       "Examples:\n"
       "  trialwire replay --to store\n"
       "  trialwire replay --from 2026-03-01T00:00:00Z --to store\n"
       "  trialwire replay --journal 6f1c9e52-0d7a-4b6e-9a53-4f0f5f6d8a10 --from 1 --to store\n\n"
-      "Exit codes: 0 delivered, 1 not (the error says up to where), 2 wrong command line or\n"
-      "settings.");
+      "Exit codes: 0 all delivered, 1 not (refused records, or an error that says up to where),\n"
+      "2 wrong command line or settings.");
   command
       ->add_option("--from", arguments->from,
                    "First record: its sequence, a time of receipt, or cursor")

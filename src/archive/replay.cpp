@@ -2,7 +2,9 @@
 #include "archive/replay.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <random>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -10,6 +12,7 @@
 
 #include "base/check.hpp"
 #include "pipeline/lane_schedule.hpp"
+#include "pipeline/poison_search.hpp"
 #include "pipeline/record_batch.hpp"
 
 namespace trialwire::archive {
@@ -18,6 +21,36 @@ namespace {
 using journal::BatchView;
 using journal::Cursor;
 using journal::Record;
+using pipeline::PoisonSearch;
+using Records = std::span<const Record>;
+
+constexpr std::size_t piece_records = 512;  // of a delivery in which something was refused
+
+std::int64_t system_unix_ns() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
+}
+
+bool is_refusal(ErrorCode code) {
+  return code == ErrorCode::invalid_argument || code == ErrorCode::payload_too_large;
+}
+
+bool may_pass(ErrorCode code) {
+  return traits(code).retryable || code == ErrorCode::conflict || code == ErrorCode::io ||
+         code == ErrorCode::internal;
+}
+
+std::string sequences_of(Records records) {
+  const std::uint64_t first = records.front().sequence;
+  const std::uint64_t last = records.back().sequence;
+  return first == last ? fmt::format("sequence {}", first)
+                       : fmt::format("sequences {} to {}", first, last);
+}
+
+std::unexpected<Error> about(Records records, const Error& error, std::string_view doing = "") {
+  if (records.empty()) return std::unexpected(error);
+  return fail(error.code, fmt::format("{}: {}{}", sequences_of(records), doing, error.text));
+}
 
 class JoinedReader final : public journal::SegmentReader {
  public:
@@ -56,6 +89,7 @@ struct Target {
   pipeline::Sink* sink = nullptr;
   std::uint64_t cursor = 1;
   pipeline::RecordBatch batch{8 << 20};
+  std::uint64_t pending = 0;  // the first of the batch that is not delivered; 0: all is
 };
 
 class Replay {
@@ -73,11 +107,15 @@ class Replay {
   Result<ReplayReport> run();
 
  private:
+  Result<void> go_through();
   Result<void> locate();
   Result<void> collect(const BatchView& batch);
   bool full() const;
   Result<void> deliver();
   Result<void> deliver(Target& target);
+  Result<void> deliver_piece(Target& target, PoisonSearch& search);
+  Result<void> refuse(const Target& target, PoisonSearch& search, const Error& reason);
+  std::uint64_t delivered_below() const;
   std::uint64_t cursor_after(const Target& target) const;
   Target& target_of(const Record& record);
 
@@ -89,7 +127,7 @@ class Replay {
   std::vector<Record> records_;
   Target* submission_target_ = nullptr;  // of the submission that is being collected
   ReplayReport report_;
-  std::uint64_t collected_ = 0;
+  unsigned refused_in_row_ = 0;  // units
 };
 
 Result<void> Replay::locate() {
@@ -122,9 +160,10 @@ Result<void> Replay::collect(const BatchView& batch) {
   for (const Record& record : records_) {
     if (record.sequence >= options_.until) break;
     if (report_.first_sequence == 0) report_.first_sequence = record.sequence;
-    target_of(record).batch.add(record);
+    Target& target = target_of(record);
+    if (target.batch.empty()) target.pending = record.sequence;
+    target.batch.add(record);
     report_.next_sequence = record.sequence + 1;
-    ++collected_;
   }
   return {};
 }
@@ -143,62 +182,112 @@ std::uint64_t Replay::cursor_after(const Target& target) const {
 }
 
 Result<void> Replay::deliver(Target& target) {
+  PoisonSearch search(target.batch.records(), piece_records);
+  while (!search.piece().empty() || cursor_after(target) != target.cursor) {
+    if (auto done = deliver_piece(target, search); !done) return done;
+    const Records left = search.piece();
+    target.pending = left.empty() ? 0 : left.front().sequence;
+  }
+  target.batch.clear();
+  return {};
+}
+
+/// The cursor moves with the last piece: before that, the other lanes' records may not be there.
+Result<void> Replay::deliver_piece(Target& target, PoisonSearch& search) {
+  const Records piece = search.piece();
   for (unsigned attempt = 1;; ++attempt) {
-    const std::uint64_t cursor = cursor_after(target);
-    if (target.batch.empty() && cursor == target.cursor) return {};
-    const auto done =
-        target.sink->deliver(target.batch.records(), Cursor{options_.journal, cursor});
+    const std::uint64_t cursor = search.last() ? cursor_after(target) : target.cursor;
+    const auto done = target.sink->deliver(piece, Cursor{options_.journal, cursor});
     if (done) {
       target.cursor = cursor;
-      target.batch.clear();
+      search.taken();
+      report_.records += piece.size();
+      if (!piece.empty()) refused_in_row_ = 0;
       return {};
     }
-    const Error& error = done.error();
-    const bool may_repeat = traits(error.code).retryable || error.code == ErrorCode::conflict ||
-                            error.code == ErrorCode::io || error.code == ErrorCode::internal;
-    if (!may_repeat || attempt == options_.attempts) {
-      return fail(
-          error.code,
-          target.batch.empty()
-              ? error.text
-              : fmt::format("sequences {} to {}: {}", target.batch.records().front().sequence,
-                            target.batch.records().back().sequence, error.text));
+    const bool refused = is_refusal(done.error().code) && !piece.empty();
+    if (!refused && (!may_pass(done.error().code) || attempt == options_.attempts)) {
+      return about(piece, done.error());
     }
     target.sink->reset();
-    const double chance = std::uniform_real_distribution<double>(0.0, 1.0)(random_);
-    std::this_thread::sleep_for(resilience::backoff(options_.backoff, attempt, chance));
+    if (!refused) {
+      const double chance = std::uniform_real_distribution<double>(0.0, 1.0)(random_);
+      std::this_thread::sleep_for(resilience::backoff(options_.backoff, attempt, chance));
+    }
     // A server may have moved it meanwhile.
     const auto now = target.sink->durable_cursor(options_.journal);
     if (now) target.cursor = now->next_sequence;
+    if (refused) return refuse(target, search, done.error());
   }
+}
+
+/// Halves the piece, or sets aside what cannot be halved.
+Result<void> Replay::refuse(const Target& target, PoisonSearch& search, const Error& reason) {
+  if (!search.refused()) return {};
+  const Records unit = search.piece();
+  if (options_.dead_letters == nullptr) return about(unit, reason);
+  if (options_.refusals_max > 0 && refused_in_row_ >= options_.refusals_max) {
+    return about(unit, reason, "the sink refuses everything, so nothing more is set aside: ");
+  }
+  const auto stored = options_.dead_letters->store(
+      unit, {.sink = target.sink->name(),
+             .lane = static_cast<unsigned>(&target - targets_.data()),
+             .code = reason.code,
+             .text = reason.text,
+             .at_ns = options_.unix_now_ns ? options_.unix_now_ns() : system_unix_ns()});
+  if (!stored) return about(unit, stored.error(), "setting a dead letter aside: ");
+  ++refused_in_row_;
+  report_.refused += unit.size();
+  if (options_.refused) options_.refused(unit, reason);
+  search.set_aside();
+  return {};
 }
 
 Result<void> Replay::deliver() {
   for (Target& target : targets_) {
     if (auto done = deliver(target); !done) return done;
   }
-  report_.records += std::exchange(collected_, 0);
   return {};
 }
 
-Result<ReplayReport> Replay::run() {
-  if (auto located = locate(); !located) return std::unexpected(located.error());
-  for (const Target& target : targets_) report_.cursors_before.push_back(target.cursor);
+/// Everything that was read before it is delivered or set aside; 0: nothing was read.
+std::uint64_t Replay::delivered_below() const {
+  std::uint64_t below = report_.next_sequence;
+  for (const Target& target : targets_) {
+    if (target.pending != 0) below = std::min(below, target.pending);
+  }
+  return below;
+}
+
+Result<void> Replay::go_through() {
   bool goes_on = true;
   while (goes_on && report_.next_sequence < options_.until) {
     const auto batch = from_.next();
     if (!batch) {
       // What was collected until then is good.
-      if (auto done = deliver(); !done) return std::unexpected(done.error());
+      if (auto done = deliver(); !done) return done;
       return std::unexpected(batch.error());
     }
     if (*batch == nullptr || (*batch)->head.first_sequence >= options_.until) break;
-    if (auto collected = collect(**batch); !collected) return std::unexpected(collected.error());
+    if (auto collected = collect(**batch); !collected) return collected;
     if (!full()) continue;
-    if (auto done = deliver(); !done) return std::unexpected(done.error());
+    if (auto done = deliver(); !done) return done;
     if (options_.progress) goes_on = options_.progress(report_.next_sequence, report_.records);
   }
-  if (auto done = deliver(); !done) return std::unexpected(done.error());
+  return deliver();
+}
+
+Result<ReplayReport> Replay::run() {
+  if (auto located = locate(); !located) return std::unexpected(located.error());
+  for (const Target& target : targets_) report_.cursors_before.push_back(target.cursor);
+  if (auto done = go_through(); !done) {
+    if (report_.first_sequence == 0) return std::unexpected(done.error());
+    return fail(done.error().code,
+                fmt::format("{}; {} records were delivered and {} set aside, all before sequence "
+                            "{}: go on with --from {}",
+                            done.error().text, report_.records, report_.refused, delivered_below(),
+                            delivered_below()));
+  }
   for (const Target& target : targets_) report_.cursors_after.push_back(target.cursor);
   return std::move(report_);
 }

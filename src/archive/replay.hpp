@@ -5,9 +5,11 @@
 // The sink's cursor never goes back, and goes forward only over what was delivered without a hole
 // from at or before it. Where it has to stay, records are delivered under the cursor as it is.
 // Thread: the caller's. Memory: one delivery. Failure: a delivery that fails for a while is
-// repeated `attempts` times with backoff; then, and when a record cannot be stored at all, it ends
-// with an error that names the sequences. What was delivered before stays, and may be delivered
-// again.
+// repeated `attempts` times with backoff; then it ends with an error that names the sequences, what
+// was delivered before, and where a further replay has to begin. What the sink refuses for ever is
+// found by halving the delivery, as by a lane, and set aside among the dead letters, a submission
+// whole; the rest goes on. Without dead letters, or when these cannot be stored, or after
+// `refusals_max` in a row, that ends it, too.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -18,6 +20,7 @@
 #include "base/error.hpp"
 #include "journal/offline.hpp"
 #include "journal/segment_store.hpp"
+#include "pipeline/dead_letters.hpp"
 #include "pipeline/sink.hpp"
 #include "resilience/backoff.hpp"
 
@@ -32,12 +35,19 @@ struct ReplayOptions {
   unsigned attempts = 10;
   resilience::BackoffOptions backoff{std::chrono::milliseconds(100),
                                      std::chrono::milliseconds(5'000)};
+  /// Where goes what a sink can never take; outlives the replay. Null: such a record ends it.
+  pipeline::DeadLetters* dead_letters = nullptr;
+  unsigned refusals_max = 100;  // in a row, none taken between; 0: no bound
+  /// After a unit (a record, or those of a submission) was set aside.
+  std::function<void(std::span<const journal::Record> unit, const Error& reason)> refused;
+  std::function<std::int64_t()> unix_now_ns;  // empty: the system clock
   /// After each delivery; false ends the replay.
   std::function<bool(std::uint64_t next_sequence, std::uint64_t records)> progress;
 };
 
 struct ReplayReport {
-  std::uint64_t records = 0;
+  std::uint64_t records = 0;         // delivered
+  std::uint64_t refused = 0;         // set aside as dead letters
   std::uint64_t first_sequence = 0;  // 0: nothing was there to be delivered
   std::uint64_t next_sequence = 0;
   std::vector<std::uint64_t> cursors_before;  // of each lane
@@ -45,6 +55,7 @@ struct ReplayReport {
 };
 
 /// `from`: yields the records from the first wanted sequence on. `lanes`: the sink's, all of them.
+/// An error's text says where a further replay has to begin: before that all is delivered.
 Result<ReplayReport> replay(journal::SegmentReader& from,
                             std::span<const std::unique_ptr<pipeline::Sink>> lanes,
                             const ReplayOptions& options);

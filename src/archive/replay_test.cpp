@@ -2,11 +2,15 @@
 #include "archive/replay.hpp"
 
 #include <deque>
+#include <functional>
 #include <set>
+#include <string>
+#include <string_view>
 
 #include "archive/archive_reader.hpp"
 #include "archive/test_archive.hpp"
 #include "pipeline/lane_schedule.hpp"
+#include "support/memory_store.hpp"
 
 namespace trialwire::archive {
 namespace {
@@ -27,6 +31,9 @@ class RowSink final : public pipeline::Sink {
       failures.pop_front();
       return fail(code, "refused");
     }
+    for (const auto& record : records) {
+      if (auto takes = judge(record.sequence); !takes) return takes;
+    }
     if (read != cursor) return fail(ErrorCode::conflict, "another cursor");
     for (const auto& record : records) {
       deliveries.push_back(record.sequence);
@@ -42,7 +49,17 @@ class RowSink final : public pipeline::Sink {
   std::set<std::uint64_t> rows;
   std::vector<std::uint64_t> deliveries;
   std::deque<ErrorCode> failures;
+  std::function<Result<void>(std::uint64_t sequence)> judge = [](std::uint64_t) {
+    return Result<void>();
+  };
 };
+
+std::function<Result<void>(std::uint64_t)> refusing(std::set<std::uint64_t> poison) {
+  return [poison](std::uint64_t sequence) -> Result<void> {
+    if (!poison.contains(sequence)) return {};
+    return fail(ErrorCode::payload_too_large, "too large");
+  };
+}
 
 class ReplayTest : public ArchiveFixture {
  protected:
@@ -84,7 +101,25 @@ class ReplayTest : public ArchiveFixture {
     return replay(*reader, lanes_, options_);
   }
 
+  void append_submission(std::uint32_t records) {
+    std::vector<std::byte> payload;
+    journal::Record record;
+    record.attributes.submission = Uuid::random();
+    record.attributes.submission_count = records;
+    record.bytes = as_bytes("{}");
+    for (std::uint32_t i = 0; i < records; ++i) {
+      record.attributes.submission_index = i;
+      const std::size_t at = payload.size();
+      payload.resize(at + encoded_size(record));
+      encode_record(record, payload.data() + at);
+    }
+    journal::BatchBuffer batch;
+    std::ranges::copy(payload, batch.begin(payload.size(), records).begin());
+    ASSERT_TRUE(journal_->append(batch, 1'700'000'000'000'000'000));
+  }
+
   Uuid id_;
+  support::MemoryStore letters_;
   std::uint64_t archived_end_ = 0;
   std::uint64_t end_ = 0;
   RowSink* sink_ = nullptr;
@@ -140,11 +175,89 @@ TEST_F(ReplayTest, AFailureThatMayPassIsRepeatedAndOneThatMayNotIsNamed) {
   ASSERT_TRUE(run(1));
   EXPECT_EQ(sink_->rows.size(), end_ - 1);
   sink_->cursor = 1;
-  sink_->failures = {ErrorCode::invalid_argument};
+  sink_->judge = refusing({7});
   const auto refused = run(1);
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().text, "sequences 1 to 4: refused");
+  EXPECT_EQ(refused.error().text,
+            "sequence 7: too large; 6 records were delivered and 0 set aside, all before sequence "
+            "7: go on with --from 7");
+  EXPECT_EQ(sink_->cursor, 5U);
+}
+
+TEST_F(ReplayTest, WhatIsRefusedForEverIsSetAsideAndTheRestGoesOn) {
+  sink_->judge = refusing({6, 9, end_ - 1});
+  options_.dead_letters = &letters_;
+  std::vector<std::uint64_t> named;
+  options_.refused = [&](std::span<const journal::Record> unit, const Error& reason) {
+    named.push_back(unit.front().sequence);
+    EXPECT_EQ(reason.text, "too large");
+  };
+  const auto report = run(1);
+  ASSERT_TRUE(report) << report.error().text;
+  EXPECT_EQ(named, (std::vector<std::uint64_t>{6, 9, end_ - 1}));
+  EXPECT_EQ(letters_.letters.size(), 3U);
+  EXPECT_EQ(report->refused, 3U);
+  EXPECT_EQ(report->records, end_ - 1 - 3);
+  EXPECT_EQ(sink_->deliveries.size(), end_ - 1 - 3);
+  EXPECT_EQ(sink_->cursor, archived_end_);
+}
+
+TEST_F(ReplayTest, ARefusedSubmissionIsSetAsideWhole) {
+  open_journal(this->options());
+  append_submission(3);
+  ASSERT_TRUE(append(*journal_, 1));
+  close_journal();
+  sink_->judge = refusing({end_ + 1});
+  options_.dead_letters = &letters_;
+  const auto report = run(end_ - 1);
+  ASSERT_TRUE(report) << report.error().text;
+  EXPECT_EQ(letters_.units, (std::vector<std::vector<std::uint64_t>>{{end_, end_ + 1, end_ + 2}}));
+  EXPECT_EQ(sink_->deliveries, (std::vector<std::uint64_t>{end_ - 1, end_ + 3}));
+}
+
+TEST_F(ReplayTest, WhereEverythingIsRefusedItEndsAndMovesNoCursorOverIt) {
+  sink_->judge = [](std::uint64_t) { return fail(ErrorCode::invalid_argument, "no such column"); };
+  options_.dead_letters = &letters_;
+  options_.refusals_max = 2;
+  const auto refused = run(1);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().text.starts_with("sequence 3: the sink refuses everything"))
+      << refused.error().text;
+  EXPECT_TRUE(refused.error().text.ends_with("go on with --from 3")) << refused.error().text;
+  EXPECT_EQ(letters_.letters.size(), 2U);
   EXPECT_EQ(sink_->cursor, 1U);
+}
+
+TEST_F(ReplayTest, ALetterThatCannotBeStoredEndsIt) {
+  sink_->judge = refusing({2});
+  options_.dead_letters = &letters_;
+  letters_.at = [](std::string_view, unsigned) { return fail(ErrorCode::disk_full, "full"); };
+  const auto failed = run(1);
+  ASSERT_FALSE(failed);
+  EXPECT_TRUE(failed.error().text.starts_with("sequence 2: setting a dead letter aside: full"))
+      << failed.error().text;
+  EXPECT_EQ(sink_->rows, (std::set<std::uint64_t>{1}));
+}
+
+TEST_F(ReplayTest, FromWhereItEndedNothingIsSentTwice) {
+  // A sink without rows of its own, as Kafka: what is sent again is there twice.
+  sink_->judge = [](std::uint64_t sequence) -> Result<void> {
+    if (sequence < 11) return refusing({7})(sequence);
+    return fail(ErrorCode::unavailable, "away");
+  };
+  options_.dead_letters = &letters_;
+  options_.attempts = 2;
+  const auto ended = run(1);
+  ASSERT_FALSE(ended);
+  const std::string_view named = "go on with --from ";
+  const std::size_t at = ended.error().text.rfind(named);
+  ASSERT_NE(at, std::string::npos) << ended.error().text;
+  const std::uint64_t from = std::stoull(ended.error().text.substr(at + named.size()));
+  EXPECT_EQ(from, 9U);
+  sink_->judge = refusing({});
+  ASSERT_TRUE(run(from));
+  EXPECT_EQ(sink_->deliveries.size(), end_ - 1 - 1);
+  EXPECT_EQ(sink_->rows.size(), end_ - 1 - 1);
 }
 
 TEST_F(ReplayTest, ACursorThatMovesMeanwhileIsReadAgain) {
