@@ -193,6 +193,7 @@ pipeline::SinkLanesOptions lane_options(const config::Settings& settings, std::s
                     .records_max = std::max(all.qol_batch_records_lagging, all.qol_batch_records)}};
   options.refusals_max = all.refusals_max;
   options.delivery_interval = in_ms(settings.pipeline.delivery_interval);
+  options.idle_check = in_ms(settings.pipeline.idle_check);
   options.backoff.first = in_ms(settings.pipeline.retry_first);
   options.backoff.cap = in_ms(settings.pipeline.retry_max);
   options.background = sink.priority == config::SinkPriority::as_pipeline

@@ -61,6 +61,10 @@ void add_pipeline(std::vector<Descriptor>& rows) {
   rows.push_back(
       row<&S::pipeline, &P::retry_max>("pipeline.retry_max", duration(ms, hour),
                                        "Longest wait between a sink's attempts; they never end."));
+  rows.push_back(row<&S::pipeline, &P::idle_check>(
+      "pipeline.idle_check", duration(0, hour),
+      "A sink with nothing to deliver for so long is asked where it is: one that was restored from "
+      "a back-up or replaced gets what it lacks, also in a quiet hour. 0 is never."));
   rows.push_back(row<&S::pipeline, &P::background>(
       "pipeline.background", boolean,
       "Sinks get the processor and the disk when nothing else wants them: intake comes first. "

@@ -97,6 +97,7 @@ struct PipelineSettings {
   Duration delivery_interval = 100ms;
   Duration retry_first = 100ms;
   Duration retry_max = 30s;
+  Duration idle_check = 30s;
   bool background = true;
   Duration pause_max = 2s;
   double pause_waiting_share = 20;  // percent

@@ -81,7 +81,10 @@ void Lane::State::round(const std::stop_token& stop) {
       reader.collect(background.gives_way(), [this] { background.batch_begins(); }, stop);
   if (!core.batch.empty() || reader.cursor_is_due()) deliver(stop);
   if (!readable) core.pause_after_failure(stop);
-  if (delivery.redeliver_asked(stop) == Outcome::moved) reader.start_over();
+  if (delivery.redeliver_asked(stop) == Outcome::moved ||
+      delivery.check_idle(stop) == Outcome::moved) {
+    reader.start_over();
+  }
   reader.wait_at_barrier(stop);
   background.pause(stop);
 }

@@ -9,15 +9,15 @@
 // one submission (an all-or-none request), which is never split.
 // Failure: a delivery that fails is repeated with backoff for as long as it takes, whatever the
 // error; so is a sink that cannot be reached at start. After each failure the sink is asked again
-// where it is: another destination may be in its place, and gets what that one lacks. Where the
-// journal no longer has that, its oldest record is next, and what is missing is logged and counted.
-// Only a cursor that the journal refuses (beyond its tail) makes `start` fail.
-// Poison: what the sink says that it can never take is found by halving the batch and set aside
-// among the dead letters, a submission whole; the rest goes on in order. Without dead letters, when
-// those cannot be stored, or after `refusals_max` in a row, it is repeated instead: the lane is
-// stuck, and loses nothing.
-// Background: its thread has the lowest priority, and where that does not keep it out of intake's
-// way it pauses between batches, as give_way.hpp says; a stop ends a pause.
+// where it is: another destination may be in its place, and gets what that one lacks. So it is
+// after `idle_check` with nothing to deliver: a database restored in a quiet hour is noticed, too.
+// Where the journal no longer has that, its oldest record is next, and what is missing is logged
+// and counted. Only a cursor that the journal refuses (beyond its tail) makes `start` fail. Poison:
+// what the sink says that it can never take is found by halving the batch and set aside among the
+// dead letters, a submission whole; the rest goes on in order. Without dead letters, when those
+// cannot be stored, or after `refusals_max` in a row, it is repeated instead: the lane is stuck,
+// and loses nothing. Background: its thread has the lowest priority, and where that does not keep
+// it out of intake's way it pauses between batches, as give_way.hpp says; a stop ends a pause.
 // Durable when: the journal's cursor moves only after Sink::deliver returned without error.
 #pragma once
 #include <cstdint>

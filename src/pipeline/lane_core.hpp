@@ -69,6 +69,7 @@ struct LaneCore {
   journal::Cursor taken;                 // likewise
   journal::Cursor durable;               // likewise
   Clock::time_point stored{};            // when `said` was last moved
+  Clock::time_point heard{};             // when the sink last said that it is there
   std::int64_t durable_received_ns = 0;  // of the last delivered record
   std::int64_t started_ns = 0;
   std::int64_t has_all_ns = 0;     // when the sink last had everything

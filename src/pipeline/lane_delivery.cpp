@@ -53,7 +53,7 @@ void LaneDelivery::advance(Records records, const journal::Cursor& cursor) {
   core_.hold(cursor);
   core_.durable = cursor;
   core_.said = cursor.next_sequence;
-  core_.stored = Clock::now();
+  core_.stored = core_.heard = Clock::now();
   if (!records.empty()) {
     core_.durable_received_ns = records.back().attributes.received_ns;
     refused_in_row_ = 0;
@@ -147,12 +147,30 @@ LaneDelivery::Outcome LaneDelivery::recover(const std::stop_token& stop, bool at
       core_.failed(cursor.error(), "asking the sink where it is");
       continue;
     }
-    if (cursor->next_sequence == core_.said) return Outcome::done;
-    telemetry::log(
-        LogLevel::warn, "pipeline", "the sink is not where it was: was it replaced?",
-        {{"sink", core_.consumer}, {"was_at", core_.said}, {"is_at", cursor->next_sequence}});
-    return Outcome::moved;
+    return compare(*cursor);
   }
+}
+
+/// What the sink says now with what it said last.
+LaneDelivery::Outcome LaneDelivery::compare(const journal::Cursor& found) {
+  core_.heard = Clock::now();
+  if (found.next_sequence == core_.said) return Outcome::done;
+  telemetry::log(
+      LogLevel::warn, "pipeline", "the sink is not where it was: was it replaced?",
+      {{"sink", core_.consumer}, {"was_at", core_.said}, {"is_at", found.next_sequence}});
+  return Outcome::moved;
+}
+
+LaneDelivery::Outcome LaneDelivery::check_idle(const std::stop_token& stop) {
+  const auto after = core_.options.idle_check;
+  if (after.count() == 0 || !core_.located || !core_.batch.empty()) return Outcome::done;
+  if (Clock::now() - core_.heard < after || stop.stop_requested()) return Outcome::done;
+  const auto cursor = core_.sink->durable_cursor(core_.durable.journal);
+  if (cursor) return compare(*cursor);
+  core_.failed(cursor.error(), "asking the idle sink where it is");
+  const Outcome outcome = recover(stop, false);
+  if (outcome != Outcome::stopped) core_.succeeded();
+  return outcome;
 }
 
 LaneDelivery::Outcome LaneDelivery::redeliver_asked(const std::stop_token& stop) {

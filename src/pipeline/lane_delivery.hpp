@@ -36,6 +36,10 @@ class LaneDelivery {
   /// stores the cursor alone.
   Outcome deliver(const std::stop_token& stop);
 
+  /// With nothing to deliver, when the sink has not said for a while where it is: asks it. One that
+  /// does not answer is asked until it does, as after a failed delivery.
+  Outcome check_idle(const std::stop_token& stop);
+
   /// Now and then: delivers dead letters for which an operator asked; the cursor stays.
   Outcome redeliver_asked(const std::stop_token& stop);
 
@@ -48,6 +52,7 @@ class LaneDelivery {
   bool refuses(const Error& error) const noexcept;
   void took_too_long(std::size_t records, PoisonSearch& search) noexcept;
   Outcome recover(const std::stop_token& stop, bool at_once);
+  Outcome compare(const journal::Cursor& found);
   bool set_aside(Records unit, const Error& reason, const std::stop_token& stop);
   Outcome redeliver(Records unit, const std::stop_token& stop);
   void look_at_dead_letters();

@@ -38,6 +38,10 @@ struct LaneOptions {
   /// A lane whose keys are quiet stores so often how far it has looked.
   std::chrono::milliseconds cursor_interval{5'000};
 
+  /// With nothing to deliver for so long, the sink is asked where it is: another destination, or
+  /// one that was restored from a back-up, may be in its place. 0: never.
+  std::chrono::milliseconds idle_check{30'000};
+
   resilience::BackoffOptions backoff;
   /// Where goes what the sink can never take; outlives the lane. Null: it is repeated for ever.
   DeadLetters* dead_letters = nullptr;

@@ -19,6 +19,11 @@ using telemetry::LogLevel;
 constexpr milliseconds idle_wait{1'000};   // then the gauges are refreshed
 constexpr milliseconds barrier_wait{250};  // likewise
 
+/// Without a record; then whoever has something else to do may do it.
+milliseconds longest_wait(const LaneOptions& options) {
+  return options.idle_check.count() == 0 ? idle_wait : std::min(idle_wait, options.idle_check);
+}
+
 BatchLimits batch_limits(const LaneOptions& options) {
   return {.records = options.batch_records,
           .delay = options.batch_delay,
@@ -94,7 +99,7 @@ Result<void> LaneReader::open() {
   if (from < core_.durable.next_sequence) records_missing(from);
   core_.hold(core_.durable);
   core_.reach(core_.durable.next_sequence);
-  core_.stored = Clock::now();
+  core_.stored = core_.heard = Clock::now();
   core_.metrics.state(LaneState::running);
   return {};
 }
@@ -181,7 +186,8 @@ bool LaneReader::collect(bool small, const std::function<void()>& on_first,
   alone_ = false;
   while (true) {
     if (pending_ == nullptr) {
-      auto read = reader_->next(core_.batch.empty() ? idle_wait : milliseconds(0), stop);
+      auto read =
+          reader_->next(core_.batch.empty() ? longest_wait(core_.options) : milliseconds(0), stop);
       if (!read) {
         core_.failed(read.error(), "reading the journal");
         reader_.reset();

@@ -56,6 +56,7 @@ class SinkLog {
   unsigned failing_cursors = 0;
   ErrorCode failure = ErrorCode::unavailable;
   unsigned attempts = 0;
+  unsigned asked = 0;
   unsigned resets = 0;
   bool hold = false;  // deliveries wait while it is set, or until they are given up
   bool given_up = false;
@@ -68,6 +69,7 @@ class FakeSink final : public Sink {
   std::string_view name() const noexcept override { return "fake"; }
   Result<journal::Cursor> durable_cursor(const Uuid& journal) override {
     std::lock_guard lock(log_.mutex);
+    ++log_.asked;
     if (log_.failing_cursors > 0) {
       --log_.failing_cursors;
       return fail(ErrorCode::unavailable, "no connection");
@@ -244,6 +246,60 @@ TEST_F(LaneTest, a_sink_that_was_replaced_while_it_failed_gets_everything_again)
   std::vector<std::uint64_t> held = journal.cursors_of("fake/0");
   EXPECT_TRUE(std::find(held.begin() + 2, held.end(), 1U) != held.end()) << "held again";
   EXPECT_EQ(held.back(), 4U);
+}
+
+TEST_F(LaneTest, an_idle_sink_that_was_restored_from_a_back_up_gets_what_it_lacks) {
+  options.idle_check = milliseconds(5);
+  journal.append({"a", "b", "c"});
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& now) { return now.records() == 3; });
+  {
+    std::lock_guard lock(log.mutex);
+    log.cursor = 2;
+  }
+  log.wait_for([](const SinkLog& now) { return now.records() == 5; });
+  lane->stop();
+  EXPECT_EQ(delivered(), (std::vector<std::string>{"a", "b", "c", "b", "c"}));
+  EXPECT_EQ(value_of("trialwire_sink_missing_records_total"), 0.0);
+}
+
+TEST_F(LaneTest, an_idle_sink_that_is_away_fails_until_it_answers_and_gets_nothing_twice) {
+  options.idle_check = milliseconds(5);
+  journal.append({"a"});
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& now) { return now.records() == 1; });
+  const auto away = [this](bool is) {
+    std::lock_guard lock(log.mutex);
+    log.failing_cursors = is ? 1'000'000'000 : 0;
+  };
+  away(true);
+  while (lane->trouble() != "no connection") std::this_thread::yield();
+  EXPECT_EQ(value_of("trialwire_sink_running"), 0.0);
+  away(false);
+  while (!lane->trouble().empty()) std::this_thread::yield();
+  EXPECT_EQ(value_of("trialwire_sink_running"), 1.0);
+  journal.append({"b"});
+  log.wait_for([](const SinkLog& now) { return now.records() == 2; });
+  lane->stop();
+  EXPECT_EQ(delivered(), (std::vector<std::string>{"a", "b"}));
+}
+
+TEST_F(LaneTest, a_sink_is_not_asked_while_it_takes_records_or_when_that_is_off) {
+  journal.append({"a"});
+  for (const int check_ms : {60'000, 0}) {
+    options.idle_check = milliseconds(check_ms);
+    auto lane = make_lane();
+    ASSERT_TRUE(lane->start());
+    const std::size_t before = log.records();
+    for (std::size_t n = 1; n <= 20; ++n) {
+      journal.append({"x"});
+      log.wait_for([&](const SinkLog& now) { return now.records() >= before + n; });
+    }
+    lane->stop();
+  }
+  EXPECT_EQ(log.asked, 2U) << "once at each start";
 }
 
 TEST_F(LaneTest, why_an_attempt_failed_is_told_until_one_succeeds) {

@@ -132,6 +132,24 @@ class DatabaseAway(ServerTest):
         self.assertEqual(server.post("/v1/epro/reports", report(sent)).status, 200)
         self.assertEqual(len(server.wait_stored(sent + 1 - int(missing))), sent + 1 - missing)
 
+    def test_a_database_restored_in_a_quiet_hour_is_filled_without_a_new_report(self):
+        server = self.server(**{"pipeline.idle_check": "200ms"}).start()
+        self.send(server, 3)
+        server.wait_stored(3)
+        yesterday = self.directory / "yesterday.db"
+        with (contextlib.closing(sqlite3.connect(server.data / "trialwire.db")) as today,
+              contextlib.closing(sqlite3.connect(yesterday)) as copy):
+            today.backup(copy)
+        for number in range(3, 7):
+            self.assertEqual(server.post("/v1/epro/reports", report(number)).status, 200)
+        server.wait_stored(7)
+        for suffix in ("-wal", "-shm"):
+            (server.data / f"trialwire.db{suffix}").unlink(missing_ok=True)
+        yesterday.rename(server.data / "trialwire.db")
+        self.assertEqual(len(server.wait_stored(7)), 7)
+        self.assertEqual(server.metric("trialwire_sink_missing_records_total"), 0)
+        self.assertEqual(server.stop(), 0)
+
     def test_a_journal_restored_from_yesterday_is_refused_with_both_cursors_named(self):
         server = self.server().start()
         self.send(server, 3)

@@ -131,6 +131,7 @@ class SqliteSink final : public pipeline::Sink {
   Result<void> prepare(Table& table);
   void use_journal(const Uuid& journal);
   Result<void> go_on() const;
+  Result<void> in_place();
   Result<void> write(std::span<const Record> records, const journal::Cursor& cursor);
   Result<void> begin_table(Table& table);
   Result<void> write_identities(Table& table);
@@ -261,6 +262,7 @@ Result<void> SqliteSink::open() {
 
 Result<journal::Cursor> SqliteSink::durable_cursor(const Uuid& journal) {
   if (auto opened = open(); !opened) return std::unexpected(opened.error());
+  if (auto there = in_place(); !there) return std::unexpected(there.error());
   auto stored = read_cursor(*database_, options_.lane, journal);
   if (!stored) return std::unexpected(stored.error());
   use_journal(journal);
@@ -275,6 +277,12 @@ void SqliteSink::use_journal(const Uuid& journal) {
   stored_.reset();
 }
 
+Result<void> SqliteSink::in_place() {
+  if (!database_->moved()) return {};
+  return fail(ErrorCode::unavailable, fmt::format("database {}: was moved away or replaced",
+                                                  options_.database.path.string()));
+}
+
 Result<void> SqliteSink::go_on() const {
   if (!given_up_.load(std::memory_order_relaxed)) return {};
   return fail(ErrorCode::cancelled, "the delivery was given up");
@@ -282,10 +290,7 @@ Result<void> SqliteSink::go_on() const {
 
 Result<void> SqliteSink::deliver(std::span<const Record> records, const journal::Cursor& cursor) {
   if (auto opened = open(); !opened) return opened;
-  if (database_->moved()) {
-    return fail(ErrorCode::unavailable, fmt::format("database {}: was moved away or replaced",
-                                                    options_.database.path.string()));
-  }
+  if (auto there = in_place(); !there) return there;
   if (begin_->run() != SQLITE_DONE) return std::unexpected(database_->error("begin"));
   auto written = write(records, cursor);
   if (!written) {
