@@ -13,6 +13,7 @@
 #include "pipeline/lane_background.hpp"
 #include "pipeline/lane_core.hpp"
 #include "pipeline/lane_delivery.hpp"
+#include "pipeline/lane_gate.hpp"
 #include "pipeline/lane_reader.hpp"
 #include "telemetry/log.hpp"
 
@@ -36,6 +37,7 @@ struct Lane::State {
   void round(const std::stop_token& stop);
   void deliver(const std::stop_token& stop);
   bool retire(const std::stop_token& stop);
+  void wait_as_ended(const std::stop_token& stop);
   void end();
   void request_stop();
   void stop();
@@ -59,12 +61,12 @@ void Lane::State::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     core.refresh_lag();
     if (reader.is_retired()) {
-      if (retire(stop)) break;
+      if (retire(stop)) wait_as_ended(stop);
     } else {
       round(stop);
     }
   }
-  core.refresh_lag();
+  if (core.next_sequence.load() != LaneGate::ended) core.refresh_lag();
   end();
 }
 
@@ -108,11 +110,30 @@ void Lane::State::deliver(const std::stop_token& stop) {
 bool Lane::State::retire(const std::stop_token& stop) {
   if (core.said < core.taken.next_sequence) deliver(stop);
   if (!reader.is_retired() || core.said < core.taken.next_sequence) return false;
-  core.hold({core.durable.journal, UINT64_MAX});
-  core.reach(UINT64_MAX);
+  // What the others find from here on, this lane sees, or is told.
+  const std::uint64_t returns = core.options.gate->returns();
+  const auto cursor = core.sink->durable_cursor(core.durable.journal);
+  if (!cursor || cursor->next_sequence != core.said) {
+    core.sink->reset();
+    reader.start_over();
+    return false;
+  }
+  if (!core.end(returns)) return false;
+  core.sink->reset();
   telemetry::log(LogLevel::info, "pipeline", "a lane has ended: the sink has fewer now",
                  {{"sink", core.consumer}});
   return true;
+}
+
+/// Without a connection, until the destination is found to have gone back to before the change.
+void Lane::State::wait_as_ended(const std::stop_token& stop) {
+  core.options.gate->wait_while_ended(core.options.lane, stop);
+  if (stop.stop_requested()) return;
+  telemetry::log(LogLevel::info, "pipeline",
+                 "a lane that had ended starts again: the sink has gone back",
+                 {{"sink", core.consumer}});
+  core.hold(core.journal.begin());
+  reader.start_over();
 }
 
 void Lane::State::end() {

@@ -66,6 +66,15 @@ void LaneCore::reach(std::uint64_t sequence) {
   if (options.on_durable) options.on_durable();
 }
 
+bool LaneCore::end(std::uint64_t returns) {
+  if (!options.gate->end(options.lane, returns)) return false;
+  hold({durable.journal, LaneGate::ended});
+  metrics.lag().reach(LaneGate::ended, 0);
+  next_sequence.store(LaneGate::ended, std::memory_order_release);
+  if (options.on_durable) options.on_durable();
+  return true;
+}
+
 LaneCore::~LaneCore() {
   metrics.lag().follow(nullptr, {});
 }

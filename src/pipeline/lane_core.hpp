@@ -43,6 +43,8 @@ struct LaneCore {
   void hold(const journal::Cursor& cursor);
   /// Everything of this lane before `next_sequence` is in the sink; 0: the sink does not say so.
   void reach(std::uint64_t next_sequence);
+  /// Of a lane that is no more: it holds nothing back and lacks nothing. False: see LaneGate::end.
+  bool end(std::uint64_t returns);
   void refresh_lag();
 
   /// An attempt failed and will be repeated. `stuck`: it will not get better by itself.

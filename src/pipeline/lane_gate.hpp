@@ -7,6 +7,8 @@
 //                                   until it has it
 //   a change of their number        every lane waits until all have everything before it
 //
+// A lane that is no more after a change waits here, too, until another finds that the destination
+// has gone back to before the change.
 // The lane that is furthest behind never waits for another, so one of them always gets on.
 // Any thread; each call takes the lock for a moment. Outlives the lanes.
 #pragma once
@@ -23,6 +25,8 @@ namespace trialwire::pipeline {
 
 class LaneGate {
  public:
+  static constexpr std::uint64_t ended = UINT64_MAX;  // reached by a lane that is no more
+
   explicit LaneGate(LaneSchedule schedule)
       : schedule_(std::move(schedule)), reached_(schedule_.lanes_max(), 0) {}
 
@@ -30,6 +34,15 @@ class LaneGate {
 
   /// The destination has everything of `lane` before this sequence. 0: not known (any more).
   void reach(unsigned lane, std::uint64_t next_sequence);
+
+  /// A lane found itself before this sequence, at its start or because the destination went back:
+  /// the ended lanes that have records from there on are no longer ended, and have to look, too.
+  void begins_at(std::uint64_t sequence);
+  /// How often one found itself before the last change of their number.
+  std::uint64_t returns() const;
+  /// The lane has ended; false, and nothing is done, when one returned since `returns` was that.
+  bool end(unsigned lane, std::uint64_t returns);
+  void wait_while_ended(unsigned lane, std::stop_token stop);
 
   bool has_reached(unsigned lane, std::uint64_t sequence) const;
   bool others_reached(unsigned lane, std::uint64_t sequence) const;
@@ -49,6 +62,7 @@ class LaneGate {
   mutable std::mutex mutex_;
   std::condition_variable_any moved_;
   std::vector<std::uint64_t> reached_;
+  std::uint64_t returns_ = 0;
 };
 
 }  // namespace trialwire::pipeline

@@ -98,6 +98,7 @@ Result<void> LaneReader::open() {
   }
   if (from < core_.durable.next_sequence) records_missing(from);
   core_.hold(core_.durable);
+  if (core_.options.gate != nullptr) core_.options.gate->begins_at(core_.durable.next_sequence);
   core_.reach(core_.durable.next_sequence);
   core_.stored = core_.heard = Clock::now();
   core_.metrics.state(LaneState::running);

@@ -68,10 +68,6 @@ void LaneSchedule::change(std::uint64_t from, unsigned lanes) {
   }
 }
 
-void LaneSchedule::forget_before(std::uint64_t sequence) {
-  while (spans_.size() > 1 && spans_[1].from <= sequence) spans_.erase(spans_.begin());
-}
-
 std::string LaneSchedule::text(const Uuid& journal) const {
   std::string text = fmt::format("{}{}\n", head, journal.text());
   for (const LaneSpan& span : spans_) text += fmt::format("{} {}\n", span.from, span.lanes);

@@ -46,8 +46,6 @@ class LaneSchedule {
 
   /// So many lanes from `from` on, which is not before the last change.
   void change(std::uint64_t from, unsigned lanes);
-  /// Nothing before `sequence` will be asked again.
-  void forget_before(std::uint64_t sequence);
 
   const std::vector<LaneSpan>& spans() const noexcept { return spans_; }
   friend bool operator==(const LaneSchedule&, const LaneSchedule&) = default;

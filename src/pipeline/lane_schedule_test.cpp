@@ -33,17 +33,6 @@ TEST(LaneScheduleTest, the_same_number_and_the_same_sequence_add_no_change) {
   EXPECT_EQ(schedule.spans(), (std::vector<LaneSpan>{{1, 2}, {100, 4}}));
 }
 
-TEST(LaneScheduleTest, what_nobody_will_ask_for_again_is_forgotten) {
-  LaneSchedule schedule(2);
-  schedule.change(100, 3);
-  schedule.change(200, 4);
-  schedule.forget_before(100);
-  EXPECT_EQ(schedule.spans(), (std::vector<LaneSpan>{{100, 3}, {200, 4}}));
-  EXPECT_EQ(schedule.first_of(2), 1U) << "not before anything that is left";
-  schedule.forget_before(500);
-  EXPECT_EQ(schedule.lanes_max(), 4U);
-}
-
 TEST(LaneScheduleTest, it_is_the_same_after_being_written_and_read) {
   const Uuid journal = Uuid::random();
   LaneSchedule schedule(2);

@@ -81,7 +81,6 @@ Result<LaneSchedule> SinkLanes::decide() {
   auto stored = read_lane_schedule(options_.schedule_file, end.journal, files_);
   if (!stored) return stored;
   LaneSchedule schedule = *stored;
-  schedule.forget_before(journal_.begin().next_sequence);
   if (!options_.schedule_file.empty()) schedule.change(end.next_sequence, options_.lanes);
   if (schedule == *stored) return schedule;
   if (auto written = write_whole(options_.schedule_file, schedule.text(end.journal), files_);

@@ -214,6 +214,77 @@ TEST_F(SinkLanesTest, a_destination_from_an_older_back_up_gets_all_that_it_lacks
   EXPECT_EQ(std::set<std::uint64_t>(rows.begin(), rows.end()).size(), 80U);
 }
 
+TEST_F(SinkLanesTest, a_destination_that_goes_back_to_before_a_change_gets_all_while_they_run) {
+  begin_with(3);
+  append(40, 7);
+  auto lanes = start();
+  wait_until_at(*lanes, 41);
+  lanes.reset();
+  options.lanes = 1;
+  lanes = start();
+  append(40, 7);
+  wait_until_at(*lanes, 81);
+  for (std::uint64_t round = 1; round <= 2; ++round) {
+    {
+      std::lock_guard lock(store.mutex);
+      for (auto& [lane, cursor] : store.cursors) cursor = 11;
+      for (auto& one : store.transactions) {
+        std::erase_if(one.sequences, [](std::uint64_t sequence) { return sequence >= 11; });
+      }
+    }
+    append(1, 1);
+    store.wait_for([&](const MemoryStore& now) { return now.rows().size() == 80 + round; });
+    wait_until_at(*lanes, 81 + round);
+    Sequences rows = store.rows();
+    EXPECT_EQ(std::set<std::uint64_t>(rows.begin(), rows.end()).size(), 80 + round);
+    for (std::uint64_t key = 0; key < 7; ++key) {
+      Sequences of_key;
+      for (std::uint64_t sequence : rows) {
+        if (sequence <= 80 && (sequence - 1) % 40 % 7 == key) of_key.push_back(sequence);
+      }
+      EXPECT_TRUE(std::ranges::is_sorted(of_key)) << key;
+    }
+  }
+  EXPECT_EQ(journal.cursors_of("memory/2").back(), UINT64_MAX) << "holds nothing back";
+}
+
+TEST_F(SinkLanesTest, an_ended_lane_lacks_nothing) {
+  append(40, 7);
+  start().reset();
+  options.lanes = 1;
+  auto lanes = start();
+  wait_until_at(*lanes, 41);
+  append(40, 7);
+  wait_until_at(*lanes, 81);
+  EXPECT_TRUE(metrics.text().contains("trialwire_sink_lag_records{sink=\"memory\",lane=\"1\"} 0\n"))
+      << metrics.text();
+}
+
+TEST_F(SinkLanesTest, the_history_is_kept_also_of_what_is_no_longer_in_the_journal) {
+  append(40, 7);
+  start().reset();
+  options.lanes = 1;
+  journal.forget_before(41);
+  auto lanes = start();
+  wait_until_at(*lanes, 41);
+  lanes.reset();
+  // The archive has it again, and the destination is of before.
+  journal.forget_before(1);
+  store.cursors = {{0, 31}, {1, 11}};
+  store.transactions.clear();
+  lanes = start();
+  wait_until_at(*lanes, 41);
+  lanes.reset();
+  Sequences lacked;
+  for (std::uint64_t sequence = 11; sequence <= 40; ++sequence) {
+    const bool second = (sequence - 1) % 7 % 2 == 1;
+    if (second || sequence >= 31) lacked.push_back(sequence);
+  }
+  Sequences rows = store.rows();
+  std::ranges::sort(rows);
+  EXPECT_EQ(rows, lacked);
+}
+
 TEST_F(SinkLanesTest, what_a_sink_had_is_not_held_back_while_it_does_not_answer_at_a_start) {
   options.reached_file = directory.path() / "cursors" / "memory.reached";
   options.reached_interval = milliseconds(0);
