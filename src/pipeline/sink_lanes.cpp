@@ -81,6 +81,13 @@ Result<LaneSchedule> SinkLanes::decide() {
   auto stored = read_lane_schedule(options_.schedule_file, end.journal, files_);
   if (!stored) return stored;
   LaneSchedule schedule = *stored;
+  if (const LaneSpan& last = schedule.spans().back(); last.from > end.next_sequence) {
+    return fail(ErrorCode::corrupt,
+                fmt::format("{}: it says {} lanes from sequence {} on, but journal {} ends at {}: "
+                            "one of the two was restored from an older copy",
+                            options_.schedule_file.string(), last.lanes, last.from,
+                            end.journal.text(), end.next_sequence));
+  }
   if (!options_.schedule_file.empty()) schedule.change(end.next_sequence, options_.lanes);
   if (schedule == *stored) return schedule;
   if (auto written = write_whole(options_.schedule_file, schedule.text(end.journal), files_);

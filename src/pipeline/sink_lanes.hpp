@@ -8,7 +8,8 @@
 // then, and each lane gets there with the old one first. The history of it is in `schedule_file`,
 // written and synced before a lane starts; without the file there was always one lane. It belongs
 // to the cursors in the destination as the journal does: with another history they mean something
-// else. A file that cannot be read is refused, never guessed.
+// else. A file that cannot be read, or that speaks of more than the journal has, is refused, never
+// guessed.
 //
 // How far the sink is, is noted in `reached_file` now and then and at a stop: what it had is not
 // held back again at a start at which it does not answer. The sink's own word, once it comes,

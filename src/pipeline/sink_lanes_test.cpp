@@ -328,6 +328,31 @@ TEST_F(SinkLanesTest, a_damaged_file_of_their_number_is_refused_and_named) {
   EXPECT_TRUE(started.error().text.contains("memory.lanes")) << started.error().text;
 }
 
+TEST_F(SinkLanesTest, an_older_journal_under_a_newer_history_is_refused_with_both_named) {
+  append(3, 2);
+  LaneSchedule newer(1);
+  newer.change(100, 2);
+  journal::write_file(options.schedule_file, newer.text(journal.end().journal));
+  for (const unsigned lanes : {2U, 3U}) {
+    options.lanes = lanes;
+    const auto started = make()->start();
+    ASSERT_FALSE(started);
+    EXPECT_EQ(started.error().code, ErrorCode::corrupt);
+    EXPECT_TRUE(started.error().text.contains(options.schedule_file.string()));
+    EXPECT_TRUE(started.error().text.contains("2 lanes from sequence 100 on"));
+    EXPECT_TRUE(started.error().text.contains("ends at 4")) << started.error().text;
+  }
+  EXPECT_TRUE(store.transactions.empty());
+}
+
+TEST_F(SinkLanesTest, a_history_that_ends_where_the_journal_does_is_taken) {
+  append(3, 2);
+  LaneSchedule same(1);
+  same.change(4, 2);
+  journal::write_file(options.schedule_file, same.text(journal.end().journal));
+  EXPECT_EQ(start()->lanes(), 2U);
+}
+
 TEST_F(SinkLanesTest, one_lane_needs_no_file_and_the_history_of_another_journal_is_none) {
   std::filesystem::remove(options.schedule_file);
   options.lanes = 1;
