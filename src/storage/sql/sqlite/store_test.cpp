@@ -128,8 +128,6 @@ TEST_F(SqliteStoreTest, a_lane_that_ended_counts_until_it_has_all_that_was_its_o
   EXPECT_EQ(durable_below(*connect(), "sqlite", journal, fewer), 9U);
   ASSERT_TRUE(store_cursor(1, 10));
   EXPECT_EQ(durable_below(*connect(), "sqlite", journal, fewer), 70U);
-  fewer.forget_before(20);
-  EXPECT_EQ(durable_below(*connect(), "sqlite", journal, fewer), 70U);
 }
 
 TEST_F(SqliteStoreTest, a_lane_that_was_added_has_nothing_before_it_begins) {
