@@ -256,7 +256,7 @@ TEST_F(SinkLanesTest, an_ended_lane_lacks_nothing) {
   wait_until_at(*lanes, 41);
   append(40, 7);
   wait_until_at(*lanes, 81);
-  EXPECT_TRUE(metrics.text().contains("trialwire_sink_lag_records{sink=\"memory\",lane=\"1\"} 0\n"))
+  EXPECT_TRUE(metrics.text().contains("trialwire_sink_lag_records{lane=\"1\",sink=\"memory\"} 0\n"))
       << metrics.text();
 }
 
