@@ -120,6 +120,27 @@ class Delivery(KafkaTest):
         server.settings["kafka.brokers"] = ""
         self.assertEqual(server.run("replay", "--to", "kafka").returncode, 2)
 
+    def test_a_replay_sets_aside_what_kafka_will_not_take_names_it_and_goes_on(self):
+        server = self.gateway(**{"kafka.message_bytes": "1KiB"}).start()
+        large = "x" * 2000
+        for body in (report(0), report(1, comments=large), report(2),
+                     [report(3), report(4, comments=large), report(5)], report(6)):
+            self.assertEqual(server.post("/v1/epro/reports", body).status, 200)
+        eventually("no lag", lambda: server.metric(
+            "trialwire_sink_lag_records", sink="kafka") == 0)
+        self.assertEqual(server.stop(), 0)
+        before = len(self.kafka.messages())
+        (server.data / "deadletters.db").unlink()
+        run = server.run("replay", "--from", "1", "--to", "kafka")
+        self.assertEqual(run.returncode, 1, run.stdout + run.stderr)
+        self.assertIn("dead letter: sequence 2: payload_too_large", run.stderr)
+        self.assertIn("dead letter: sequence 4 to 6, a submission: payload_too_large", run.stderr)
+        self.assertNotIn("P-", run.stderr)
+        self.assertIn("3 records delivered, sequences 1 to 7", run.stdout)
+        self.assertEqual({m[1] for m in self.kafka.messages()[before:]}, {1, 3, 7})
+        letters = server.run("deadletter", "list", "--json").stdout.splitlines()
+        self.assertEqual(len(letters), 4)
+
     def test_a_kill_during_an_outage_costs_repetitions_at_most(self):
         server = self.gateway().start()
         self.send(server, range(5))
