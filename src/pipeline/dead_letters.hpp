@@ -6,6 +6,7 @@
 //   waiting ──retry──▶ retry_requested ──delivered──▶ delivered
 //      ▲                     │ refused again
 //      └─────────────────────┘
+//   delivered ──the destination went back──▶ retry_requested
 //   waiting, retry_requested ──discard──▶ discarded ──retry──▶ retry_requested
 //
 // Whoever decides is noted, and why.
@@ -49,6 +50,10 @@ class DeadLetters {
 
   /// The destination has `unit` now.
   virtual Result<void> delivered(std::span<const journal::Record> unit, std::string_view sink) = 0;
+
+  /// The destination went back to before what it had, and what was delivered to it may be gone:
+  /// all of that is asked for again. Returns how many records.
+  virtual Result<std::uint64_t> ask_again(std::string_view sink) = 0;
 
   /// Records of this sink that wait for an operator or for their redelivery.
   virtual Result<std::uint64_t> waiting(std::string_view sink) = 0;

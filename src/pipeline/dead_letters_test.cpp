@@ -119,6 +119,31 @@ TEST_F(DeadLettersTest, it_is_set_aside_only_after_it_was_refused_alone) {
   EXPECT_TRUE(store.letters.empty());
 }
 
+TEST_F(DeadLettersTest, one_that_was_delivered_comes_again_when_the_destination_goes_back) {
+  journal.append({"a", "bad", "b", "c"});
+  auto lane = start_lane();
+  wait_until_at(5);
+  {
+    std::lock_guard lock(store.mutex);
+    store.asked.insert(2);
+  }
+  store.wait_for([](const MemoryStore& now) { return now.rows().size() == 4; });
+  // A back-up of before the letter was delivered and the last record came.
+  {
+    std::lock_guard lock(store.mutex);
+    store.cursors[0] = 4;
+    for (auto& one : store.transactions) {
+      std::erase_if(one.sequences, [](std::uint64_t each) { return each == 2 || each == 4; });
+    }
+  }
+  journal.append({"d"});
+  store.wait_for([](const MemoryStore& now) { return now.rows().size() == 5; });
+  lane->stop();
+  Sequences rows = store.rows();
+  std::ranges::sort(rows);
+  EXPECT_EQ(rows, (Sequences{1, 2, 3, 4, 5}));
+}
+
 TEST_F(DeadLettersTest, dead_letters_that_cannot_be_stored_stall_the_lane_and_drop_nothing) {
   std::atomic<int> refusals = 0;
   store.at = [&](std::string_view step, unsigned) -> Result<void> {

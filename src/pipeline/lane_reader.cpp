@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "pipeline/dead_letters.hpp"
 #include "pipeline/lane_gate.hpp"
 #include "pipeline/record_batch.hpp"
 #include "telemetry/log.hpp"
@@ -50,6 +51,7 @@ Result<void> LaneReader::locate() {
   const Uuid id = core_.journal.begin().journal;
   Result<journal::Cursor> cursor = core_.sink->durable_cursor(id);
   if (!cursor) return std::unexpected(cursor.error());
+  if (auto asked = ask_for_letters(cursor->next_sequence); !asked) return asked;
   core_.answered = true;
   core_.said = cursor->next_sequence;
   std::uint64_t from = core_.said;
@@ -62,6 +64,23 @@ Result<void> LaneReader::locate() {
   journal::Cursor begin = core_.journal.begin();
   if (from < begin.next_sequence) core_.durable = begin;
   core_.taken = core_.durable;
+  return {};
+}
+
+/// A sink that went back may lack dead letters, too, that were delivered to it meanwhile: the
+/// journal's records from there on do not bring them. At a start only the note of where it was says
+/// so, which for several lanes may be ahead of what each has stored.
+Result<void> LaneReader::ask_for_letters(std::uint64_t found) {
+  const LaneOptions& options = core_.options;
+  const bool went_back =
+      core_.answered ? found < core_.said : options.gate == nullptr && found < core_.held;
+  if (!went_back || options.dead_letters == nullptr) return {};
+  const auto asked = options.dead_letters->ask_again(core_.sink->name());
+  if (!asked) return std::unexpected(asked.error());
+  if (*asked == 0) return {};
+  telemetry::log(LogLevel::warn, "pipeline",
+                 "the sink went back: delivered dead letters are asked for again",
+                 {{"sink", core_.consumer}, {"records", *asked}});
   return {};
 }
 

@@ -57,6 +57,7 @@ class LaneReader {
   };
 
   Result<void> locate();
+  Result<void> ask_for_letters(std::uint64_t found);
   void records_missing(std::uint64_t from);
   bool take_pending(bool small);
   Unit judge(std::span<const journal::Record> unit);

@@ -55,6 +55,7 @@ class MemoryStore final : public pipeline::DeadLetters {
   std::map<std::uint64_t, unsigned> letters;      // sequence → attempts
   std::vector<std::vector<std::uint64_t>> units;  // as they were set aside
   std::set<std::uint64_t> asked;                  // of the letters
+  std::set<std::uint64_t> redelivered;            // letters no more
   std::map<std::uint64_t, journal::Record> kept;  // of the letters; their bytes are the journal's
   unsigned resets = 0;
 
@@ -87,9 +88,18 @@ class MemoryStore final : public pipeline::DeadLetters {
     for (const auto& record : unit) {
       asked.erase(record.sequence);
       letters.erase(record.sequence);
+      redelivered.insert(record.sequence);
     }
     changed.notify_all();
     return {};
+  }
+  Result<std::uint64_t> ask_again(std::string_view) override {
+    std::lock_guard lock(mutex);
+    for (const std::uint64_t sequence : redelivered) ++letters[sequence];
+    asked.merge(redelivered);
+    const std::uint64_t count = asked.size();
+    redelivered.clear();
+    return count;
   }
   Result<std::uint64_t> waiting(std::string_view) override {
     std::lock_guard lock(mutex);

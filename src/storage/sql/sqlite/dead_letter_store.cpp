@@ -61,6 +61,7 @@ class DeadLetterStore final : public pipeline::DeadLetters {
   Result<void> delivered(std::span<const Record> unit, std::string_view sink) override {
     return changes([&] { return mark(unit, sink); });
   }
+  Result<std::uint64_t> ask_again(std::string_view sink) override;
   Result<std::uint64_t> waiting(std::string_view sink) override;
 
  private:
@@ -180,6 +181,21 @@ Result<void> DeadLetterStore::mark(std::span<const Record> unit, std::string_vie
     if (mark_->run() != SQLITE_DONE) return std::unexpected(database_->error("mark a letter"));
   }
   return {};
+}
+
+Result<std::uint64_t> DeadLetterStore::ask_again(std::string_view sink) {
+  std::uint64_t asked = 0;
+  auto done = changes([&]() -> Result<void> {
+    auto update = database_->prepare(
+        "UPDATE dead_letters SET state = 'retry_requested' WHERE sink = ? AND state = 'delivered'");
+    if (!update) return std::unexpected(update.error());
+    update->bind(1, sink);
+    if (update->run() != SQLITE_DONE) return std::unexpected(database_->error("ask again"));
+    asked = static_cast<std::uint64_t>(database_->changes());
+    return {};
+  });
+  if (!done) return std::unexpected(done.error());
+  return asked;
 }
 
 Result<void> DeadLetterStore::next_asked(std::string_view sink, pipeline::RecordBatch& unit) {

@@ -157,6 +157,21 @@ TEST_F(DeadLetterTest, what_is_refused_again_waits_again_and_what_is_discarded_s
   EXPECT_EQ(*count, 1U);
 }
 
+TEST_F(DeadLetterTest, what_was_delivered_is_asked_for_again_when_the_destination_went_back) {
+  put({record(1, "a")});
+  put({record(2, "b")});
+  put({record(3, "c")}, "r", "mysql");
+  ask({1, 3});
+  EXPECT_EQ(next_asked(), (std::vector<std::uint64_t>{1}));
+  ASSERT_TRUE(store->delivered(unit.records(), "postgres"));
+  EXPECT_TRUE(next_asked().empty());
+  EXPECT_EQ(store->ask_again("postgres").value_or(0), 1U);
+  EXPECT_EQ(next_asked(), (std::vector<std::uint64_t>{1}));
+  EXPECT_EQ(store->ask_again("postgres").value_or(9), 0U);
+  ASSERT_TRUE(store->delivered(unit.records(), "postgres"));
+  EXPECT_TRUE(next_asked().empty()) << "what waits for an operator still does";
+}
+
 TEST_F(DeadLetterTest, a_decision_over_several_is_made_for_all_or_for_none) {
   put({record(1, "x")});
   put({record(2, "y")});
