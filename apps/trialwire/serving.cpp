@@ -195,8 +195,9 @@ void Serving::add_source_services() {
   }
   services_.add({"sinks", [this] { return sinks_->start(); },
                  [this] {
-                   sinks_->stop();
+                   // Lists first: the sink, which closes last, folds SQLite's log into the file.
                    if (store_) store_->stop();
+                   sinks_->stop();
                  }});
   if (archive_) {
     // After the sinks, which hold back what they lack.

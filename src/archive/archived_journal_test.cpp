@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "archive/archived_journal.hpp"
 
+#include <deque>
+
 #include "archive/test_archive.hpp"
 #include "journal/journal_reader.hpp"
 
@@ -12,16 +14,16 @@ using journal::Cursor;
 /// The fixture's store as a journal: what was appended is read from its segments.
 class StoreJournal final : public journal::Journal {
  public:
-  explicit StoreJournal(journal::SegmentStore& store)
-      : store_(store), recent_(0, store.tail().next_sequence) {}
+  explicit StoreJournal(journal::SegmentStore& store) : store_(store) {}
 
   ShardPort add_shard(std::function<void()>) override { return {}; }
   void start(std::function<void(const Error&)>) override {}
   void stop() override {}
   Result<std::unique_ptr<journal::Reader>> read(const Cursor& from) override {
     if (auto valid = store_.check_cursor(from); !valid) return std::unexpected(valid.error());
+    auto& recent = recent_.emplace_back(0, store_.tail().next_sequence);  // as a commit says it
     return std::make_unique<journal::JournalReader>(
-        journal::JournalReader::Sources{.store = store_, .recent = recent_}, from);
+        journal::JournalReader::Sources{.store = store_, .recent = recent}, from);
   }
   Cursor begin() const override { return {store_.status().id, store_.first_sequence()}; }
   Cursor end() const override { return {store_.status().id, store_.tail().next_sequence}; }
@@ -34,7 +36,7 @@ class StoreJournal final : public journal::Journal {
 
  private:
   journal::SegmentStore& store_;
-  journal::RecentBatches recent_;
+  std::deque<journal::RecentBatches> recent_;  // of each reader
 };
 
 class ArchivedJournalTest : public ArchiveFixture {

@@ -42,6 +42,15 @@ class Stopping(ServerTest):
                 pass
             self.assertTrue(told[-1].startswith(b"STOPPING=1\n"), told)
 
+    def test_the_database_file_is_whole_by_itself_afterwards(self):
+        server = self.server().start()
+        server.post("/v1/epro/reports", report(1))
+        server.wait_stored(1)
+        eventually("lists are answered",
+                   lambda: b"queries" in server.ask_admin("/readyz").body)
+        self.assertEqual(server.stop(), 0)
+        self.assertFalse((server.data / "trialwire.db-wal").exists())
+
     def test_an_idle_connection_does_not_hold_it_up(self):
         server = self.server().start()
         connection = server.connect()
