@@ -148,7 +148,6 @@ Result<void> StoreService::add_routes(net::Router& router) {
 
 void StoreService::stop() {
   workers_.stop();
-  query_->close_idle();
 }
 
 }  // namespace trialwire

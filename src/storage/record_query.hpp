@@ -83,8 +83,6 @@ class RecordQuery {
   /// (database), overloaded (every connection in use), cancelled, deadline_exceeded, internal.
   virtual Result<ListPage> list(const Principal& principal, const ListShape& shape,
                                 const ListFilter& filter, const QueryControl& control) = 0;
-  /// Closes connections that idle: a writer that closes after this is the last one.
-  virtual void close_idle() {}
 };
 
 }  // namespace trialwire::storage

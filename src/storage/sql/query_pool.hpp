@@ -53,14 +53,6 @@ class QueryPool {
     return take([](const Connection&) { return true; }, std::move(connect));
   }
 
-  /// Those that idle, until the next query makes new ones.
-  void close_idle() {
-    std::vector<Pointer> closing;
-    const std::lock_guard lock(mutex_);
-    open_ -= idle_.size();
-    closing.swap(idle_);
-  }
-
   /// After its query; null: it is of no use any more.
   void give_back(Pointer connection) {
     const std::lock_guard lock(mutex_);

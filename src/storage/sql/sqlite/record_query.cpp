@@ -75,7 +75,6 @@ class SqliteRecordQuery final : public RecordQuery {
   explicit SqliteRecordQuery(RecordQueryOptions options)
       : options_(std::move(options)), pool_(options_.connections_max) {}
 
-  void close_idle() override { pool_.close_idle(); }
   Result<ListPage> list(const Principal& principal, const ListShape& shape,
                         const ListFilter& filter, const QueryControl& control) override {
     if (given_up(control)) return std::unexpected(reason_to_give_up(control));
