@@ -12,12 +12,12 @@ namespace {
 /// The first list that fails, as far as that is the database's fault.
 std::optional<Error> first_failure(storage::RecordQuery& query,
                                    std::span<const query::ListRoute> routes,
-                                   QueryProbe::Clock::time_point deadline) {
+                                   const storage::QueryControl& control) {
   storage::ListFilter filter;
   filter.limit = 1;
   const storage::Principal nobody;  // whose lists are empty
   for (const query::ListRoute& route : routes) {
-    auto page = query.list(nobody, route.shape, filter, {.stop = {}, .deadline = deadline});
+    auto page = query.list(nobody, route.shape, filter, control);
     if (!page) return page.error();
   }
   return std::nullopt;
@@ -44,14 +44,17 @@ void QueryProbe::tick(Clock::time_point now) {
 void QueryProbe::ask() noexcept {
   std::optional<Error> failure;
   try {
-    failure = first_failure(query_, routes_, Clock::now() + options_.patience);
+    failure = first_failure(
+        query_, routes_, {.stop = stop_.get_token(), .deadline = Clock::now() + options_.patience});
   } catch (const std::exception& thrown) {
     failure = Error{ErrorCode::internal, thrown.what()};
   }
   const std::lock_guard lock(mutex_);
   asking_ = false;
   due_ = Clock::now() + options_.interval;
-  if (failure && failure->code == ErrorCode::overloaded) return;
+  const bool says_nothing =
+      failure && (failure->code == ErrorCode::overloaded || failure->code == ErrorCode::cancelled);
+  if (says_nothing) return;
   ok_ = !failure;
   detail_.clear();
   if (!failure) return;

@@ -4,12 +4,13 @@
 // is silent is given up after `patience` and connecting after its own limit; a queue that is full
 // or connections that are all in use are load, not an outage, and leave the answer as it was.
 //
-// `tick` and `check` from one thread, which never waits. Both workers and query outlive it, and the
-// workers are stopped before it goes.
+// `tick` and `check` from one thread, which never waits; `stop` from any. The workers are stopped
+// before it or the query goes.
 #pragma once
 #include <chrono>
 #include <mutex>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ class QueryProbe {
              storage::RecordQuery& query, runtime::WorkerPool& workers);
 
   void tick(Clock::time_point now);
+  /// A question under way is given up. For good.
+  void stop() noexcept { stop_.request_stop(); }
   ReadinessCheck check() const;
 
  private:
@@ -43,6 +46,7 @@ class QueryProbe {
   const std::vector<query::ListRoute> routes_;
   storage::RecordQuery& query_;
   runtime::WorkerPool& workers_;
+  std::stop_source stop_;
   mutable std::mutex mutex_;  // of what follows
   Clock::time_point due_{};
   bool asking_ = false;

@@ -23,11 +23,12 @@ class Database final : public storage::RecordQuery {
  public:
   Result<storage::ListPage> list(const storage::Principal& principal, const storage::ListShape&,
                                  const storage::ListFilter& filter,
-                                 const storage::QueryControl&) override {
+                                 const storage::QueryControl& control) override {
     EXPECT_FALSE(principal.unrestricted) << "nobody's data is read";
     EXPECT_EQ(filter.limit, 1U);
     ++asked;
     if (gate) gate->wait();
+    if (control.stop.stop_requested()) return fail(ErrorCode::cancelled, "the query was cancelled");
     if (failure) return std::unexpected(*failure);
     return storage::ListPage{};
   }
@@ -102,6 +103,18 @@ TEST_F(QueryProbeTest, one_question_is_under_way_at_a_time_and_the_asker_never_w
   workers.stop();
   EXPECT_EQ(database.asked, 1);
   EXPECT_TRUE(probe.check().ok);
+}
+
+TEST_F(QueryProbeTest, a_stop_gives_the_question_up_and_says_nothing_of_the_database) {
+  std::promise<void> open;
+  database.gate = open.get_future().share();
+  QueryProbe probe({}, routes, database, workers);
+  probe.tick(now);
+  probe.stop();
+  open.set_value();
+  workers.stop();
+  EXPECT_EQ(database.asked, 1);
+  EXPECT_EQ(probe.check().detail, "not asked yet");
 }
 
 TEST_F(QueryProbeTest, an_answer_is_good_for_its_interval) {

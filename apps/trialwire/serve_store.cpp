@@ -146,8 +146,12 @@ Result<void> StoreService::add_routes(net::Router& router) {
   return lists_.add_routes(router);
 }
 
+/// The readers' connections go before the sink's: the last one of an SQLite file that may write
+/// puts its log into it.
 void StoreService::stop() {
+  probe_.stop();
   workers_.stop();
+  query_.reset();
 }
 
 }  // namespace trialwire

@@ -42,6 +42,7 @@ class StoreService {
 
   ~StoreService() { stop(); }
   Result<void> add_routes(net::Router& router);
+  /// When nobody asks any more: closes the connections of queries. Idempotent.
   void stop();
 
   /// Of the role api, from the control shard: `tick` now and then, so that readiness is known.

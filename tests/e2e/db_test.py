@@ -127,6 +127,14 @@ class Queries(ServerTest):
             file.unlink()
         eventually("not ready", lambda: server.ask_admin("/readyz").status == 503)
 
+    def test_a_stopped_server_leaves_everything_in_one_file(self):
+        server = self.server().start()
+        server.post("/v1/epro/reports", report(1))
+        server.wait_stored(1)
+        eventually("asked", lambda: self.line(server) == "queries ok")
+        self.assertEqual(server.stop(), 0)
+        self.assertEqual([file.name for file in server.data.glob("trialwire.db*")], ["trialwire.db"])
+
     def test_beside_a_gateway_it_is_degraded_and_intake_goes_on(self):
         server = self.server(**{"store.url": f"sqlite:{self.directory}/nowhere/x.db"}).start()
         eventually("asked", lambda: "degraded: database" in self.line(server))
