@@ -115,9 +115,10 @@ class GatewayTest(ServiceTest):
         self.wait_retries(gateway, sink, retries)
         self.assertEqual(gateway.metric("trialwire_sink_running", sink=sink), 0)
         self.assertEqual(gateway.metric("trialwire_sink_state", sink=sink, state=state), 1)
-        ready = eventually("degraded", lambda: (lambda page: page if "degraded" in page else None)(
+        degraded = f"sink {sink} degraded: "
+        ready = eventually("degraded", lambda: (lambda page: page if degraded in page else None)(
             gateway.ask_admin("/readyz").body.decode()))
-        self.assertRegex(ready, f"sink {sink} degraded: .")
+        self.assertRegex(ready, degraded + ".")
         self.assertEqual(gateway.ask_admin("/readyz").status, 200, "intake goes on")
         shown = gateway.run("status")
         self.assertRegex(shown.stdout, rf"{sink} +0 +{state} +10 ")
