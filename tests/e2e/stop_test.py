@@ -40,7 +40,7 @@ class Stopping(ServerTest):
                     told.append(manager.recv(1024))
             except BlockingIOError:
                 pass
-            self.assertTrue(told[-1].startswith(b"STOPPING=1\n"), told)
+            self.assertTrue(any(line.startswith(b"STOPPING=1\n") for line in told), told)
 
     def test_the_database_file_is_whole_by_itself_afterwards(self):
         server = self.server().start()
