@@ -92,12 +92,14 @@ class KafkaDays(KafkaTest):
         self.check_at_least_once(gateway, acknowledged)
 
     def test_kafka_down_for_a_while_slows_neither_intake_nor_the_database(self):
+        # A batch takes 4 KiB of the journal at least, and few senders fill it with few records.
         self.make_topics()
-        gateway = self.to_kafka().start()
+        gateway = self.to_kafka(**{"journal.max_bytes": "16GiB"}).start()
         self.send(gateway, range(5))
         self.wait_messages(5)
         self.broker.kill()
         acknowledged = self.under_load(gateway, seconds=OUTAGE_SECONDS)
+        self.assertEqual(gateway.metric("trialwire_ingest_requests_refused_total"), 0)
         records = self.records(gateway)
         eventually("all rows", lambda: gateway.metric(
             "trialwire_sink_delivered_records_total", sink="sqlite") == records)
