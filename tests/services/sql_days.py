@@ -250,13 +250,13 @@ class SqlDays(GatewayTest):
         eventually("a cursor of each lane", lambda: self.sql(
             "SELECT count(*) FROM sink_cursors WHERE next_sequence = 21") == "3")
         self.assertEqual(gateway.stop(), 0)
-        self.back_up("yesterday")
+        self.back_up("before_many")
         gateway.start()
         acknowledged = self.under_load(gateway, seconds=3)
         self.wait_rows(gateway)
         end = self.records(gateway) + 1
         self.assertEqual(gateway.stop(), 0)
-        self.restore("yesterday")
+        self.restore("before_many")
         run = gateway.run("replay", "--to", "store")
         self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
         self.assertIn(f"{end - 21} records delivered, sequences 21 to {end - 1}", run.stdout)
