@@ -91,7 +91,7 @@ LaneDelivery::Outcome LaneDelivery::deliver_piece(PoisonSearch& search,
     return Outcome::done;
   }
   if (!refuses(done.error()) || piece.empty()) {
-    core_.failed(done.error(), "delivering", is_refusal(done.error()));
+    core_.failed(done.error(), "delivering");
     if (done.error().code == ErrorCode::deadline_exceeded) took_too_long(piece.size(), search);
     return recover(stop, false);
   }
