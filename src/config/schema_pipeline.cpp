@@ -81,11 +81,11 @@ void add_pipeline(std::vector<Descriptor>& rows) {
       "pipeline.pause_lag_max", duration(0, 24 * hour),
       "A sink does not pause once it is so far behind: rows become visible later in a burst, not "
       "for as long as intake is busy."));
-  rows.push_back(
-      row<&S::pipeline, &P::pause_lag_in_pace>("pipeline.pause_lag_in_pace", duration(0, 24 * hour),
-                                               "As pause_lag_max, of a sink whose large deliveries "
-                                               "are faster than what arrives: it stays so "
-                                               "close behind."));
+  rows.push_back(row<&S::pipeline, &P::pause_lag_in_pace>(
+      "pipeline.pause_lag_in_pace", duration(0, 24 * hour),
+      "As pause_lag_max, of a sink that keeps up with what arrives, or would without contention: "
+      "it "
+      "stays so close behind. Not of SQLite, whose work is all in this process."));
   rows.push_back(row<&S::pipeline, &P::pause_backlog_share>(
       "pipeline.pause_backlog_share", {.kind = Kind::percent, .minimum = 0, .maximum = 100},
       "A sink does not pause while what it lacks takes more than this share of "

@@ -16,7 +16,8 @@ class Pace {
   /// So many came for it, in the time since this was said last.
   void arrived(std::uint64_t records, std::chrono::nanoseconds in) noexcept;
 
-  /// With a tenth to spare. True as long as either rate is unknown: then it is to be tried.
+  /// Or would, but for contention, which makes it up to four times slower. True as long as either
+  /// rate is unknown: then it is to be tried.
   bool keeps_up() const noexcept;
 
  private:

@@ -17,12 +17,12 @@ TEST(PaceTest, what_is_not_known_is_to_be_tried) {
   EXPECT_TRUE(pace.keeps_up());
 }
 
-TEST(PaceTest, a_tenth_is_to_spare) {
+TEST(PaceTest, contention_may_make_it_four_times_slower) {
   Pace pace;
-  pace.delivered(11'000, 1s);
-  pace.arrived(10'000, 1s);
+  pace.delivered(10'000, 1s);
+  pace.arrived(40'000, 1s);
   EXPECT_TRUE(pace.keeps_up());
-  pace.arrived(10'010, 1s);
+  pace.arrived(40'010, 1s);
   EXPECT_FALSE(pace.keeps_up());
 }
 
@@ -38,9 +38,9 @@ TEST(PaceTest, small_deliveries_say_nothing) {
 TEST(PaceTest, both_rates_follow_what_is_newest) {
   Pace pace;
   pace.delivered(10'000, 1s);
-  pace.arrived(20'000, 1s);
+  pace.arrived(80'000, 1s);
   EXPECT_FALSE(pace.keeps_up());
-  for (int i = 0; i < 8; ++i) pace.arrived(1'000, 1s);
+  for (int i = 0; i < 8; ++i) pace.arrived(4'000, 1s);
   EXPECT_TRUE(pace.keeps_up());
   for (int i = 0; i < 8; ++i) pace.delivered(10'000, 20s);
   EXPECT_FALSE(pace.keeps_up());
@@ -49,9 +49,9 @@ TEST(PaceTest, both_rates_follow_what_is_newest) {
 TEST(PaceTest, arrivals_of_short_times_are_added_up) {
   Pace pace;
   pace.delivered(10'000, 1s);
-  for (int i = 0; i < 199; ++i) pace.arrived(20, 1ms);
+  for (int i = 0; i < 199; ++i) pace.arrived(80, 1ms);
   EXPECT_TRUE(pace.keeps_up());
-  pace.arrived(20, 1ms);
+  pace.arrived(80, 1ms);
   EXPECT_FALSE(pace.keeps_up());
 }
 
