@@ -15,6 +15,7 @@
 
 #include "archive/expiry.hpp"
 #include "archive/segment_archiver.hpp"
+#include "base/unix_time.hpp"
 #include "pipeline/background.hpp"
 #include "pipeline/processor_time.hpp"
 #include "telemetry/log.hpp"
@@ -28,11 +29,6 @@ using telemetry::LogLevel;
 
 constexpr std::string_view consumer = "archive";
 constexpr std::uint64_t judged_bytes = 4 << 20;  // of work, then contention is looked for
-
-std::int64_t system_unix_ns() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
-}
 
 pipeline::GiveWayOptions give_way_options(const ArchiverOptions& options) {
   return {.backlog_bytes_max = options.backlog_bytes_max,

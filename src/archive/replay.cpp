@@ -11,9 +11,11 @@
 #include <fmt/format.h>
 
 #include "base/check.hpp"
+#include "base/unix_time.hpp"
 #include "pipeline/lane_schedule.hpp"
 #include "pipeline/poison_search.hpp"
 #include "pipeline/record_batch.hpp"
+#include "pipeline/sink_error.hpp"
 
 namespace trialwire::archive {
 namespace {
@@ -21,24 +23,12 @@ namespace {
 using journal::BatchView;
 using journal::Cursor;
 using journal::Record;
+using pipeline::is_refusal;
+using pipeline::may_pass;
 using pipeline::PoisonSearch;
 using Records = std::span<const Record>;
 
 constexpr std::size_t piece_records = 512;  // of a delivery in which something was refused
-
-std::int64_t system_unix_ns() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
-}
-
-bool is_refusal(ErrorCode code) {
-  return code == ErrorCode::invalid_argument || code == ErrorCode::payload_too_large;
-}
-
-bool may_pass(ErrorCode code) {
-  return traits(code).retryable || code == ErrorCode::conflict || code == ErrorCode::io ||
-         code == ErrorCode::internal;
-}
 
 std::string sequences_of(Records records) {
   const std::uint64_t first = records.front().sequence;

@@ -13,7 +13,7 @@
 // idle machine has too, weigh nothing.
 // It never pauses while nothing is appended (nobody to give way to), not when the journal is
 // pressed for room by what the sink does not have (intake itself would be refused soon), and not
-// when the sink is behind by more than a burst of reports lasts. A sink that is faster than what
+// when the sink is behind by more than a burst of reports lasts. A sink that keeps up with what
 // arrives (pace.hpp) stays close behind: its pauses would save intake little and only make rows
 // late.
 #pragma once
@@ -40,7 +40,7 @@ struct Intake {
   std::uint64_t appended = 0;      // records
   journal::Backlog backlog;        // that this lane's sink does not have
   std::chrono::nanoseconds lag{};  // age of the oldest record of it
-  bool sink_keeps_up = false;      // it is faster than what arrives
+  bool sink_keeps_up = false;      // with what arrives
 };
 
 class GiveWay {

@@ -6,7 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "base/unix_time.hpp"
 #include "pipeline/lane_gate.hpp"
+#include "pipeline/sink_error.hpp"
 #include "telemetry/log.hpp"
 
 namespace trialwire::pipeline {
@@ -17,20 +19,9 @@ using telemetry::LogLevel;
 
 constexpr milliseconds gauges_refreshed{1'000};  // at least so often while it waits
 
-std::int64_t system_unix_ns() {
-  auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
-}
-
 std::string consumer_of(std::string_view sink, const LaneOptions& options) {
   std::string_view space = options.source.empty() ? "" : " ";
   return fmt::format("{}/{}{}{}", sink, options.lane, space, options.source);
-}
-
-/// Errors that time alone may heal. `io` and `internal` say too little to give up hope.
-bool heals(ErrorCode code) {
-  return traits(code).retryable || code == ErrorCode::io || code == ErrorCode::internal ||
-         code == ErrorCode::conflict;
 }
 
 }  // namespace
@@ -97,7 +88,7 @@ void LaneCore::refresh_lag() {
 }
 
 void LaneCore::failed(const Error& error, std::string_view doing) {
-  failed(error, doing, !heals(error.code));
+  failed(error, doing, !may_pass(error.code));
 }
 
 void LaneCore::failed(const Error& error, std::string_view doing, bool stuck) {

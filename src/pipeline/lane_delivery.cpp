@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "pipeline/dead_letters.hpp"
+#include "pipeline/sink_error.hpp"
 #include "telemetry/log.hpp"
 
 namespace trialwire::pipeline {
@@ -16,14 +17,11 @@ using telemetry::LogLevel;
 
 constexpr unsigned redelivered_at_once = 100;  // then what is new comes first again
 
-bool is_refusal(const Error& error) noexcept {
-  return error.code == ErrorCode::invalid_argument || error.code == ErrorCode::payload_too_large;
-}
-
 }  // namespace
 
 bool LaneDelivery::refuses(const Error& error) const noexcept {
-  return core_.options.dead_letters != nullptr && core_.options.sets_aside && is_refusal(error);
+  return core_.options.dead_letters != nullptr && core_.options.sets_aside &&
+         is_refusal(error.code);
 }
 
 /// A database that is slow, or slow today, must not get the same again for ever. Pieces grow back

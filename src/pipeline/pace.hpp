@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Is a sink faster than what arrives for it? The rate of its large deliveries beside that of
+// Does a sink keep up with what arrives for it? The rate of its large deliveries beside that of
 // intake: small ones cost a transaction each and say little of what it can do. Without clock or
 // I/O.
 #pragma once

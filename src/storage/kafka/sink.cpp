@@ -227,11 +227,12 @@ Result<void> KafkaSink::submission_fits(Records records) {
 Result<void> KafkaSink::produce(const Record& record, std::size_t index) {
   const Message& message = encoder_.encode(record);
   if (auto fit = fits(record, message); !fit) return fit;
+  const std::size_t bytes = message.bytes();
   while (true) {
     rd_kafka_resp_err_t error = producer_->produce(message, record.sequence);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-      outbox_.sent(index, {.topic = message.topic, .bytes = message.bytes()});
-      metrics_.bytes.add(message.bytes());
+      outbox_.sent(index, {.topic = message.topic, .bytes = bytes});
+      metrics_.bytes.add(bytes);
       return {};
     }
     if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
