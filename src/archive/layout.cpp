@@ -116,8 +116,10 @@ Sha256 Fields::hash(std::string_view name) noexcept {
 }
 
 std::int64_t Fields::time(std::string_view name) noexcept {
-  const auto parsed = parse_rfc3339(text(name));
-  if (!parsed) ok_ = false;
+  const std::string_view written = text(name);
+  const auto parsed = parse_rfc3339(written);
+  // Only as it is written: 2261-12-31T23:59:59-01:00 would be of a year that cannot be read back.
+  if (!parsed || format_rfc3339_ms(parsed->unix_ns) != written) ok_ = false;
   return parsed ? parsed->unix_ns : 0;
 }
 

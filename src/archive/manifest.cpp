@@ -109,7 +109,7 @@ Result<Manifest> parse_manifest(std::string_view text) {
   manifest.stored_bytes = stored.number("bytes");
   manifest.stored_sha256 = stored.hash("sha256");
   manifest.seal = fields.text("seal");
-  manifest.key = fields.text("publicKey");
+  manifest.key = to_hex(fields.hash("publicKey"));  // it becomes the name of an object
   for (const boost::json::value& each : fields.array("gaps")) {
     auto gap = parse_gap(each);
     if (!gap) return std::unexpected(gap.error());

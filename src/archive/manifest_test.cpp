@@ -37,7 +37,7 @@ Manifest example() {
   manifest.stored_bytes = 9'000;
   manifest.stored_sha256 = hash_of(4);
   manifest.seal = "trialwire-seal 1\njournal \"x\"\n";
-  manifest.key = "abc";
+  manifest.key = journal::to_hex(hash_of(5));
   manifest.gaps.push_back({.segment = 11,
                            .offset = 0,
                            .bytes = 65'536,
@@ -87,6 +87,30 @@ TEST(ManifestTest, AFieldThatIsMissingOrWrongIsCorrupt) {
     const auto read = without(field);
     ASSERT_FALSE(read) << field;
     EXPECT_EQ(read.error().code, ErrorCode::corrupt);
+  }
+}
+
+TEST(ManifestTest, AKeyThatIsNoFingerprintAndATimeThatIsNotAsWrittenAreCorrupt) {
+  const auto with = [](std::string_view what, std::string_view instead) {
+    std::string text = manifest_text(example());
+    text = text.substr(2, text.find(",\n\"crc32c\"") - 2);
+    const std::size_t at = text.find(what);
+    EXPECT_NE(at, std::string::npos) << what;
+    return parse_manifest(with_checksum(text.replace(at, what.size(), instead)));
+  };
+  const std::string key = example().key;
+  EXPECT_TRUE(with(key, journal::to_hex(hash_of(6))));
+  for (const char* wrong : {"", "abc", "../../signing", "a\\\"b"}) {
+    const auto read = with(key, wrong);
+    ASSERT_FALSE(read) << wrong;
+    EXPECT_EQ(read.error().code, ErrorCode::corrupt);
+  }
+  const std::string sealed = "2023-11-14T22:13:22.000Z";
+  EXPECT_TRUE(with(sealed, "2023-11-14T22:13:22.001Z"));
+  for (const char* wrong : {"2023-11-14T22:13:22Z", "2023-11-14T22:13:22.000z",
+                            "2023-11-14T23:13:22.000+01:00", "2261-12-31T23:59:59.000-23:59",
+                            "2261-12-31T23:59:60.000Z"}) {
+    EXPECT_FALSE(with(sealed, wrong)) << wrong;
   }
 }
 
