@@ -107,9 +107,9 @@ TEST(ManifestTest, AKeyThatIsNoFingerprintAndATimeThatIsNotAsWrittenAreCorrupt) 
   }
   const std::string sealed = "2023-11-14T22:13:22.000Z";
   EXPECT_TRUE(with(sealed, "2023-11-14T22:13:22.001Z"));
-  for (const char* wrong : {"2023-11-14T22:13:22Z", "2023-11-14T22:13:22.000z",
-                            "2023-11-14T23:13:22.000+01:00", "2261-12-31T23:59:59.000-23:59",
-                            "2261-12-31T23:59:60.000Z"}) {
+  for (const char* wrong :
+       {"2023-11-14T22:13:22Z", "2023-11-14T22:13:22.000z", "2023-11-14T23:13:22.000+01:00",
+        "2261-12-31T23:59:59.000-23:59", "2261-12-31T23:59:60.000Z"}) {
     EXPECT_FALSE(with(sealed, wrong)) << wrong;
   }
 }
