@@ -206,9 +206,8 @@ def measure_sinks(bench: Bench, wanted: list[str], repeats: int) -> dict[str, li
 
 def merged(turns: list[dict]) -> dict:
     """Medians of rates and latencies; of lag and draining the worst."""
-    return {key: max(values) if key in ("lag", "drainSeconds") else
-            statistics.median(values) if key != "refused" else values
-            for key in turns[0] for values in [[turn[key] for turn in turns]]}
+    of = {"lag": max, "drainSeconds": max, "refused": list}
+    return {key: of.get(key, statistics.median)([turn[key] for turn in turns]) for key in turns[0]}
 
 
 def measure_gateway(bench: Bench, runs: dict[str, list[SinkRun]], repeats: int) -> dict:
