@@ -9,7 +9,7 @@ import sys
 LAYERS = [
     {"base"},
     {"config", "telemetry", "resilience"},
-    {"runtime"},
+    {"runtime", "auth"},
     {"net", "journal"},
     {"rpc", "pipeline", "storage", "loadgen"},
     {"archive"},

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "auth/key_ring.hpp"
+
+#include <sys/stat.h>
+
+#include <utility>
+
+#include "telemetry/log.hpp"
+
+namespace trialwire::auth {
+namespace {
+
+telemetry::Counter& reloads(telemetry::Registry& metrics, const char* result) {
+  return metrics.counter("trialwire_auth_key_reloads_total",
+                         "Times that changed key files were read, by what became of it.",
+                         {{"result", result}});
+}
+
+}  // namespace
+
+KeyRing::KeyRing(KeyOptions options, telemetry::Registry& metrics)
+    : options_(std::move(options)),
+      count_(metrics.gauge("trialwire_auth_keys", "Keys that tokens may be signed with.")),
+      skipped_(metrics.gauge("trialwire_auth_keys_skipped",
+                             "Keys of a JWKS that are for nothing that is verified here.")),
+      reloads_(reloads(metrics, "ok")),
+      failures_(reloads(metrics, "failed")) {
+  metrics.gauge("trialwire_auth_keys_max", "Limit of keys.").set(static_cast<double>(keys_max));
+}
+
+Result<std::unique_ptr<KeyRing>> KeyRing::open(const KeyOptions& options,
+                                               telemetry::Registry& metrics) {
+  std::unique_ptr<KeyRing> ring(new KeyRing(options, metrics));
+  ring->stamps_ = ring->stamps();
+  auto keys = load_keys(options);
+  if (!keys) return std::unexpected(keys.error());
+  ring->put(std::move(*keys));
+  return ring;
+}
+
+std::vector<KeyRing::Stamp> KeyRing::stamps() const {
+  std::vector<Stamp> all;
+  auto add = [&](const std::filesystem::path& path) {
+    struct stat status{};
+    Stamp& stamp = all.emplace_back();
+    if (path.empty() || ::stat(path.c_str(), &status) != 0) return;
+    stamp = {status.st_ino,
+             std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec,
+             static_cast<std::uint64_t>(status.st_size)};
+  };
+  add(options_.secret_file);
+  add(options_.previous_secret_file);
+  for (const auto& path : options_.key_files) add(path);
+  return all;
+}
+
+void KeyRing::put(KeySet keys) {
+  count_.set(static_cast<double>(keys.keys.size()));
+  skipped_.set(static_cast<double>(keys.skipped));
+  {
+    const std::lock_guard lock(mutex_);
+    keys_ = std::make_shared<const KeySet>(std::move(keys));
+  }
+  version_.fetch_add(1, std::memory_order_release);
+}
+
+void KeyRing::refresh() {
+  auto now = stamps();
+  if (now == stamps_) return;
+  stamps_ = std::move(now);
+  auto keys = load_keys(options_);
+  if (!keys) {
+    failures_.add();
+    telemetry::log(telemetry::LogLevel::error, "auth",
+                   "changed keys cannot be used: the old ones stay in force",
+                   {{"reason", std::string_view(keys.error().text)}});
+    return;
+  }
+  put(std::move(*keys));
+  reloads_.add();
+  telemetry::log(telemetry::LogLevel::info, "auth", "keys were read again",
+                 {{"keys", static_cast<std::uint64_t>(this->keys()->keys.size())}});
+}
+
+std::shared_ptr<const KeySet> KeyRing::keys() const {
+  const std::lock_guard lock(mutex_);
+  return keys_;
+}
+
+}  // namespace trialwire::auth

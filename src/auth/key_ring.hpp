@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// The keys in force: read at start, read again when a file changes. The old ones stay in force
+// while what is there now cannot be used; a metric and the log say so. A key that is gone is gone
+// for the tokens that were verified with it, too.
+//
+// Threads: `refresh` from one thread; `keys` and `version` from any.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "auth/keys.hpp"
+#include "telemetry/metrics.hpp"
+
+namespace trialwire::auth {
+
+class KeyRing {
+ public:
+  /// Errors: those of load_keys.
+  static Result<std::unique_ptr<KeyRing>> open(const KeyOptions& options,
+                                               telemetry::Registry& metrics);
+
+  /// Looks whether a file is another than it was, and reads all of them if so. Blocks briefly.
+  void refresh();
+
+  std::uint64_t version() const noexcept { return version_.load(std::memory_order_acquire); }
+  std::shared_ptr<const KeySet> keys() const;
+
+ private:
+  /// What tells that a file is another one.
+  struct Stamp {
+    std::uint64_t inode = 0;
+    std::int64_t modified_ns = 0;
+    std::uint64_t bytes = 0;
+    friend bool operator==(const Stamp&, const Stamp&) = default;
+  };
+
+  KeyRing(KeyOptions options, telemetry::Registry& metrics);
+  std::vector<Stamp> stamps() const;
+  void put(KeySet keys);
+
+  const KeyOptions options_;
+  std::vector<Stamp> stamps_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const KeySet> keys_;  // checkers of all threads hold it as long as they use it
+  std::atomic<std::uint64_t> version_{0};
+  telemetry::Gauge& count_;
+  telemetry::Gauge& skipped_;
+  telemetry::Counter& reloads_;
+  telemetry::Counter& failures_;
+};
+
+}  // namespace trialwire::auth

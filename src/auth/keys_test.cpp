@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "auth/keys.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "auth/jwks.hpp"
+#include "auth/key_ring.hpp"
+#include "auth/test_keys.hpp"
+
+namespace trialwire::auth {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class KeysTest : public ::testing::Test {
+ protected:
+  KeysTest() { std::filesystem::create_directories(directory); }
+  ~KeysTest() override { std::filesystem::remove_all(directory); }
+
+  std::filesystem::path write(const std::string& name, std::string_view content,
+                              mode_t mode = 0600) {
+    auto path = directory / name;
+    auto made = directory / "new";
+    std::ofstream(made, std::ios::binary) << content;
+    ::chmod(made.c_str(), mode);
+    std::filesystem::rename(made, path);
+    return path;
+  }
+  std::string problem(const KeyOptions& options) {
+    auto keys = load_keys(options);
+    return keys ? "none" : keys.error().text;
+  }
+  std::filesystem::path directory =
+      std::filesystem::temp_directory_path() / ("trialwire-keys-" + std::to_string(::getpid()));
+};
+
+std::string problem_of(std::string_view text) {
+  auto keys = parse_keys(text);
+  return keys ? "none" : keys.error().text;
+}
+
+std::string jwks_of(std::string_view keys) {
+  return R"({"keys":[)" + std::string(keys) + "]}";
+}
+
+TEST_F(KeysTest, a_secret_that_others_can_read_is_refused_and_never_shown) {
+  for (mode_t mode : {0640, 0604, 0644, 0666, 0620, 0601}) {
+    auto path = write("secret", testing::secret, mode);
+    std::string text = problem({.secret_file = path});
+    EXPECT_THAT(text, HasSubstr(path.native())) << mode;
+    EXPECT_THAT(text, HasSubstr("chmod 600")) << mode;
+    EXPECT_THAT(text, Not(HasSubstr(testing::secret)));
+  }
+  for (mode_t mode : {0600, 0400}) {
+    EXPECT_EQ(problem({.secret_file = write("secret", testing::secret, mode)}), "none") << mode;
+  }
+}
+
+TEST_F(KeysTest, a_secret_has_thirty_two_bytes_unless_a_weak_one_is_allowed) {
+  auto path = write("secret", std::string(31, 's') + "\n");
+  EXPECT_THAT(problem({.secret_file = path}), HasSubstr("fewer than 32 bytes"));
+  EXPECT_EQ(problem({.secret_file = path, .allow_weak_secret = true}), "none");
+  auto exact = write("secret", std::string(32, 's') + "\r\n");
+  auto keys = load_keys({.secret_file = exact});
+  ASSERT_TRUE(keys);
+  EXPECT_EQ(keys->keys.front().secret, std::string(32, 's'));
+  EXPECT_THAT(problem({.secret_file = write("secret", "\n"), .allow_weak_secret = true}),
+              HasSubstr("is empty"));
+}
+
+TEST_F(KeysTest, what_is_no_file_or_too_large_is_named) {
+  EXPECT_THAT(problem({.secret_file = "/nowhere/secret"}), HasSubstr("/nowhere/secret"));
+  EXPECT_THAT(problem({.secret_file = directory}), HasSubstr("not a regular file"));
+  EXPECT_THAT(problem({.secret_file = write("secret", std::string(5000, 's'))}),
+              HasSubstr("larger than"));
+  auto pipe = directory / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THAT(problem({.secret_file = pipe}), HasSubstr("not a regular file"));
+}
+
+TEST_F(KeysTest, a_file_of_public_keys_may_be_read_by_all_and_written_by_few) {
+  std::string pem = testing::pem_of(testing::make_elliptic().get(), false);
+  EXPECT_EQ(problem({.key_files = {write("key.pem", pem, 0644)}}), "none");
+  EXPECT_THAT(problem({.key_files = {write("key.pem", pem, 0646)}}), HasSubstr("chmod o-w"));
+}
+
+TEST_F(KeysTest, several_pem_blocks_are_several_keys) {
+  std::string both = testing::pem_of(testing::make_rsa().get(), false) + "# and\n" +
+                     testing::pem_of(testing::make_elliptic().get(), false);
+  auto keys = parse_keys(both);
+  ASSERT_TRUE(keys) << keys.error().text;
+  ASSERT_EQ(keys->keys.size(), 2U);
+  EXPECT_EQ(keys->keys[0].algorithm, Algorithm::rs256);
+  EXPECT_EQ(keys->keys[1].algorithm, Algorithm::es256);
+}
+
+TEST_F(KeysTest, a_private_key_is_not_taken) {
+  auto key = testing::make_rsa();
+  EXPECT_THAT(problem_of(testing::pem_of(key.get(), true)), HasSubstr("private"));
+  EXPECT_THAT(problem_of(jwks_of(testing::rsa_jwk(key.get(), R"(,"d":"AQAB")"))),
+              HasSubstr("private"));
+}
+
+TEST_F(KeysTest, weak_and_foreign_keys_are_refused) {
+  EXPECT_THAT(problem_of(testing::pem_of(testing::make_rsa(1024).get(), false)),
+              HasSubstr("1024 bits"));
+  EXPECT_THAT(problem_of(jwks_of(testing::rsa_jwk(testing::make_rsa(1024).get(), ""))),
+              HasSubstr("1024 bits"));
+  EXPECT_THAT(problem_of(testing::pem_of(testing::make_elliptic("P-384").get(), false)),
+              HasSubstr("not on P-256"));
+  PublicKey edwards(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
+  EXPECT_THAT(problem_of(testing::pem_of(edwards.get(), false)), HasSubstr("neither"));
+}
+
+TEST_F(KeysTest, keys_of_a_set_that_are_for_something_else_are_left_out) {
+  auto rsa = testing::make_rsa();
+  auto keys =
+      parse_keys(jwks_of(testing::rsa_jwk(rsa.get(), R"(,"use":"enc")") + "," +
+                         testing::rsa_jwk(rsa.get(), R"(,"alg":"PS256")") +
+                         R"(,{"kty":"oct","k":"c2VjcmV0"},{"kty":"OKP","crv":"Ed25519","x":"AA"},)"
+                         R"({"kty":"EC","crv":"P-521","x":"AA","y":"AA"},{},)" +
+                         testing::rsa_jwk(rsa.get(), R"(,"kid":"one")")));
+  ASSERT_TRUE(keys) << keys.error().text;
+  EXPECT_EQ(keys->keys.size(), 1U);
+  EXPECT_EQ(keys->keys.front().id, "one");
+  EXPECT_EQ(keys->skipped, 6U);
+  EXPECT_THAT(problem_of(jwks_of(R"({"kty":"oct","k":"c2VjcmV0"})")), HasSubstr("no key for"));
+}
+
+TEST_F(KeysTest, malformed_keys_make_a_set_wrong) {
+  auto elliptic = testing::make_elliptic();
+  std::string x = testing::number_of(elliptic.get(), OSSL_PKEY_PARAM_EC_PUB_X, 32);
+  auto with = [](std::string_view more) { return jwks_of("{" + std::string(more) + "}"); };
+  std::string modulus = testing::number_of(testing::make_rsa().get(), OSSL_PKEY_PARAM_RSA_N);
+  for (const std::string& set :
+       {with(R"("kty":"RSA","n":"AQAB")"), with(R"("kty":"RSA","n":"====","e":"AQAB")"),
+        with(R"("kty":"RSA","n":")" + modulus + R"(","e":"AQ")"),
+        with(R"("kty":"RSA","n":")" + modulus + R"(","e":"AA")"),
+        with(R"("kty":"RSA","n":")" + modulus + R"(","e":"Ag")"),
+        with(R"("kty":"RSA","n":")" + modulus + R"(","e":"AQAAAAAAAAAB")"),
+        with(R"("kty":"RSA","n":")" + std::string(1 << 14, 'A') + R"(","e":"AQAB")"),
+        with(R"("kty":"EC","crv":"P-256","x":")" + x + R"(","y":")" + x + R"(")"),
+        with(R"("kty":"EC","crv":"P-256","x":"AA","y":"AA")"), jwks_of("7"), jwks_of("null")}) {
+    EXPECT_NE(problem_of(set), "none") << set;
+  }
+  for (const char* text : {"", "{", "{}", R"({"keys":{}})", R"({"keys":[]})", "[]", "key",
+                           "-----BEGIN PUBLIC KEY-----", "-----BEGIN \n",
+                           "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"}) {
+    EXPECT_NE(problem_of(text), "none") << text;
+  }
+}
+
+TEST_F(KeysTest, a_changed_file_is_read_again_and_a_broken_one_leaves_the_old_keys) {
+  auto path = write("secret", testing::secret);
+  telemetry::Registry metrics;
+  auto ring = KeyRing::open({.secret_file = path}, metrics);
+  ASSERT_TRUE(ring) << ring.error().text;
+  std::uint64_t first = (*ring)->version();
+  (*ring)->refresh();
+  EXPECT_EQ((*ring)->version(), first);
+
+  write("secret", "another secret that has bytes enough for all");
+  (*ring)->refresh();
+  EXPECT_GT((*ring)->version(), first);
+  EXPECT_EQ((*ring)->keys()->keys.front().secret, "another secret that has bytes enough for all");
+
+  std::uint64_t second = (*ring)->version();
+  write("secret", "short");
+  (*ring)->refresh();
+  (*ring)->refresh();
+  EXPECT_EQ((*ring)->version(), second);
+  std::filesystem::remove(path);
+  (*ring)->refresh();
+  EXPECT_EQ((*ring)->keys()->keys.front().secret, "another secret that has bytes enough for all");
+  EXPECT_THAT(metrics.text(), HasSubstr("trialwire_auth_key_reloads_total{result=\"failed\"} 2"));
+}
+
+}  // namespace
+}  // namespace trialwire::auth
