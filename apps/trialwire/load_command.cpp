@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "base/private_file.hpp"
 #include "commands.hpp"
 #include "exit_code.hpp"
 #include "loadgen/summary.hpp"
@@ -37,6 +38,7 @@ struct LoadArguments {
   std::string duration = "10s";
   std::string warmup = "0s";
   std::string timeout = "10s";
+  std::string token_file;
   bool json = false;
   bool quiet = false;
 };
@@ -112,6 +114,8 @@ void add_options(CLI::App& command, LoadArguments& arguments) {
       ->check(CLI::ExistingFile);
   command.add_option("--map", load.mapping, "How CSV columns become fields; see the examples");
   command.add_option("--receipts", load.receipts, "Write each acknowledged record's ids here");
+  command.add_option("--token-file", arguments.token_file,
+                     "Bearer token of every request, in a file of mode 0600");
   command.add_flag("--reconnect", load.reconnect, "Open lost connections again");
   command.add_flag("--json", arguments.json, "Print the result as one JSON object");
   command.add_flag("-q,--quiet", arguments.quiet, "No progress line");
@@ -131,6 +135,12 @@ Result<void> settle(LoadArguments& arguments, const CLI::App& command) {
     auto parsed = loadgen::parse_duration(text);
     if (!parsed) return std::unexpected(parsed.error());
     value = *parsed;
+  }
+  if (!arguments.token_file.empty()) {
+    constexpr std::size_t token_bytes_max = 64 << 10;
+    auto token = read_guarded_file(arguments.token_file, FileAccess::secret, token_bytes_max);
+    if (!token) return std::unexpected(token.error());
+    load.token = token->substr(0, token->find_first_of("\r\n"));
   }
   load.once =
       !load.file.empty() && command.count("--duration") == 0 && command.count("--count") == 0;

@@ -46,15 +46,18 @@ void print_welcome(const config::Settings& settings, const Serving& serving) {
   }
   if (addresses.http.empty()) return;
   if (!has_role(settings, config::Role::gateway)) {
-    fmt::print("queries:   curl -s http://{}/v1/epro/reports\n", reachable(addresses.http));
+    fmt::print(
+        "queries:   curl -s http://{}/v1/epro/reports{}\n", reachable(addresses.http),
+        settings.auth.mode == config::AuthMode::jwt ? " -H \"Authorization: Bearer $TOKEN\"" : "");
     std::fflush(stdout);
     return;
   }
   auto now = std::chrono::system_clock::now().time_since_epoch();
+  const bool tokens = settings.auth.mode == config::AuthMode::jwt;
   fmt::print(
-      "reports:   curl -s http://{}/v1/epro/reports -H 'Content-Type: application/json' -d "
+      "reports:   curl -s http://{}/v1/epro/reports {}-H 'Content-Type: application/json' -d "
       "'{{\"patientId\":\"P-1\",\"trialId\":\"T-1\",\"timestamp\":\"{}\",\"qolScore\":7}}'\n",
-      reachable(addresses.http),
+      reachable(addresses.http), tokens ? "-H \"Authorization: Bearer $TOKEN\" " : "",
       format_rfc3339_ms(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count()));
   std::fflush(stdout);
 }

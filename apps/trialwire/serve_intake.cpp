@@ -11,6 +11,15 @@
 
 namespace trialwire {
 
+std::vector<std::unique_ptr<ingest::KindIntake>> make_kind_intakes(ingest::IntakeShards& shards,
+                                                                   telemetry::Registry& metrics) {
+  std::vector<std::unique_ptr<ingest::KindIntake>> kinds;
+  kinds.push_back(qol::make_intake({}, shards, metrics));
+  kinds.push_back(vitals::make_intake({}, shards, metrics));
+  kinds.push_back(trial::make_intake({}, shards, metrics));
+  return kinds;
+}
+
 Result<std::unique_ptr<IntakeService>> IntakeService::make(const config::Settings& settings,
                                                            JournalService& journal,
                                                            std::size_t shards, net::Router& router,
@@ -22,9 +31,7 @@ Result<std::unique_ptr<IntakeService>> IntakeService::make(const config::Setting
   auto reports = epro::add_intake_routes(router, {}, *service->shards_, metrics);
   if (!reports) return std::unexpected(reports.error());
   service->reports_ = std::move(*reports);
-  service->kinds_.push_back(qol::make_intake({}, *service->shards_, metrics));
-  service->kinds_.push_back(vitals::make_intake({}, *service->shards_, metrics));
-  service->kinds_.push_back(trial::make_intake({}, *service->shards_, metrics));
+  service->kinds_ = make_kind_intakes(*service->shards_, metrics);
   for (const auto& kind : service->kinds_) {
     if (auto added = kind->add_routes(router); !added) return std::unexpected(added.error());
   }

@@ -12,6 +12,10 @@
 
 namespace trialwire {
 
+/// Of each kind but reports, which have a form of their own.
+std::vector<std::unique_ptr<ingest::KindIntake>> make_kind_intakes(ingest::IntakeShards& shards,
+                                                                   telemetry::Registry& metrics);
+
 class IntakeService {
  public:
   /// Adds the routes; must be kept while the router is used.

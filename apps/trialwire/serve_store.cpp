@@ -29,10 +29,6 @@ storage::RowMappers row_mappers() {
   return mappers;
 }
 
-std::array<query::ListRoute, 4> list_routes() {
-  return {epro::report_list(), qol::answer_list(), vitals::vital_list(), trial::metric_list()};
-}
-
 query::RecordListOptions list_options(const config::Settings& settings) {
   query::RecordListOptions options;
   options.query_timeout =
@@ -68,6 +64,10 @@ Result<std::uint64_t> consumed(const storage::StoreOptions& options,
 }
 
 }  // namespace
+
+std::array<query::ListRoute, 4> list_routes() {
+  return {epro::report_list(), qol::answer_list(), vitals::vital_list(), trial::metric_list()};
+}
 
 journal::ConsumedBelow consumed_below(const config::Settings& settings,
                                       const std::filesystem::path& data_dir) {

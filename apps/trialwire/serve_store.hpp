@@ -2,6 +2,7 @@
 // The database of the records: the sink that they go to, where this process has the role for that,
 // and the workers and routes that read them.
 #pragma once
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <vector>
@@ -22,6 +23,9 @@ namespace trialwire {
 /// say.
 journal::ConsumedBelow consumed_below(const config::Settings& settings,
                                       const std::filesystem::path& data_dir);
+
+/// The list of each kind of record.
+std::array<query::ListRoute, 4> list_routes();
 
 using Sinks = std::vector<std::unique_ptr<pipeline::Sink>>;
 

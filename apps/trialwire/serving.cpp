@@ -101,7 +101,7 @@ Result<void> Serving::make_stores() {
   return sinks_->prepare();
 }
 
-Result<void> Serving::make_servers() {
+Result<void> Serving::make_routes() {
   if (journal_) {
     auto intake = IntakeService::make(settings_, *journal_, shards_.size(), http_router_, metrics_);
     if (!intake) return std::unexpected(intake.error());
@@ -112,7 +112,17 @@ Result<void> Serving::make_servers() {
   }
   admin_sources_.metrics = &metrics_;
   admin_sources_.checks = [this] { return readiness(); };
-  if (auto added = add_admin_routes(admin_router_, admin_sources_); !added) return added;
+  return add_admin_routes(admin_router_, admin_sources_);
+}
+
+Result<void> Serving::make_servers() {
+  if (auto made = make_routes(); !made) return made;
+  if (settings_.auth.mode == config::AuthMode::jwt) {
+    auto auth = AuthService::make(settings_.auth.jwt, shards_.size(), metrics_);
+    if (!auth) return std::unexpected(auth.error());
+    auth_ = std::move(*auth);
+    auth_->refresh_on(*control_);
+  }
   const bool answers = has(config::Role::gateway) || has(config::Role::api);
   if (answers && !settings_.http.listen.empty()) {
     auto options = http_options(settings_);
@@ -122,6 +132,7 @@ Result<void> Serving::make_servers() {
         return journal.pending_bytes() < most;
       };
     }
+    if (auth_) options.gate = &auth_->gate();
     http_ = std::make_unique<net::Server>(std::move(options), http_router_, metrics_);
   }
   if (!settings_.admin.listen.empty()) {

@@ -17,6 +17,7 @@
 #include "runtime/service_manager.hpp"
 #include "runtime/shard.hpp"
 #include "serve_archive.hpp"
+#include "serve_auth.hpp"
 #include "serve_intake.hpp"
 #include "serve_journal.hpp"
 #include "serve_kafka.hpp"
@@ -58,6 +59,7 @@ class Serving {
   Result<void> make_journal();
   Result<void> make_stores();
   journal::ConsumedBelow journal_consumed_below() const;
+  Result<void> make_routes();
   Result<void> make_servers();
   Result<void> listen();
   void add_services();
@@ -81,6 +83,7 @@ class Serving {
   std::unique_ptr<StoreService> store_;      // null: neither processor nor api
   std::unique_ptr<SinkService> sinks_;       // its sinks are the store's
   std::unique_ptr<IntakeService> intake_;
+  std::unique_ptr<AuthService> auth_;  // null: everybody may do everything
   AdminSources admin_sources_;
   net::Router http_router_;
   net::Router admin_router_;

@@ -16,10 +16,14 @@ void check_listen(const Settings& settings, std::string_view path, const std::st
                   std::vector<Problem>& problems) {
   auto address = parse_listen_address(listen);
   if (!address || address->loopback || settings.allow_insecure) return;
-  problems.push_back({"", std::string(path),
-                      fmt::format("{} is not a loopback address, and there is neither TLS nor "
-                                  "authentication; set allow_insecure: true if that is meant",
-                                  listen)});
+  const bool tokens = path == "http.listen" && settings.auth.mode == AuthMode::jwt;
+  problems.push_back(
+      {"", std::string(path),
+       fmt::format(
+           "{} is not a loopback address, and {}; set allow_insecure: true if that is meant",
+           listen,
+           tokens ? "there is no TLS: tokens could be read on the way"
+                  : "there is neither TLS nor authentication")});
 }
 
 /// One socket cannot serve both; "any" address of a port holds each address of it.
@@ -186,6 +190,22 @@ void check_kafka(const Settings& settings, std::vector<Problem>& problems) {
         "and kafka.security.key belong together");
 }
 
+void check_auth(const AuthSettings& auth, std::vector<Problem>& problems) {
+  auto wrong = [&](bool is_wrong, std::string_view path, std::string_view reason) {
+    if (is_wrong) problems.push_back({"", std::string(path), std::string(reason)});
+  };
+  const JwtSettings& jwt = auth.jwt;
+  const bool keys = !jwt.secret_file.empty() || !jwt.jwks.empty();
+  wrong(auth.mode == AuthMode::jwt && !keys, "auth.mode",
+        "jwt wants auth.jwt.secret_file or auth.jwt.jwks: what are tokens signed with?");
+  // Who sets a key believes that it is asked for.
+  wrong(auth.mode == AuthMode::none && keys, "auth.mode",
+        "is none, but there is a key for tokens; is jwt meant?");
+  wrong(!jwt.previous_secret_file.empty() && jwt.secret_file.empty(),
+        "auth.jwt.previous_secret_file", "wants auth.jwt.secret_file beside it");
+  wrong(jwt.algorithms.empty(), "auth.jwt.algorithms", "must name at least one");
+}
+
 void check_archive(std::string_view url, std::vector<Problem>& problems) {
   constexpr std::string_view file = "file:";
   if (url.empty() || (url.starts_with(file) && url.size() > file.size())) return;
@@ -202,6 +222,7 @@ std::vector<Problem> check(const Settings& settings) {
   check_roles(settings, problems);
   check_sizes(settings, problems);
   check_kafka(settings, problems);
+  check_auth(settings.auth, problems);
   if (settings.journal.sync == JournalSync::none && !settings.allow_unsafe) {
     problems.push_back({"", "journal.sync",
                         "none acknowledges what a power cut can lose; set allow_unsafe: true if "

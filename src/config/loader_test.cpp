@@ -77,7 +77,7 @@ TEST(Loader, NamesLineAndNearestOfAnUnknownKey) {
 }
 
 TEST(Loader, RefusesWhatItDoesNotDo) {
-  for (std::string_view yaml : {"tcp: { listen: 127.0.0.1:7001 }", "auth: { mode: none }"}) {
+  for (std::string_view yaml : {"tcp: { listen: 127.0.0.1:7001 }", "discovery: { etcd: [] }"}) {
     EXPECT_THAT(problems(yaml), ElementsAre(HasSubstr("is no setting"))) << yaml;
   }
 }
@@ -270,6 +270,27 @@ TEST(Check, KafkaIsToldWholeOrNotAtAll) {
               ElementsAre(HasSubstr("is sasl_ssl meant?")));
   EXPECT_THAT(problems("kafka: { security: { protocol: ssl, cert: a } }"),
               ElementsAre(HasSubstr("belong together")));
+}
+
+TEST(Check, TokensWantKeysAndKeysWantTokens) {
+  EXPECT_THAT(problems("auth: { mode: jwt }"), ElementsAre(HasSubstr("auth.jwt.secret_file or")));
+  EXPECT_THAT(problems("auth: { jwt: { jwks: keys.json } }"),
+              ElementsAre(HasSubstr("is jwt meant?")));
+  EXPECT_TRUE(problems("auth: { mode: jwt, jwt: { jwks: keys.json } }").empty());
+  EXPECT_TRUE(problems("auth: { mode: jwt, jwt: { secret_file: s, audience: a } }").empty());
+  EXPECT_THAT(problems("auth: { mode: jwt, jwt: { jwks: k, previous_secret_file: p } }"),
+              ElementsAre(HasSubstr("wants auth.jwt.secret_file beside it")));
+  EXPECT_THAT(problems("auth: { mode: jwt, jwt: { jwks: k, algorithms: [none] } }"),
+              ElementsAre(HasSubstr("HS256, RS256, ES256")));
+  EXPECT_FALSE(problems("auth: { mode: jwt, jwt: { jwks: k, algorithms: [] } }").empty());
+  EXPECT_FALSE(
+      problems("auth: { mode: jwt, jwt: { jwks: k, claims: { subject: \"\" } } }").empty());
+}
+
+TEST(Check, TokensAloneAreNotEnoughBeyondLoopback) {
+  EXPECT_THAT(
+      problems("http: { listen: 0.0.0.0:8080 }\nauth: { mode: jwt, jwt: { jwks: keys.json } }"),
+      ElementsAre(HasSubstr("there is no TLS")));
 }
 
 TEST(Check, TakesADirectoryOrNoArchive) {

@@ -24,6 +24,7 @@ std::vector<Descriptor> make_rows() {
   add_stores(rows);
   add_kafka(rows);
   add_limits(rows);
+  add_auth(rows);
   add_log(rows);
   return rows;
 }
@@ -41,7 +42,7 @@ std::string_view section_of(std::string_view path) {
 }
 
 std::string_view section_help(std::string_view section) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 13> lines{{
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 14> lines{{
       {"", "Of the whole program."},
       {"runtime", "Threads, and how the process ends."},
       {"http", "The listener for clients."},
@@ -54,6 +55,7 @@ std::string_view section_help(std::string_view section) {
       {"store", "Where reports are queried."},
       {"kafka", "Events of records, for who reacts to them."},
       {"limits", "What one client, and all of them, may take."},
+      {"auth", "Who clients are, and what they may do (docs/security.md)."},
       {"log", "The log; it never holds patient data."},
   }};
   auto found =

@@ -29,6 +29,8 @@ inline constexpr std::array<std::string_view, 4> protocol_names{"plaintext", "ss
                                                                 "sasl_plaintext", "sasl_ssl"};
 inline constexpr std::array<std::string_view, 3> mechanism_names{"PLAIN", "SCRAM-SHA-256",
                                                                  "SCRAM-SHA-512"};
+inline constexpr std::array<std::string_view, 2> auth_mode_names{"none", "jwt"};
+inline constexpr std::array<std::string_view, 3> token_algorithm_names{"HS256", "RS256", "ES256"};
 inline constexpr std::array<std::string_view, 6> level_names{"trace", "debug", "info",
                                                              "warn",  "error", "off"};
 inline constexpr std::array<std::string_view, 2> format_names{"plain", "json"};
@@ -54,6 +56,9 @@ inline std::span<const std::string_view> names_of(KafkaValue) {
 }
 inline std::span<const std::string_view> names_of(SinkPriority) {
   return priority_names;
+}
+inline std::span<const std::string_view> names_of(AuthMode) {
+  return auth_mode_names;
 }
 inline std::span<const std::string_view> names_of(LogLevel) {
   return level_names;
@@ -151,6 +156,7 @@ void add_pipeline(std::vector<Descriptor>& rows);
 void add_stores(std::vector<Descriptor>& rows);
 void add_kafka(std::vector<Descriptor>& rows);
 void add_limits(std::vector<Descriptor>& rows);
+void add_auth(std::vector<Descriptor>& rows);
 void add_log(std::vector<Descriptor>& rows);
 
 }  // namespace trialwire::config::schema

@@ -17,6 +17,7 @@ enum class JournalAck : std::uint8_t { local, kafka };
 enum class KafkaValue : std::uint8_t { json, original };
 enum class SinkPriority : std::uint8_t { as_pipeline, background, normal };
 enum class JournalIo : std::uint8_t { automatic, direct, buffered };
+enum class AuthMode : std::uint8_t { none, jwt };
 enum class LogLevel : std::uint8_t { trace, debug, info, warn, error, off };
 enum class LogFormat : std::uint8_t { plain, json };
 
@@ -184,6 +185,36 @@ struct LimitSettings {
   std::uint32_t pipelined = 1'024;
 };
 
+/// Where a token's claims are: a name, or a JSON Pointer that begins with a slash.
+struct ClaimSettings {
+  std::string name = "sub";
+  std::string roles = "roles";
+  std::string studies = "studies";
+  std::string sites = "sites";
+  std::string subject = "subject";
+  std::string scope = "scope";
+};
+
+struct JwtSettings {
+  std::string secret_file;
+  std::string previous_secret_file;
+  bool allow_weak_secret = false;
+  std::string jwks;
+  std::vector<std::string> algorithms{"HS256", "RS256", "ES256"};
+  std::string issuer;
+  std::string audience;
+  Duration skew = 30s;
+  Duration refresh = 10s;
+  std::uint64_t token_bytes = 8ULL << 10;
+  std::uint64_t cache_bytes = 32ULL << 20;
+  ClaimSettings claims;
+};
+
+struct AuthSettings {
+  AuthMode mode = AuthMode::none;
+  JwtSettings jwt;
+};
+
 struct LogSettings {
   LogLevel level = LogLevel::info;
   LogFormat format = LogFormat::plain;
@@ -206,6 +237,7 @@ struct Settings {
   StoreSettings store;
   KafkaSettings kafka;
   LimitSettings limits;
+  AuthSettings auth;
   LogSettings log;
 };
 

@@ -4,11 +4,18 @@
 #if !__has_feature(thread_sanitizer)
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <new>
 #include <string>
 
+#include "auth/authenticator.hpp"
+#include "auth/signer.hpp"
 #include "epro/report_intake.hpp"
 #include "support/fake_appender.hpp"
 #include "support/fake_exchange.hpp"
@@ -76,6 +83,31 @@ TEST(IntakeAllocation, is_none_for_an_array) {
   std::string body = "[" + report(0);
   for (int i = 1; i < 100; ++i) body += "," + report(i);
   EXPECT_EQ(allocations_when_warm({"", {}, body + "]"}), 0u);
+}
+
+TEST(IntakeAllocation, is_none_for_a_token_that_is_known) {
+  auto path = std::filesystem::temp_directory_path() /
+              ("trialwire-allocation-" + std::to_string(::getpid()));
+  std::ofstream(path) << std::string(40, 's');
+  ::chmod(path.c_str(), 0600);
+  telemetry::Registry metrics;
+  auto keys = auth::KeyRing::open({.secret_file = path}, metrics);
+  std::filesystem::remove(path);
+  ASSERT_TRUE(keys);
+  auth::Authenticator authenticator({}, **keys, metrics);
+  std::string header =
+      "Bearer " + *auth::Signer::of_secret(std::string(40, 's'))
+                       .sign(R"({"sub":"a gateway with a long name","exp":1772356530,)"
+                             R"("studies":["T-1"],"scope":"reports:write"})");
+  std::size_t during = 0;
+  for (int i = 0; i < 3; ++i) {
+    std::size_t before = allocations.load();
+    auto who = authenticator.authenticate(header, now_ns);
+    during = allocations.load() - before;
+    ASSERT_TRUE(who);
+    EXPECT_EQ(auth::foreign(**who, {"P-1", "T-1", ""}), auth::Foreign::none);
+  }
+  EXPECT_EQ(during, 0u);
 }
 
 TEST(IntakeAllocation, would_be_seen) {

@@ -15,7 +15,8 @@ Result<std::unique_ptr<ReportIntake>> add_intake_routes(net::Router& router,
       runtime::Shard& shard = exchange.shard();
       target->intake(shard.index(), path).handle(exchange, shard.unix_now_ns());
     };
-    auto added = router.add(net::Method::post, ReportIntake::paths()[path], handler);
+    auto added = router.add(net::Method::post, ReportIntake::paths()[path], handler,
+                            {.scope = auth::Scope::reports_write});
     if (!added) return std::unexpected(added.error());
   }
   return intake;

@@ -234,6 +234,7 @@ void describe(const ReadReport& read, const ReportLimits& limits, std::int64_t r
   out.sender_id = report.report_id.value_or(std::string_view());
   out.subject = report.patient_id;
   out.key = report.patient_id;
+  out.about = {report.patient_id, report.trial_id, report.site_id.value_or(std::string_view())};
   out.subject_json = read.patient_id_json;
   out.instant_ns = report.timestamp.unix_ns;
   out.flags = flags_of(report, limits, received_ns);

@@ -32,6 +32,10 @@ class ReportDecoder final : public ingest::KindDecoder {
   journal::ContentType content_type() const noexcept override { return journal::ContentType::json; }
   std::string_view label() const noexcept override { return "epro_report"; }
   std::string_view sender_id_field() const noexcept override { return "reportId"; }
+  ingest::AboutFields about_fields() const noexcept override {
+    return {"patientId", "trialId", "siteId"};
+  }
+  auth::Scope scope() const noexcept override { return auth::Scope::reports_write; }
   bool decode(ingest::JsonReader& reader, ingest::DecodeContext& context,
               ingest::Decoded& out) const override;
 
@@ -50,6 +54,8 @@ class LegacyReportDecoder final : public ingest::KindDecoder {
   }
   std::string_view label() const noexcept override { return "epro_report"; }
   std::string_view sender_id_field() const noexcept override { return "report_id"; }
+  ingest::AboutFields about_fields() const noexcept override { return {"patient_id", {}, {}}; }
+  auth::Scope scope() const noexcept override { return auth::Scope::reports_write; }
   bool decode(ingest::JsonReader& reader, ingest::DecodeContext& context,
               ingest::Decoded& out) const override;
 

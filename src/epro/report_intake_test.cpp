@@ -45,7 +45,7 @@ struct Gateway {
   journal::Appender* appenders[1] = {&appender};
   telemetry::Registry registry;
   ReportIntake intake;
-  FakeExchange exchange{{"http 10.0.0.7:5123", "alice"}};
+  FakeExchange exchange{auth::Principal{.name = "alice"}, {"http 10.0.0.7:5123"}};
 };
 
 FakeRequest ndjson(std::string body) {

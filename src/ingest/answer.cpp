@@ -168,7 +168,8 @@ void IntakeAnswer::render_lines(net::ResponseWriter& writer) {
   if (conflicts_.size() < content_.records) {
     render_accepted_lines(writer, merged.view());
   } else {
-    answer_nothing_accepted(writer, merged.view(), content_.errors_max, context_.text);
+    answer_nothing_accepted(writer, ErrorCode::invalid_argument, merged.view(), content_.errors_max,
+                            context_.text);
   }
 }
 
@@ -207,8 +208,9 @@ RejectedLines IntakeAnswer::merge_conflicts() const {
   return merged;
 }
 
-void answer_nothing_accepted(net::ResponseWriter& writer, const RejectedView& rejected,
-                             std::uint32_t errors_max, std::string& text) {
+void answer_nothing_accepted(net::ResponseWriter& writer, ErrorCode code,
+                             const RejectedView& rejected, std::uint32_t errors_max,
+                             std::string& text) {
   text.clear();
   text += R"("errors":[)";
   append_rejected(text, rejected, errors_max);
@@ -217,7 +219,7 @@ void answer_nothing_accepted(net::ResponseWriter& writer, const RejectedView& re
   text += ']';
   std::string summary;
   append_summary(summary, rejected);
-  writer.problem(ErrorCode::invalid_argument, summary, text);
+  writer.problem(code, summary, text);
 }
 
 }  // namespace trialwire::ingest

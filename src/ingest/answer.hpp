@@ -84,8 +84,10 @@ class IntakeAnswer final : public net::DeferredAnswer, public journal::Waiter {
   std::unique_ptr<const std::vector<std::uint64_t>> sequences_;  // null but for a partial retry
 };
 
-/// The 400 of an NDJSON body of which no line was accepted.
-void answer_nothing_accepted(net::ResponseWriter& writer, const RejectedView& rejected,
-                             std::uint32_t errors_max, std::string& text);
+/// What an NDJSON body of which no line was accepted is answered: 400, or 403 where a line was not
+/// the sender's to write.
+void answer_nothing_accepted(net::ResponseWriter& writer, ErrorCode code,
+                             const RejectedView& rejected, std::uint32_t errors_max,
+                             std::string& text);
 
 }  // namespace trialwire::ingest

@@ -8,8 +8,8 @@ namespace trialwire::ingest {
 
 std::string_view name_of(Rule rule) noexcept {
   constexpr std::array<std::string_view, static_cast<std::size_t>(Rule::count_)> names{
-      "required",  "type",    "range",  "length",   "format",
-      "duplicate", "unknown", "syntax", "encoding", "conflict"};
+      "required", "type",   "range",    "length",   "format",   "duplicate",
+      "unknown",  "syntax", "encoding", "conflict", "forbidden"};
   auto index = static_cast<std::size_t>(rule);
   TW_CHECK(index < names.size());
   return names[index];

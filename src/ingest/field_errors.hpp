@@ -25,6 +25,7 @@ enum class Rule : std::uint8_t {
   syntax,
   encoding,
   conflict,
+  forbidden,
   count_,
 };
 

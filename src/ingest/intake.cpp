@@ -57,6 +57,7 @@ void add_syntax_error(FieldErrors& errors, const JsonReader& reader) {
              reader.offset());
 }
 
+constexpr std::string_view not_own = "is not what the token is for";
 constexpr std::string_view not_utf8 = "must be UTF-8";
 constexpr std::string_view not_object = "must be a JSON object";
 
@@ -78,20 +79,18 @@ struct Intake::Job {
   IdentityScope scope;
   std::uint64_t records = 0;         // read so far, valid or not
   std::uint64_t unknown_fields = 0;  // of the valid ones
+  bool forbidden = false;            // one of them was not theirs to write
   std::string_view subject_json;     // of the last one
 };
 
 void Intake::handle(net::Exchange& exchange, std::int64_t received_ns) {
   const net::Request& request = exchange.request();
-  Job job{exchange,
-          {},
-          {shard_.errors, shard_.scratch, shard_.unknown_names, shard_.item_names,
-           shard_.options.unknown_fields, shard_.options.object_fields_max, received_ns},
-          {shard_.identity_key,
-           exchange.connection().principal,
-           decoder_.kind(),
-           {},
-           shard_.identity_text}};
+  Job job{
+      exchange,
+      {},
+      {shard_.errors, shard_.scratch, shard_.unknown_names, shard_.item_names,
+       shard_.options.unknown_fields, shard_.options.object_fields_max, received_ns},
+      {shard_.identity_key, exchange.principal().name, decoder_.kind(), {}, shard_.identity_text}};
   shard_.errors.clear();
   shard_.rejected.clear();
   shard_.pending.clear();
@@ -140,6 +139,8 @@ bool Intake::read_record(Job& job, JsonReader& reader, std::uint32_t place) {
   Decoded record;
   if (!decoder_.decode(reader, job.context, record)) return false;
   if (errors.total() != errors_before) return true;
+  check_owner(job, record.about);
+  if (errors.total() != errors_before) return true;
   std::string_view bytes = reader.since(start);
   if (bytes.size() > shard_.options.record_bytes_max) {
     errors.add({}, Rule::length, "a record must be at most {} bytes",
@@ -151,6 +152,19 @@ bool Intake::read_record(Job& job, JsonReader& reader, std::uint32_t place) {
   job.subject_json = record.subject_json;
   job.unknown_fields += record.unknown_fields;
   return true;
+}
+
+/// Who writes for one patient, study or site writes for no other, however the record came.
+void Intake::check_owner(Job& job, const auth::About& about) {
+  const auth::Foreign foreign = auth::foreign(job.exchange.principal(), about);
+  if (foreign == auth::Foreign::none) [[likely]]
+    return;
+  const AboutFields fields = decoder_.about_fields();
+  std::string_view field = fields.patient;
+  if (foreign == auth::Foreign::study) field = fields.study;
+  if (foreign == auth::Foreign::site) field = fields.site;
+  shard_.errors.add(field, Rule::forbidden, "{}", not_own);
+  job.forbidden = true;
 }
 
 void Intake::read_document(Job& job, std::string_view text, std::size_t padding) {
@@ -218,9 +232,10 @@ void Intake::read_lines(Job& job, std::string_view text, std::size_t padding) {
     return answer_errors(job);
   }
   metrics_.invalid(shard_.rejected.size());
-  metrics_.refused(ErrorCode::invalid_argument, 0);
-  answer_nothing_accepted(job.exchange.writer(), shard_.rejected.view(), shard_.options.errors_max,
-                          shard_.text);
+  const ErrorCode code = job.forbidden ? ErrorCode::forbidden : ErrorCode::invalid_argument;
+  metrics_.refused(code, 0);
+  answer_nothing_accepted(job.exchange.writer(), code, shard_.rejected.view(),
+                          shard_.options.errors_max, shard_.text);
 }
 
 void Intake::read_line(Job& job, std::string_view line, std::size_t padding, std::uint32_t number,
@@ -251,7 +266,7 @@ void Intake::append(Job& job, BodyForm form) {
   attributes.kind = decoder_.kind();
   attributes.content_type = decoder_.content_type();
   attributes.received_ns = job.context.received_ns;
-  attributes.principal = connection.principal;
+  attributes.principal = job.exchange.principal().name;
   attributes.origin = connection.origin;
   attributes.traceparent = job.head.traceparent;
   if (form == BodyForm::array) {
@@ -320,13 +335,14 @@ void Intake::answer_errors(Job& job) {
   FieldErrors& errors = shard_.errors;
   metrics_.errors(errors);
   metrics_.invalid(job.records);
-  metrics_.refused(ErrorCode::invalid_argument, 0);
+  const ErrorCode code = job.forbidden ? ErrorCode::forbidden : ErrorCode::invalid_argument;
+  metrics_.refused(code, 0);
   std::string& text = shard_.text;
   text.clear();
   errors.append_json(text);
   std::string summary;
   errors.append_summary(summary);
-  job.exchange.writer().problem(ErrorCode::invalid_argument, summary, text);
+  job.exchange.writer().problem(code, summary, text);
 }
 
 void Intake::refuse(Job& job, const Refusal& refusal) {

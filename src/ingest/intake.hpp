@@ -12,6 +12,7 @@
 //   media type, content encoding              415
 //   over `inflated_bytes_max`, `records_max`  413
 //   gzip, UTF-8, JSON, a field                400, every bad field named
+//   a record that the token is not for        403 (NDJSON: a rejected line)
 //   an id that came with other content        409 (NDJSON: a rejected line)
 //   the journal takes nothing now             503 with Retry-After
 #pragma once
@@ -86,6 +87,7 @@ class Intake {
   void read_line(Job& job, std::string_view line, std::size_t padding, std::uint32_t number,
                  bool encoding_known);
   bool read_record(Job& job, JsonReader& reader, std::uint32_t place);
+  void check_owner(Job& job, const auth::About& about);
   void append(Job& job, BodyForm form);
   AnswerContent answer_content(Job& job, BodyForm form);
   void answer_errors(Job& job);

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "auth/principal.hpp"
+#include "auth/scope.hpp"
 #include "ingest/field_reader.hpp"
 #include "journal/record.hpp"
 
@@ -19,8 +21,16 @@ struct Decoded {
   std::string_view subject_json;  // the same as written in the body, without quotes
   std::int64_t instant_ns = 0;    // likewise, the record's own time
   std::string_view key;           // patient, device or study: whose records keep their order
+  auth::About about;              // whom a token must let write
   std::uint8_t flags = 0;         // RecordAttributes::flags
   std::uint32_t unknown_fields = 0;
+};
+
+/// Names of the fields that `Decoded::about` comes from; empty: the kind has none. All static.
+struct AboutFields {
+  std::string_view patient;
+  std::string_view study;
+  std::string_view site;
 };
 
 class KindDecoder {
@@ -32,6 +42,10 @@ class KindDecoder {
   virtual std::string_view label() const noexcept = 0;
   /// The field that Decoded::sender_id comes from, as clients know it.
   virtual std::string_view sender_id_field() const noexcept = 0;
+  /// The fields that Decoded::about comes from, likewise.
+  virtual AboutFields about_fields() const noexcept = 0;
+  /// What a token must be for, to write records of this kind.
+  virtual auth::Scope scope() const noexcept = 0;
 
   /// Reads the object that is next. False when the JSON is malformed: the reader has the fault.
   /// True otherwise; the record is valid, and `out` filled, if no error was added to `context`.

@@ -51,9 +51,10 @@ IntakeMetrics::IntakeMetrics(telemetry::Registry& registry, std::string_view kin
         {{"kind", std::string(kind)}, {"rule", std::string(name_of(static_cast<Rule>(i)))}});
   }
   // Only what intake itself answers with: a family of every code would be mostly zeros.
-  for (ErrorCode code : {ErrorCode::invalid_argument, ErrorCode::payload_too_large,
-                         ErrorCode::unsupported_media_type, ErrorCode::unavailable,
-                         ErrorCode::overloaded, ErrorCode::disk_full, ErrorCode::internal}) {
+  for (ErrorCode code :
+       {ErrorCode::invalid_argument, ErrorCode::forbidden, ErrorCode::payload_too_large,
+        ErrorCode::unsupported_media_type, ErrorCode::unavailable, ErrorCode::overloaded,
+        ErrorCode::disk_full, ErrorCode::internal}) {
     codes_[static_cast<std::size_t>(code)] = &registry.counter(
         "trialwire_ingest_requests_refused_total", "Requests refused as a whole, by error.",
         {{"kind", std::string(kind)}, {"code", std::string(traits(code).label)}});

@@ -227,9 +227,11 @@ std::string_view default_path(RecordKind kind) noexcept {
 
 std::string request_head(const RequestShape& shape, std::size_t body_bytes) {
   return fmt::format(
-      "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: {}\r\n{}Content-Length: {}\r\n\r\n",
+      "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: {}\r\n{}{}Content-Length: {}\r\n\r\n",
       shape.path, shape.host, shape.ndjson > 0 ? "application/x-ndjson" : "application/json",
-      shape.gzip ? "Content-Encoding: gzip\r\n" : "", body_bytes);
+      shape.gzip ? "Content-Encoding: gzip\r\n" : "",
+      shape.token.empty() ? "" : fmt::format("Authorization: Bearer {}\r\n", shape.token),
+      body_bytes);
 }
 
 std::unique_ptr<RequestSource> generated_source(GeneratedOptions options) {

@@ -32,6 +32,7 @@ struct LoadOptions {
   bool reconnect = false;  // open a lost connection again, for as long as the run lasts
   std::string file;        // empty: generated records
   std::string mapping;     // of a CSV file
+  std::string token;       // bearer token of every request; empty: none
   std::string receipts;    // file for the ids of what was acknowledged
 };
 

@@ -104,7 +104,8 @@ class Run {
     const RequestShape shape{.host = endpoint_.name,
                              .path = options_.path,
                              .ndjson = options_.ndjson,
-                             .gzip = options_.gzip};
+                             .gzip = options_.gzip,
+                             .token = options_.token};
     if (options_.file.empty()) {
       const auto now = std::chrono::system_clock::now().time_since_epoch();
       return generated_source(

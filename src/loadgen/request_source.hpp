@@ -46,6 +46,7 @@ struct RequestShape {
   std::string path;
   unsigned ndjson = 0;  // reports in a body; 0: one JSON object
   bool gzip = false;
+  std::string token;  // bearer; empty: none
 };
 
 /// The head of a request with a body of so many bytes.

@@ -30,7 +30,7 @@ struct Connection::Until {
 };
 
 Connection::Connection(Listener& listener, int socket, std::string origin) noexcept
-    : listener_(listener), info_{std::move(origin), {}}, socket_(socket) {}
+    : listener_(listener), info_{std::move(origin)}, socket_(socket) {}
 
 Connection::~Connection() {
   if (context_ != nullptr) {

@@ -87,8 +87,11 @@ class Connection final : public runtime::Watcher,
   // connection_answers.cpp: from requests to answers.
   std::size_t match_route();
   void dispatch(std::string_view body, bool last_of_read);
+  void fill_request(std::string_view body) noexcept;
+  const auth::Principal* admit();
+  bool admitted_before_its_body();
   void answer_without_handler();
-  void call_handler();
+  void call_handler(const auth::Principal& principal);
   void settle(std::size_t mark);
   void refuse(Refusal refusal);
   void hold_output();

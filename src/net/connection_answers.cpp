@@ -56,6 +56,24 @@ void Connection::dispatch(std::string_view body, bool last_of_read) {
   const RequestHead& head = work.head;
   const Route* route = work.match.route;
   if (!head.keep_alive || (last_of_read && listener_.draining())) close_after_ = true;
+  fill_request(body);
+  std::size_t mark = work.output.size();
+  work.writer.begin({.head_only = head.method == Method::head,
+                     .close = close_after_,
+                     .keep_alive_1_0 = head.minor_version == 0 && head.keep_alive},
+                    listener_.shard().unix_now_ns());
+  if (route == nullptr) {
+    answer_without_handler();
+  } else if (const auth::Principal* principal = admit()) {
+    call_handler(*principal);
+  }
+  settle(mark);
+}
+
+void Connection::fill_request(std::string_view body) noexcept {
+  Workspace& work = listener_.workspace();
+  const RequestHead& head = work.head;
+  const Route* route = work.match.route;
   work.request = {.method = head.method,
                   .method_text = head.method_text,
                   .path = head.path,
@@ -66,17 +84,40 @@ void Connection::dispatch(std::string_view body, bool last_of_read) {
                   .body = body,
                   .keep_alive = !close_after_,
                   .known = &head.known};
+}
+
+/// Whom the request is from; null: it is refused, and answered.
+const auth::Principal* Connection::admit() {
+  Gate* gate = listener_.options().gate;
+  if (gate == nullptr) return &auth::anonymous();
+  Workspace& work = listener_.workspace();
+  const Route* route = work.match.route;
+  listener_.exchange().forget();
+  const auth::Principal* principal = nullptr;
+  bool returned = guarded(route, listener_.metrics(), [&] {
+    principal = gate->admit(work.request, *route, listener_.shard(), work.writer);
+  });
+  if (returned && (principal != nullptr || work.writer.finished())) return principal;
+  work.writer.discard();
+  work.writer.problem_status(500, failed_text);
+  return nullptr;
+}
+
+/// So that a stranger cannot have bodies held here. False: answered, and the last of its
+/// connection.
+bool Connection::admitted_before_its_body() {
+  if (listener_.options().gate == nullptr) return true;
+  Workspace& work = listener_.workspace();
   std::size_t mark = work.output.size();
-  work.writer.begin({.head_only = head.method == Method::head,
-                     .close = close_after_,
-                     .keep_alive_1_0 = head.minor_version == 0 && head.keep_alive},
+  fill_request({});
+  work.writer.begin({.head_only = work.head.method == Method::head, .close = true},
                     listener_.shard().unix_now_ns());
-  if (route == nullptr) {
-    answer_without_handler();
-  } else {
-    call_handler();
-  }
+  if (admit() != nullptr) return true;
+  close_after_ = true;
+  linger_ = true;
   settle(mark);
+  drop_input();
+  return false;
 }
 
 void Connection::answer_without_handler() {
@@ -99,11 +140,11 @@ void Connection::answer_without_handler() {
   }
 }
 
-void Connection::call_handler() {
+void Connection::call_handler(const auth::Principal& principal) {
   Workspace& work = listener_.workspace();
   HttpExchange& exchange = listener_.exchange();
   const Route* route = work.match.route;
-  exchange.begin(work.request, info_, context_);
+  exchange.begin(work.request, info_, principal, context_);
   bool returned = guarded(route, listener_.metrics(), [&] { route->handler(exchange); });
   if (AnswerSlot* slot = exchange.deferred()) {
     slot->route = route;

@@ -167,6 +167,7 @@ std::size_t Connection::take_request(char* at, std::size_t size) {
 /// Before a body is waited for. False: answered already, the body is not wanted.
 bool Connection::accepts_body() {
   Workspace& work = listener_.workspace();
+  if (work.match.route != nullptr && !admitted_before_its_body()) return false;
   if (!work.head.expects_continue) return true;
   if (work.match.route != nullptr) {
     continue_due_ = true;

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <utility>
 
+#include "auth/principal.hpp"
 #include "base/bytes.hpp"
 #include "base/error.hpp"
 #include "net/http.hpp"
@@ -49,8 +50,7 @@ class DeferredAnswer {
 
 /// Peer and listener of a connection; the same object for all its requests.
 struct ConnectionInfo {
-  std::string origin;     // "http 127.0.0.1:5123", as the journal stores it
-  std::string principal;  // empty: anonymous
+  std::string origin;  // "http 127.0.0.1:5123", as the journal stores it
 };
 
 class Exchange {
@@ -59,6 +59,9 @@ class Exchange {
 
   virtual const Request& request() const noexcept = 0;
   virtual const ConnectionInfo& connection() const noexcept = 0;
+  /// Whom the request is from, as its token says; `auth::anonymous()` where none is asked for.
+  /// Valid until the handler returns.
+  virtual const auth::Principal& principal() const noexcept = 0;
   virtual runtime::Shard& shard() noexcept = 0;
 
   /// Answers now; both texts are copied.

@@ -46,6 +46,7 @@ class Http1Writer final : public ResponseWriter {
   void body(std::string_view content_type, std::string_view content) override;
   void finish() override;
   void problem(ErrorCode code, std::string_view text, std::string_view detail_json) override;
+  void problem_body(std::string_view text, std::string_view detail_json) override;
 
   /// As `problem`, for a status that no ErrorCode has.
   void problem_status(Status status, std::string_view text, std::string_view detail_json = {});
@@ -55,7 +56,6 @@ class Http1Writer final : public ResponseWriter {
  private:
   enum class Stage : std::uint8_t { idle, headers, finished };
 
-  void problem_body(std::string_view text, std::string_view detail_json);
   void end_of_head(std::size_t content_bytes, std::string_view content_type, bool with_length);
 
   ByteBuffer& out_;

@@ -6,9 +6,10 @@
 namespace trialwire::net {
 
 void HttpExchange::begin(const Request& request, const ConnectionInfo& connection,
-                         ReadContext*& context) noexcept {
+                         const auth::Principal& principal, ReadContext*& context) noexcept {
   request_ = &request;
   connection_ = &connection;
+  principal_ = &principal;
   context_ = &context;
   slot_ = nullptr;
 }

@@ -14,12 +14,15 @@ class HttpExchange final : public Exchange {
 
   /// The next request. `context` is the connection's, made here when it is needed first.
   void begin(const Request& request, const ConnectionInfo& connection,
-             ReadContext*& context) noexcept;
+             const auth::Principal& principal, ReadContext*& context) noexcept;
+  /// No answer of the request before is looked for any longer.
+  void forget() noexcept { slot_ = nullptr; }
   /// The place of the answer that the handler has deferred; null: it has answered, or not at all.
   AnswerSlot* deferred() const noexcept { return slot_; }
 
   const Request& request() const noexcept override { return *request_; }
   const ConnectionInfo& connection() const noexcept override { return *connection_; }
+  const auth::Principal& principal() const noexcept override { return *principal_; }
   runtime::Shard& shard() noexcept override { return shard_; }
   void respond(Status status, std::string_view content_type, std::string_view body) override;
   ResponseWriter& writer() override;
@@ -38,6 +41,7 @@ class HttpExchange final : public Exchange {
   ContextPool& pool_;
   const Request* request_ = nullptr;
   const ConnectionInfo* connection_ = nullptr;
+  const auth::Principal* principal_ = nullptr;
   ReadContext** context_ = nullptr;
   AnswerSlot* slot_ = nullptr;
 };

@@ -26,6 +26,8 @@ class ResponseWriter {
   /// empty. Adds Retry-After: 1 to 429 and 503.
   virtual void problem(ErrorCode code, std::string_view text,
                        std::string_view detail_json = {}) = 0;
+  /// The same in the place of `body`, after `start` and any `header`.
+  virtual void problem_body(std::string_view text, std::string_view detail_json) = 0;
 };
 
 }  // namespace trialwire::net

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "auth/scope.hpp"
 #include "base/error.hpp"
 #include "net/exchange.hpp"
 #include "net/http.hpp"
@@ -18,6 +19,9 @@ using Handler = std::function<void(Exchange&)>;
 
 struct RouteOptions {
   std::size_t body_bytes_max = 0;  // 0: the server's default
+  /// What a token must be for, where the server asks for one. A route that says nothing is the
+  /// administrators' alone.
+  auth::Scope scope = auth::Scope::admin;
 };
 
 /// A matched route. `index` is dense from 0: per-shard metrics are arrays.

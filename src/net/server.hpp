@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "net/gate.hpp"
 #include "net/router.hpp"
 #include "runtime/shard.hpp"
 
@@ -48,6 +49,8 @@ struct ServerOptions {
   /// and it is for the handlers to answer 503. Called before each read, on the shard's thread.
   std::function<bool()> may_read;
   std::chrono::milliseconds overload_wait{250};
+  /// Who may go on to a route's handler; null: everybody, as anonymous. Outlives the server.
+  Gate* gate = nullptr;
 };
 
 class Server {

@@ -90,6 +90,7 @@ bool QolAnswerDecoder::decode(ingest::JsonReader& reader, ingest::DecodeContext&
   out.study = answer.trial_id;
   out.subject = answer.patient_id;
   out.key = answer.patient_id;
+  out.about = {answer.patient_id, answer.trial_id, {}};
   out.instant_ns = answer.submit_time.instant.unix_ns;
   out.flags = flags_of(answer, limits_, context.received_ns);
   out.unknown_fields = answer.unknown_fields;

@@ -39,6 +39,10 @@ class QolAnswerDecoder final : public ingest::KindDecoder {
   journal::ContentType content_type() const noexcept override { return journal::ContentType::json; }
   std::string_view label() const noexcept override { return "qol_answer"; }
   std::string_view sender_id_field() const noexcept override { return {}; }
+  ingest::AboutFields about_fields() const noexcept override {
+    return {"patient_id", "trial_id", {}};
+  }
+  auth::Scope scope() const noexcept override { return auth::Scope::reports_write; }
   bool decode(ingest::JsonReader& reader, ingest::DecodeContext& context,
               ingest::Decoded& out) const override;
 

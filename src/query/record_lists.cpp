@@ -108,21 +108,22 @@ Result<storage::ListPage> ask(storage::RecordQuery& query, const Question& quest
 
 }  // namespace
 
-storage::Principal anonymous_only(const net::ConnectionInfo& connection) {
-  if (connection.principal.empty()) return storage::Principal::anonymous();
-  storage::Principal nobody;
-  nobody.subject = connection.principal;
-  return nobody;
+storage::Principal visible_to(const auth::Principal& who) {
+  using Kind = auth::Named::Kind;
+  storage::Principal seen;
+  seen.subject = who.name;
+  seen.own_patient = who.subject;
+  // An empty list of sites is not the same as none: storage would take it for no limit.
+  if (who.sites.kind == Kind::listed && who.sites.names.empty()) return seen;
+  seen.unrestricted = who.studies.kind == Kind::all;
+  if (who.studies.kind == Kind::listed) seen.studies = who.studies.names;
+  if (who.sites.kind == Kind::listed) seen.sites = who.sites.names;
+  return seen;
 }
 
 RecordLists::RecordLists(RecordListOptions options, std::span<const ListRoute> routes,
-                         storage::RecordQuery& query, runtime::WorkerPool& workers,
-                         PrincipalOf principal_of)
-    : options_(options),
-      routes_(routes.begin(), routes.end()),
-      query_(query),
-      workers_(workers),
-      principal_of_(std::move(principal_of)) {}
+                         storage::RecordQuery& query, runtime::WorkerPool& workers)
+    : options_(options), routes_(routes.begin(), routes.end()), query_(query), workers_(workers) {}
 
 void RecordLists::handle(const ListRoute& route, net::Exchange& exchange) {
   FieldErrors errors(errors_listed_max);
@@ -133,7 +134,7 @@ void RecordLists::handle(const ListRoute& route, net::Exchange& exchange) {
     fail_with(exchange.writer(), errors);
     return;
   }
-  question->principal = principal_of_(exchange.connection());
+  question->principal = visible_to(exchange.principal());
   question->deadline = std::chrono::steady_clock::now() + options_.query_timeout;
   bool accepted = workers_.submit([&query = query_, &shard = exchange.shard(), question] {
     auto page = std::make_shared<Result<storage::ListPage>>(ask(query, *question));
@@ -150,7 +151,8 @@ void RecordLists::handle(const ListRoute& route, net::Exchange& exchange) {
 Result<void> RecordLists::add_routes(net::Router& router) {
   for (const ListRoute& route : routes_) {
     auto added = router.add(net::Method::get, route.path,
-                            [this, &route](net::Exchange& exchange) { handle(route, exchange); });
+                            [this, &route](net::Exchange& exchange) { handle(route, exchange); },
+                            {.scope = auth::Scope::records_read});
     if (!added) return added;
   }
   return {};

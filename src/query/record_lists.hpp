@@ -9,11 +9,11 @@
 // server.
 #pragma once
 #include <chrono>
-#include <functional>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "auth/principal.hpp"
 #include "base/error.hpp"
 #include "net/exchange.hpp"
 #include "net/router.hpp"
@@ -32,16 +32,15 @@ struct RecordListOptions {
   std::chrono::milliseconds query_timeout{5'000};
 };
 
-/// What a connection's principal may see. While authentication is off everybody is anonymous and
-/// sees everything; a name that nobody vouches for sees nothing.
-using PrincipalOf = std::function<storage::Principal(const net::ConnectionInfo&)>;
-storage::Principal anonymous_only(const net::ConnectionInfo& connection);
+/// What they may see: the rows of their studies, of their sites among them, and of their own
+/// patient where they are one's. Whose token names no study, or an empty list of studies or sites,
+/// sees nothing. While authentication is off everybody is anonymous and sees everything.
+storage::Principal visible_to(const auth::Principal& who);
 
 class RecordLists {
  public:
   RecordLists(RecordListOptions options, std::span<const ListRoute> routes,
-              storage::RecordQuery& query, runtime::WorkerPool& workers,
-              PrincipalOf principal_of = anonymous_only);
+              storage::RecordQuery& query, runtime::WorkerPool& workers);
 
   /// A route each; this object must outlive the router's use. Errors: those of Router::add.
   Result<void> add_routes(net::Router& router);
@@ -54,7 +53,6 @@ class RecordLists {
   std::vector<ListRoute> routes_;
   storage::RecordQuery& query_;
   runtime::WorkerPool& workers_;
-  PrincipalOf principal_of_;
 };
 
 }  // namespace trialwire::query

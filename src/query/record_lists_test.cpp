@@ -72,7 +72,7 @@ class RecordListsTest : public testing::Test, public net::AnswersWaiter {
     request_.query = parameters;
     on_shard([&] {
       writer_.begin({}, 0);
-      exchange_.begin(request_, connection_, context_);
+      exchange_.begin(request_, connection_, principal_, context_);
       list.handle(list.routes().front(), exchange_);
       if (exchange_.deferred() == nullptr) {
         ready_.set_value();
@@ -100,6 +100,7 @@ class RecordListsTest : public testing::Test, public net::AnswersWaiter {
   FakeQuery query;
   runtime::WorkerPool workers{{.name = "test", .threads = 1, .queue_max = 2}};
   net::ConnectionInfo connection_;
+  auth::Principal principal_ = auth::anonymous();
 
  private:
   runtime::Shard shard_{0};
@@ -226,8 +227,40 @@ TEST_F(RecordListsTest, a_client_that_goes_away_cancels_its_query) {
   EXPECT_TRUE(stopped.get_future().get());
 }
 
-TEST_F(RecordListsTest, a_name_that_nobody_vouches_for_sees_nothing) {
-  connection_.principal = "somebody";
+TEST_F(RecordListsTest, a_token_s_claims_go_with_the_query) {
+  principal_ = {.name = "nurse",
+                .studies = {auth::Named::Kind::listed, {"T-1", "T-2"}},
+                .sites = {auth::Named::Kind::listed, {"S-1"}},
+                .subject = "P-1"};
+  query.answer = [](const Principal& who, const ListFilter&, const QueryControl&) {
+    EXPECT_FALSE(who.unrestricted);
+    EXPECT_EQ(who.subject, "nurse");
+    EXPECT_EQ(who.studies, (std::vector<std::string>{"T-1", "T-2"}));
+    EXPECT_EQ(who.sites, std::vector<std::string>{"S-1"});
+    EXPECT_EQ(who.own_patient, "P-1");
+    return Result<ListPage>(ListPage{R"({"items":[],"next":null})", 0});
+  };
+  RecordLists list({}, routes, query, workers);
+  EXPECT_TRUE(respond_to(list, "").contains(" 200 "));
+}
+
+TEST(VisibleTo, an_empty_list_or_none_of_studies_shows_nothing) {
+  using Kind = auth::Named::Kind;
+  auto shows = [](auth::Named studies, auth::Named sites) {
+    auto seen = visible_to({.name = "n", .studies = std::move(studies), .sites = std::move(sites)});
+    return seen.unrestricted || !seen.studies.empty();
+  };
+  EXPECT_TRUE(shows({Kind::all, {}}, {}));
+  EXPECT_TRUE(shows({Kind::listed, {"T-1"}}, {Kind::all, {}}));
+  EXPECT_FALSE(shows({}, {}));
+  EXPECT_FALSE(shows({}, {Kind::all, {}}));
+  EXPECT_FALSE(shows({Kind::listed, {}}, {}));
+  EXPECT_FALSE(shows({Kind::all, {}}, {Kind::listed, {}}));
+  EXPECT_TRUE(visible_to(auth::anonymous()).unrestricted);
+}
+
+TEST_F(RecordListsTest, a_name_without_studies_sees_nothing) {
+  principal_ = {.name = "somebody"};
   query.answer = [](const Principal& who, const ListFilter&, const QueryControl&) {
     EXPECT_FALSE(who.unrestricted);
     EXPECT_EQ(who.subject, "somebody");

@@ -150,6 +150,7 @@ bool TrialMetricDecoder::decode(ingest::JsonReader& reader, ingest::DecodeContex
   out.study = metric.study_id;
   out.subject = metric.metric_id;
   out.key = metric.study_id;
+  out.about = {{}, metric.study_id, metric.site_id};
   out.instant_ns = metric.timestamp.instant.unix_ns;
   out.flags = flags_of(metric, limits_, context.received_ns);
   out.unknown_fields = metric.unknown_fields;

@@ -238,6 +238,7 @@ bool VitalSignDecoder::decode(ingest::JsonReader& reader, ingest::DecodeContext&
   out.sender_id = sender_id(sign, context.scratch);
   out.subject = sign.device_id;
   out.key = sign.device_id;
+  out.about = {sign.patient_id, sign.trial_id, {}};
   out.instant_ns = sign.timestamp.instant.unix_ns;
   out.flags = flags_of(sign, limits_, context.received_ns);
   out.unknown_fields = sign.unknown_fields;

@@ -42,6 +42,10 @@ class VitalSignDecoder final : public ingest::KindDecoder {
   journal::ContentType content_type() const noexcept override { return journal::ContentType::json; }
   std::string_view label() const noexcept override { return "vital_sign"; }
   std::string_view sender_id_field() const noexcept override { return "sequence"; }
+  ingest::AboutFields about_fields() const noexcept override {
+    return {"patientId", "trialId", {}};
+  }
+  auth::Scope scope() const noexcept override { return auth::Scope::vitals_write; }
   bool decode(ingest::JsonReader& reader, ingest::DecodeContext& context,
               ingest::Decoded& out) const override;
 

@@ -29,6 +29,7 @@ struct Step {
   FakeRequest request;
   bool escapes = false;
   bool gzipped = false;
+  auth::Principal principal = auth::anonymous();
   int status = 0;
   std::string expected;  // JSON; empty: any body
   std::string absent;    // text that must not occur in the answer
@@ -130,6 +131,26 @@ class Reader {
     if (next_ == lines_.size()) malformed(file_, line(), "the file ends within a case");
   }
 
+  /// "subject=P-1 study=T-1 site=S-1", each perhaps several times.
+  auth::Principal principal(const std::string& claims) {
+    auth::Principal who{.name = "client", .scopes = auth::Scopes::all()};
+    std::istringstream words(claims);
+    for (std::string word; words >> word;) {
+      std::size_t equals = word.find('=');
+      std::string name = word.substr(0, equals), value = word.substr(equals + 1);
+      if (name == "subject") {
+        who.subject = value;
+      } else if (name == "study" || name == "site") {
+        auth::Named& named = name == "study" ? who.studies : who.sites;
+        named.kind = auth::Named::Kind::listed;
+        named.names.push_back(value);
+      } else {
+        malformed(file_, line(), "a token has subject, study and site");
+      }
+    }
+    return who;
+  }
+
   Step step(Case& of) {
     Step result;
     result.line = line();
@@ -138,6 +159,8 @@ class Reader {
         result.escapes = true;
       else if (lines_[next_] == "@gzip")
         result.gzipped = true;
+      else if (at("@token "))
+        result.principal = principal(lines_[next_].substr(7));
       else if (at("@set "))
         set_option(of.options, lines_[next_].substr(5));
       else
@@ -212,7 +235,7 @@ class ValidationCase : public ::testing::Test {
     IntakePaths paths(case_.options, appender);
     for (const Step& step : case_.steps) {
       SCOPED_TRACE(fmt::format("{}:{}", case_.file, step.line));
-      FakeExchange exchange;
+      FakeExchange exchange(step.principal);
       exchange.begin(step.request);
       ingest::Intake* intake = paths.find(step.request.path);
       ASSERT_NE(intake, nullptr) << "no such path";

@@ -3,6 +3,7 @@
 // header and claims, cut apart by a zero byte and signed with our secret or with another; a set of
 // keys. A token that is not signed with our secret is never taken. One that is taken has an expiry
 // that is not over, is taken again alike, and is not taken with a byte of it changed.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>

@@ -48,6 +48,12 @@ class FakeWriter final : public net::ResponseWriter {
     to_.body = content;
   }
   void finish() override {}
+  void problem_body(std::string_view text, std::string_view detail_json) override {
+    std::string content = R"({"type":"about:blank","status":)" + std::to_string(to_.status) +
+                          R"(,"error":")" + std::string(text) + '"';
+    if (!detail_json.empty()) content.append(",").append(detail_json);
+    body("application/problem+json", content + "}");
+  }
   void problem(ErrorCode code, std::string_view text, std::string_view detail_json) override {
     const ErrorTraits& error = traits(code);
     start(error.http);
@@ -73,8 +79,11 @@ class FakeExchange final : public net::Exchange {
  public:
   static constexpr std::size_t arena_bytes = 4 << 20;
 
-  explicit FakeExchange(net::ConnectionInfo connection = {"http 127.0.0.1:5123", ""})
-      : connection_(std::move(connection)), arena_(new char[arena_bytes]) {}
+  explicit FakeExchange(auth::Principal principal = auth::anonymous(),
+                        net::ConnectionInfo connection = {"http 127.0.0.1:5123"})
+      : principal_(std::move(principal)),
+        connection_(std::move(connection)),
+        arena_(new char[arena_bytes]) {}
   ~FakeExchange() override { drop_answer(); }
 
   /// Makes this the exchange of another request. Reuses memory.
@@ -117,6 +126,7 @@ class FakeExchange final : public net::Exchange {
 
   const net::Request& request() const noexcept override { return request_; }
   const net::ConnectionInfo& connection() const noexcept override { return connection_; }
+  const auth::Principal& principal() const noexcept override { return principal_; }
   runtime::Shard& shard() noexcept override { check_failed("no shard here", __FILE__, __LINE__); }
   void respond(net::Status status, std::string_view content_type, std::string_view body) override {
     writer_.start(status).body(content_type, body);
@@ -148,6 +158,7 @@ class FakeExchange final : public net::Exchange {
     answer_ = nullptr;
   }
 
+  auth::Principal principal_;
   net::ConnectionInfo connection_;
   std::unique_ptr<char[]> arena_;
   std::size_t used_ = 0;

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// What stands between a matched route and its handler. Paths that no route has are answered without
+// it: they hold nothing.
+#pragma once
+#include "auth/principal.hpp"
+#include "net/http.hpp"
+#include "net/response.hpp"
+#include "net/router.hpp"
+
+namespace trialwire::runtime {
+class Shard;
+}
+
+namespace trialwire::net {
+
+class Gate {
+ public:
+  virtual ~Gate() = default;
+  /// On the connection's shard, before the handler is called; and before a body that is not there
+  /// yet is waited for, then once more. Null: refused, and the answer is written. The principal is
+  /// valid until the next call on that shard.
+  virtual const auth::Principal* admit(const Request& request, const Route& route,
+                                       runtime::Shard& shard, ResponseWriter& writer) = 0;
+};
+
+}  // namespace trialwire::net
