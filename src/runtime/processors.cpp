@@ -38,36 +38,26 @@ double quota_v1(const path& group) {
 
 /// The least quota of a group and of all above it.
 template <typename Read>
-double quota_upwards(const path& root, const std::string& group, Read read) {
-  double least = read(root);
+void look_upwards(const path& root, const std::string& group, bool v2, Read read,
+                  QuotaGroup& least) {
   path relative = path(group).relative_path();
-  while (!relative.empty()) {
-    least = std::min(least, read(root / relative));
+  while (true) {
+    const path directory = relative.empty() ? root : root / relative;
+    const double quota = read(directory);
+    if (quota < least.processors) least = {quota, directory, v2};
+    if (relative.empty()) return;
     relative = relative.parent_path();
   }
-  return least;
 }
 
 bool holds_cpu(const std::string& controllers) {
   return ("," + controllers + ",").find(",cpu,") != std::string::npos;
 }
 
-unsigned affinity() {
-  // Larger than any machine's mask, so that the kernel does not refuse it.
-  constexpr int processors_max = 1 << 14;
-  std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> mask(CPU_ALLOC(processors_max),
-                                                        [](cpu_set_t* set) { CPU_FREE(set); });
-  std::size_t size = CPU_ALLOC_SIZE(processors_max);
-  if (!mask || sched_getaffinity(0, size, mask.get()) != 0) {
-    return std::max(1U, std::thread::hardware_concurrency());
-  }
-  return static_cast<unsigned>(CPU_COUNT_S(size, mask.get()));
-}
-
 }  // namespace
 
-unsigned processor_quota(const path& proc_self_cgroup, const path& cgroup_root) {
-  double least = unlimited;
+std::optional<QuotaGroup> least_quota(const path& proc_self_cgroup, const path& cgroup_root) {
+  QuotaGroup least{unlimited, {}, false};
   std::ifstream file(proc_self_cgroup);
   for (std::string line; std::getline(file, line);) {  // hierarchy:controllers:group
     std::size_t first = line.find(':');
@@ -76,17 +66,38 @@ unsigned processor_quota(const path& proc_self_cgroup, const path& cgroup_root) 
     std::string controllers = line.substr(first + 1, second - first - 1);
     std::string group = line.substr(second + 1);
     if (controllers.empty()) {
-      least = std::min(least, quota_upwards(cgroup_root, group, quota_v2));
+      look_upwards(cgroup_root, group, true, quota_v2, least);
     } else if (holds_cpu(controllers)) {
-      least = std::min(least, quota_upwards(cgroup_root / controllers, group, quota_v1));
+      look_upwards(cgroup_root / controllers, group, false, quota_v1, least);
     }
   }
-  return std::isinf(least) ? 0 : static_cast<unsigned>(std::clamp(std::ceil(least), 1.0, 1e6));
+  if (std::isinf(least.processors)) return std::nullopt;
+  return least;
+}
+
+unsigned processor_quota(const path& proc_self_cgroup, const path& cgroup_root) {
+  auto least = least_quota(proc_self_cgroup, cgroup_root);
+  return least ? static_cast<unsigned>(std::clamp(std::ceil(least->processors), 1.0, 1e6)) : 0;
+}
+
+std::vector<unsigned> allowed_processors() {
+  // Larger than any machine's mask, so that the kernel does not refuse it.
+  constexpr unsigned processors_max = 1 << 14;
+  std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> mask(CPU_ALLOC(processors_max),
+                                                        [](cpu_set_t* set) { CPU_FREE(set); });
+  std::size_t size = CPU_ALLOC_SIZE(processors_max);
+  std::vector<unsigned> allowed;
+  if (!mask || sched_getaffinity(0, size, mask.get()) != 0) return allowed;
+  for (unsigned cpu = 0; cpu < processors_max; ++cpu) {
+    if (CPU_ISSET_S(cpu, size, mask.get())) allowed.push_back(cpu);
+  }
+  return allowed;
 }
 
 unsigned usable_processors() {
   unsigned quota = processor_quota("/proc/self/cgroup", "/sys/fs/cgroup");
-  unsigned allowed = affinity();
+  auto allowed = static_cast<unsigned>(allowed_processors().size());
+  if (allowed == 0) allowed = std::max(1U, std::thread::hardware_concurrency());
   return std::max(1U, quota == 0 ? allowed : std::min(quota, allowed));
 }
 

@@ -112,6 +112,7 @@ struct Shard::State {
   std::int64_t now = 0;
   std::int64_t unix_now = 0;
   std::int64_t next_tick = 0;
+  std::int64_t lag = 0;
   SoonList soon;
   std::vector<std::function<void()>> turn_hooks;
   std::vector<std::function<void()>> tick_hooks;
@@ -233,6 +234,7 @@ void Shard::State::run_soon() noexcept {
 
 void Shard::State::run_tick() noexcept {
   if (tick_hooks.empty() || now < next_tick) return;
+  lag = (lag + now - next_tick) / 2;
   next_tick = now + tick_ns;
   for (auto& hook : tick_hooks) guarded(hook);
 }
@@ -291,6 +293,9 @@ std::int64_t Shard::now_ns() const noexcept {
 }
 std::int64_t Shard::unix_now_ns() const noexcept {
   return state_->unix_now;
+}
+std::int64_t Shard::lag_ns() const noexcept {
+  return state_->lag;
 }
 
 void Shard::start() {

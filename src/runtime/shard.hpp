@@ -81,6 +81,9 @@ class Shard {
   /// Nanoseconds, read once a turn: monotonic, and since the Unix epoch.
   std::int64_t now_ns() const noexcept;
   std::int64_t unix_now_ns() const noexcept;
+  /// How late the loop gets to what is due, in nanoseconds: how late ticks run, the mean of the
+  /// last one and of those before it. Under `tick` it says little, being 0 on an idle shard.
+  std::int64_t lag_ns() const noexcept;
 
   /// Runs on its own thread, named "shard-N", with all signals blocked.
   void start();
