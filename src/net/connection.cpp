@@ -29,8 +29,9 @@ struct Connection::Until {
   void await_resume() const noexcept {}
 };
 
-Connection::Connection(Listener& listener, int socket, std::string origin) noexcept
-    : listener_(listener), info_{std::move(origin)}, socket_(socket) {}
+Connection::Connection(Listener& listener, int socket, std::string origin,
+                       const Hash128& address) noexcept
+    : listener_(listener), info_{std::move(origin)}, address_(address), socket_(socket) {}
 
 Connection::~Connection() {
   if (context_ != nullptr) {
@@ -42,8 +43,8 @@ Connection::~Connection() {
   ::close(socket_);
 }
 
-void Connection::open(Listener& listener, int socket, std::string origin) {
-  auto* connection = new Connection(listener, socket, std::move(origin));
+void Connection::open(Listener& listener, int socket, std::string origin, const Hash128& address) {
+  auto* connection = new Connection(listener, socket, std::move(origin), address);
   listener.began(*connection);
   if (auto watched = listener.shard().watch(socket, *connection); !watched) {
     connection->finished();

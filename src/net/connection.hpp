@@ -41,7 +41,8 @@ class Connection final : public runtime::Watcher,
                          public TimeoutHook {
  public:
   /// Begins to serve; may have ended when it returns.
-  static void open(Listener& listener, int socket, std::string origin);
+  /// `address` is its peer's, as the admission knows it.
+  static void open(Listener& listener, int socket, std::string origin, const Hash128& address);
 
   void ready(std::uint32_t events) noexcept override;
   void run() noexcept override;
@@ -62,7 +63,7 @@ class Connection final : public runtime::Watcher,
   enum class Partial : std::uint8_t { none, head, sized_body, chunked_body, whole_requests };
 
   struct Until;
-  Connection(Listener& listener, int socket, std::string origin) noexcept;
+  Connection(Listener& listener, int socket, std::string origin, const Hash128& address) noexcept;
   ~Connection();
 
   Task<Connection> serve();
@@ -88,11 +89,12 @@ class Connection final : public runtime::Watcher,
   std::size_t match_route();
   void dispatch(std::string_view body, bool last_of_read);
   void fill_request(std::string_view body) noexcept;
+  bool let_in(Admitted& admitted);
   const auth::Principal* admit();
   bool admitted_before_its_body();
   void answer_without_handler();
-  void call_handler(const auth::Principal& principal);
-  void settle(std::size_t mark);
+  void call_handler(const auth::Principal& principal, const Admitted& admitted);
+  void settle(std::size_t mark, bool deferred);
   void refuse(Refusal refusal);
   void hold_output();
   void give_up_answers();
@@ -107,6 +109,7 @@ class Connection final : public runtime::Watcher,
 
   Listener& listener_;
   ConnectionInfo info_;
+  const Hash128 address_;
   std::coroutine_handle<> frame_;
   ReadContext* context_ = nullptr;  // of the read that is being answered
   ByteBuffer in_;                   // an incomplete request

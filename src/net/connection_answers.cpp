@@ -35,6 +35,20 @@ bool guarded(const Route* route, HttpMetrics& metrics, Work work) noexcept {
 
 constexpr std::string_view failed_text = "the server failed to answer this request";
 
+std::string_view text_of(Refused reason) noexcept {
+  switch (reason) {
+    case Refused::rate_address:
+      return "too many requests from this address";
+    case Refused::rate_all:
+      return "too many requests";
+    case Refused::concurrent:
+    case Refused::queued:
+      return "too many requests are under way";
+    default:
+      return "the server is overloaded";
+  }
+}
+
 }  // namespace
 
 /// Finds the route of the parsed head; how large its body may be.
@@ -58,16 +72,18 @@ void Connection::dispatch(std::string_view body, bool last_of_read) {
   if (!head.keep_alive || (last_of_read && listener_.draining())) close_after_ = true;
   fill_request(body);
   std::size_t mark = work.output.size();
-  work.writer.begin({.head_only = head.method == Method::head,
-                     .close = close_after_,
-                     .keep_alive_1_0 = head.minor_version == 0 && head.keep_alive},
-                    listener_.shard().unix_now_ns());
-  if (route == nullptr) {
-    answer_without_handler();
-  } else if (const auth::Principal* principal = admit()) {
-    call_handler(*principal);
+  Admitted admitted;
+  bool deferred = false;
+  if (let_in(admitted)) {
+    if (route == nullptr) {
+      answer_without_handler();
+    } else if (const auth::Principal* principal = admit()) {
+      call_handler(*principal, admitted);
+      deferred = listener_.exchange().deferred() != nullptr;
+    }
   }
-  settle(mark);
+  if (admitted.flying && !deferred) listener_.admission().left();
+  settle(mark, deferred);
 }
 
 void Connection::fill_request(std::string_view body) noexcept {
@@ -84,6 +100,35 @@ void Connection::fill_request(std::string_view body) noexcept {
                   .body = body,
                   .keep_alive = !close_after_,
                   .known = &head.known};
+}
+
+/// Begins the answer; false: it is a refusal, and written.
+bool Connection::let_in(Admitted& admitted) {
+  Workspace& work = listener_.workspace();
+  const RequestHead& head = work.head;
+  const Route* route = work.match.route;
+  runtime::Shard& shard = listener_.shard();
+  admitted = listener_.admission().admit(
+      route == nullptr ? std::nullopt : std::optional(route->options.kind), address_,
+      shard.now_ns(), shard.lag_ns());
+  ResponseFraming framing{.head_only = head.method == Method::head,
+                          .close = close_after_,
+                          .keep_alive_1_0 = head.minor_version == 0 && head.keep_alive,
+                          .retry_after_s = 1,
+                          .lines = {}};
+  if (admitted.rate.present) [[unlikely]] {
+    framing.lines =
+        rate_lines(listener_.core().admission->policy(), admitted.rate, work.rate_lines);
+  }
+  if (admitted.refused != Refused::no) [[unlikely]]
+    framing.retry_after_s = admitted.retry_after_s;
+  work.writer.begin(framing, shard.unix_now_ns());
+  if (admitted.refused == Refused::no) [[likely]]
+    return true;
+  const bool rate =
+      admitted.refused == Refused::rate_address || admitted.refused == Refused::rate_all;
+  work.writer.problem_status(rate ? 429 : 503, text_of(admitted.refused));
+  return false;
 }
 
 /// Whom the request is from; null: it is refused, and answered.
@@ -115,7 +160,7 @@ bool Connection::admitted_before_its_body() {
   if (admit() != nullptr) return true;
   close_after_ = true;
   linger_ = true;
-  settle(mark);
+  settle(mark, false);
   drop_input();
   return false;
 }
@@ -140,7 +185,7 @@ void Connection::answer_without_handler() {
   }
 }
 
-void Connection::call_handler(const auth::Principal& principal) {
+void Connection::call_handler(const auth::Principal& principal, const Admitted& admitted) {
   Workspace& work = listener_.workspace();
   HttpExchange& exchange = listener_.exchange();
   const Route* route = work.match.route;
@@ -152,6 +197,8 @@ void Connection::call_handler(const auth::Principal& principal) {
     slot->head_only = work.head.method == Method::head;
     slot->close = close_after_;
     slot->keep_alive_1_0 = work.head.minor_version == 0 && work.head.keep_alive;
+    slot->flying = admitted.flying;
+    slot->rate = admitted.rate;
     if (!returned) context_->detach(*slot, 500);
     return;
   }
@@ -163,9 +210,9 @@ void Connection::call_handler(const auth::Principal& principal) {
 
 /// After a request was handed over: an answer given now is counted, and waits behind a deferred
 /// one.
-void Connection::settle(std::size_t mark) {
+void Connection::settle(std::size_t mark, bool deferred) {
+  if (deferred) return;
   Workspace& work = listener_.workspace();
-  if (work.match.route != nullptr && listener_.exchange().deferred() != nullptr) return;
   const Route* route = work.match.route != nullptr ? work.match.route : work.match.of_path;
   if (context_ == nullptr || context_->front() == nullptr) {
     listener_.metrics().answered(route, work.head.method, work.writer.status(), 0);
@@ -243,7 +290,11 @@ void Connection::render_slot(AnswerSlot& slot) {
     Http1Writer& writer = work.writer;
     writer.begin({.head_only = slot.head_only,
                   .close = slot.close || (last && close_after_),
-                  .keep_alive_1_0 = slot.keep_alive_1_0},
+                  .keep_alive_1_0 = slot.keep_alive_1_0,
+                  .retry_after_s = 1,
+                  .lines = slot.rate.present ? rate_lines(listener_.core().admission->policy(),
+                                                          slot.rate, work.rate_lines)
+                                             : std::string_view()},
                  shard.unix_now_ns());
     bool rendered = false;
     if (slot.detached) {
@@ -258,6 +309,14 @@ void Connection::render_slot(AnswerSlot& slot) {
       }
     }
     status = writer.status();
+  }
+  if (slot.flying && !slot.detached) {
+    slot.flying = false;
+    if (status < 500) {
+      listener_.admission().landed(shard.now_ns(), shard.now_ns() - read_ns_);
+    } else {
+      listener_.admission().left();
+    }
   }
   if (status == 0) return;  // counted when it was given
   listener_.metrics().answered(slot.route, slot.method, status,

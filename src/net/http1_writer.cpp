@@ -120,9 +120,11 @@ ResponseWriter& Http1Writer::start(Status status) {
   status_ = status;
   std::string_view line = status_line(status);
   std::string_view date = date_.at(unix_ns_);
-  char* p = put(out_.reserve_more(line.size() + date.size()), line);
-  put(p, date);
-  out_.commit(line.size() + date.size());
+  const std::size_t bytes = line.size() + date.size() + framing_.lines.size();
+  char* p = put(out_.reserve_more(bytes), line);
+  p = put(p, date);
+  put(p, framing_.lines);
+  out_.commit(bytes);
   return *this;
 }
 
@@ -182,7 +184,11 @@ void Http1Writer::problem(ErrorCode code, std::string_view text, std::string_vie
 void Http1Writer::problem_status(Status status, std::string_view text,
                                  std::string_view detail_json) {
   start(status);
-  if (status == 429 || status == 503) header("Retry-After", "1");
+  if (status == 429 || status == 503) {
+    std::array<char, 10> digits{};
+    char* end = std::to_chars(digits.begin(), digits.end(), framing_.retry_after_s).ptr;
+    header("Retry-After", {digits.data(), static_cast<std::size_t>(end - digits.data())});
+  }
   problem_body(text, detail_json);
 }
 

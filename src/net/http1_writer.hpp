@@ -24,9 +24,11 @@ class DateLine {
 
 /// How a response is framed.
 struct ResponseFraming {
-  bool head_only = false;       // answers HEAD
-  bool close = false;           // the connection ends after it
-  bool keep_alive_1_0 = false;  // an HTTP/1.0 client asked to stay
+  bool head_only = false;           // answers HEAD
+  bool close = false;               // the connection ends after it
+  bool keep_alive_1_0 = false;      // an HTTP/1.0 client asked to stay
+  std::uint32_t retry_after_s = 1;  // of a problem that is 429 or 503
+  std::string_view lines;           // whole header lines of every answer; must outlive `start`
 };
 
 class Http1Writer final : public ResponseWriter {

@@ -30,7 +30,8 @@ Listener::Listener(runtime::Shard& shard, std::shared_ptr<ServerCore> core,
     : shard_(shard),
       core_(std::move(core)),
       metrics_(registry, core_->options.name, core_->router.routes().size()),
-      pool_(ContextPool::create()),
+      admission_(std::make_shared<Admission>(core_->admission, shard.index(), registry)),
+      pool_(ContextPool::create(admission_)),
       exchange_(shard, workspace_.writer, *pool_),
       socket_(socket) {
   const ServerOptions& o = core_->options;
@@ -101,7 +102,9 @@ void Listener::accepted(int socket, const sockaddr_storage& peer) noexcept {
     return;
   }
   metrics_.accepted.add();
-  Connection::open(*this, socket, fmt::format("{} {}", core_->options.name, address_text(peer)));
+  const AdmissionCommon& admission = admission_->common();
+  Connection::open(*this, socket, fmt::format("{} {}", core_->options.name, address_text(peer)),
+                   admission.limits_addresses() ? admission.key_of(peer) : Hash128{});
 }
 
 void Listener::turn_away(int socket) noexcept {
@@ -142,6 +145,7 @@ void Listener::close() noexcept {
 
 void Listener::tick() noexcept {
   if (closed_) return;
+  admission_->tick(shard_.now_ns(), shard_.lag_ns());
   expire_some();
   if (accept_again_) accept_some();
 }

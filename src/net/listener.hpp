@@ -11,6 +11,7 @@
 
 #include <boost/intrusive/list.hpp>
 
+#include "net/admission.hpp"
 #include "net/byte_buffer.hpp"
 #include "net/head_parser.hpp"
 #include "net/http1_writer.hpp"
@@ -31,7 +32,8 @@ class Connection;
 struct ServerCore {
   ServerOptions options;
   const Router& router;
-  std::string allow_any;  // every method that some route has
+  std::string allow_any;                       // every method that some route has
+  std::shared_ptr<AdmissionCommon> admission;  // shared with what outlives the listeners
   std::atomic<std::size_t> connections{0};
 };
 
@@ -56,6 +58,7 @@ struct Workspace {
   Http1Writer writer{output, date};
   HeadParser parser;
   RequestHead head;  // what `parser` found last
+  std::array<char, rate_lines_max> rate_lines{};
   Request request;
   Router::Match match;
   std::array<PathParam, path_params_max> params;
@@ -88,6 +91,7 @@ class Listener final : public runtime::Watcher, public runtime::Runnable {
   HttpMetrics& metrics() noexcept { return metrics_; }
   Timeouts& timeouts() noexcept { return timeouts_; }
   HttpExchange& exchange() noexcept { return exchange_; }
+  Admission& admission() noexcept { return *admission_; }
   bool draining() const noexcept { return draining_; }
   /// False: the connection is to wait, see `wait_for_permission`.
   bool may_read() noexcept;
@@ -108,6 +112,7 @@ class Listener final : public runtime::Watcher, public runtime::Runnable {
   runtime::Shard& shard_;
   std::shared_ptr<ServerCore> core_;  // shared: its listeners end on their own threads
   HttpMetrics metrics_;
+  std::shared_ptr<Admission> admission_;  // with the pool, which may outlive this
   ContextPool* pool_;
   Workspace workspace_;
   HttpExchange exchange_;

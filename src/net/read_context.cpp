@@ -7,6 +7,7 @@
 #include <new>
 
 #include "base/check.hpp"
+#include "net/admission.hpp"
 
 namespace trialwire::net {
 
@@ -149,8 +150,10 @@ void ReadContext::release() noexcept {
 }
 
 void ReadContext::destroy() noexcept {
-  for (AnswerSlot* slot = head_; slot != nullptr; slot = slot->next)
+  for (AnswerSlot* slot = head_; slot != nullptr; slot = slot->next) {
     if (slot->answer != nullptr) std::destroy_at(slot->answer);
+    if (slot->flying && pool_.admission_) pool_.admission_->left();
+  }
   while (large_ != nullptr) {
     Block* next = large_->next;
     std::free(large_);

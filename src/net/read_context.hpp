@@ -11,14 +11,18 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
+#include <utility>
 
 #include "net/exchange.hpp"
 #include "net/http.hpp"
+#include "net/rate_note.hpp"
 #include "net/router.hpp"
 
 namespace trialwire::net {
 
+class Admission;
 class ReadContext;
 
 /// Chunks of all contexts of one listener. Destroys itself when its listener and the last orphan
@@ -29,7 +33,10 @@ class ContextPool {
   /// Chunks kept for reuse; more go back to the heap.
   static constexpr std::size_t kept_max = 4096;
 
-  static ContextPool* create() { return new ContextPool; }
+  /// `admission` is told of what still flies when its context ends; null: nobody counts.
+  static ContextPool* create(std::shared_ptr<Admission> admission = nullptr) {
+    return new ContextPool(std::move(admission));
+  }
   /// The listener goes away.
   void close() noexcept;
 
@@ -42,12 +49,14 @@ class ContextPool {
   struct Chunk {
     Chunk* next;
   };
-  ContextPool() = default;
+  explicit ContextPool(std::shared_ptr<Admission> admission) noexcept
+      : admission_(std::move(admission)) {}
   ~ContextPool();
   void* take_chunk() noexcept;
   void give_chunk(void* chunk) noexcept;
   void destroy_if_unused() noexcept;
 
+  std::shared_ptr<Admission> admission_;  // orphans outlive their listener
   Chunk* free_ = nullptr;
   std::size_t kept_ = 0;
   std::size_t contexts_ = 0;
@@ -67,6 +76,8 @@ struct AnswerSlot {
   bool close = false;  // the client asked for it, or the server will
   bool keep_alive_1_0 = false;
   bool detached = false;  // not waited for: `status` is answered in its place
+  bool flying = false;    // the admission is to be told when it ends
+  RateNote rate;
 };
 
 /// Told when no answer is waited for any longer.

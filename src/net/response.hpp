@@ -23,7 +23,7 @@ class ResponseWriter {
   /// Ends the response without a body.
   virtual void finish() = 0;
   /// application/problem+json (RFC 9457). `detail_json` is extra members, e.g. `"errors":[…]`, or
-  /// empty. Adds Retry-After: 1 to 429 and 503.
+  /// empty. Adds Retry-After to 429 and 503.
   virtual void problem(ErrorCode code, std::string_view text,
                        std::string_view detail_json = {}) = 0;
   /// The same in the place of `body`, after `start` and any `header`.

@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "net/exchange.hpp"
 #include "net/http.hpp"
+#include "net/route_kind.hpp"
 
 namespace trialwire::net {
 
@@ -22,6 +23,7 @@ struct RouteOptions {
   /// What a token must be for, where the server asks for one. A route that says nothing is the
   /// administrators' alone.
   auth::Scope scope = auth::Scope::admin;
+  RouteKind kind = RouteKind::waiting;
 };
 
 /// A matched route. `index` is dense from 0: per-shard metrics are arrays.

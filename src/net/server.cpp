@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/check.hpp"
+#include "net/admission.hpp"
 #include "net/listener.hpp"
 #include "net/socket.hpp"
 #include "telemetry/metrics.hpp"
@@ -62,6 +63,7 @@ Server::Server(ServerOptions options, const Router& router, telemetry::Registry&
                        .metrics = metrics}) {
   state_->core->allow_any = allowed_anywhere(router);
   const ServerOptions& o = state_->core->options;
+  state_->core->admission = std::make_shared<AdmissionCommon>(o.admission, o.name, metrics);
   auto limit = [&](std::string_view name, std::string_view help, double value) {
     metrics.gauge(name, help, {{"server", o.name}}).set(value);
   };

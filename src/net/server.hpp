@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "net/admission_options.hpp"
 #include "net/gate.hpp"
 #include "net/router.hpp"
 #include "runtime/shard.hpp"
@@ -51,6 +52,8 @@ struct ServerOptions {
   std::chrono::milliseconds overload_wait{250};
   /// Who may go on to a route's handler; null: everybody, as anonymous. Outlives the server.
   Gate* gate = nullptr;
+  /// Rates, concurrency, shedding; everything is off by default.
+  AdmissionOptions admission;
 };
 
 class Server {

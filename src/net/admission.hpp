@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// What may come in: the filters between a parsed request and its handler, in this order:
+//
+//   filter                         whom it concerns        refused with
+//   concurrency, queue             routes that wait        503, Retry-After
+//   rate, of an address · of all   every request           429, Retry-After, RateLimit
+//   load                           intake: loop lag, age of the commit queue; routes that wait:
+//                                  resilience/shedder.hpp  503, Retry-After
+//
+// Intake does not count against the concurrency limit: what it may hold is bounded in bytes
+// (limits.unacknowledged_*), which a count of requests of any size says nothing of. A route that is
+// exempt (health checks, streams) meets the rate limits alone. RateLimit and RateLimit-Policy are
+// those of draft-ietf-httpapi-ratelimit-headers-11; with a rate of an address set, every answer
+// has them.
+//
+// Bounds: `buckets_max` token buckets in all. Threads: an Admission is one shard's; what is common
+// (AdmissionCommon) is behind locks that are held for some ten nanoseconds. Nothing allocates per
+// request. With everything off a request costs two comparisons.
+#pragma once
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/hash.hpp"
+#include "net/admission_options.hpp"
+#include "net/rate_note.hpp"
+#include "net/rate_table.hpp"
+#include "net/route_kind.hpp"
+#include "resilience/shedder.hpp"
+#include "telemetry/metrics.hpp"
+
+struct sockaddr_storage;
+
+namespace trialwire::net {
+
+/// Why a request is refused; the label of trialwire_admission_refused_total.
+enum class Refused : std::uint8_t {
+  no,
+  concurrent,
+  queued,
+  rate_address,
+  rate_all,
+  loop_lag,
+  commit_age,
+  load,
+  count_
+};
+std::string_view name_of(Refused reason) noexcept;
+
+struct Admitted {
+  Refused refused = Refused::no;
+  bool flying = false;              // `landed` or `left` follows
+  std::uint32_t retry_after_s = 1;  // when refused
+  RateNote rate;
+};
+
+/// What the shards of one server share.
+class AdmissionCommon {
+ public:
+  AdmissionCommon(AdmissionOptions options, std::string server, telemetry::Registry& metrics);
+
+  const AdmissionOptions& options() const noexcept { return options_; }
+  const std::string& server() const noexcept { return server_; }
+  bool limits_addresses() const noexcept { return addresses_ != nullptr; }
+  bool limits_rates() const noexcept { return limits_addresses() || options_.all.per_second > 0; }
+  /// Of the peer of a connection: IPv4, mapped ones too, whole; IPv6 by its prefix.
+  Hash128 key_of(const sockaddr_storage& peer) const noexcept;
+
+  /// One token of the address, then one of all.
+  void take(const Hash128& address, std::int64_t now_ns, Admitted& to) noexcept;
+  /// Value of RateLimit-Policy; empty when addresses have no limit.
+  std::string_view policy() const noexcept { return addresses_ ? addresses_->policy() : ""; }
+
+  bool fly() noexcept;
+  void land() noexcept { flying_.fetch_sub(1, std::memory_order_relaxed); }
+
+ private:
+  void publish(telemetry::Registry& metrics) const;
+
+  AdmissionOptions options_;
+  std::string server_;
+  SipKey key_;
+  std::shared_ptr<RateTable> addresses_;  // with scrapes, which may outlive the server; null: off
+  resilience::TokenRate all_rate_;
+  std::mutex all_mutex_;
+  resilience::TokenBucket all_;
+  std::atomic<std::size_t> flying_{0};
+};
+
+class Admission {
+ public:
+  /// `shard` names it to AdmissionOptions::commit_age_ns and in metrics.
+  Admission(std::shared_ptr<AdmissionCommon> common, unsigned shard, telemetry::Registry& metrics);
+
+  /// `kind` is nothing for a request without a route.
+  Admitted admit(std::optional<RouteKind> kind, const Hash128& address, std::int64_t now_ns,
+                 std::int64_t loop_lag_ns) noexcept;
+  /// Of one that flies: it was answered, after so long; or it failed, or nobody waits for it.
+  void landed(std::int64_t now_ns, std::int64_t took_ns) noexcept;
+  void left() noexcept;
+
+  const AdmissionCommon& common() const noexcept { return *common_; }
+  /// For the metrics, every now and then.
+  void tick(std::int64_t now_ns, std::int64_t loop_lag_ns) noexcept;
+
+ private:
+  Refused load_of_intake(std::int64_t now_ns, std::int64_t loop_lag_ns) noexcept;
+  Admitted refuse(Refused reason, Admitted admitted) noexcept;
+
+  std::shared_ptr<AdmissionCommon> common_;  // its Admissions end on their own threads
+  const unsigned shard_;
+  const bool rates_;
+  const bool watches_intake_;
+  resilience::Shedder shedder_;
+  std::int64_t looked_ns_ = -1;  // at what concerns intake: once a turn
+  Refused intake_ = Refused::no;
+  std::array<telemetry::Counter*, static_cast<std::size_t>(Refused::count_)> refused_{};
+  telemetry::Gauge& in_flight_;
+  telemetry::Gauge& loop_lag_;
+  telemetry::Gauge& commit_age_;
+};
+
+}  // namespace trialwire::net
