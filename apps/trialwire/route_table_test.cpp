@@ -40,7 +40,7 @@ class NoQuery final : public storage::RecordQuery {
   }
 };
 
-TEST(RouteTable, names_the_scope_of_every_route) {
+TEST(RouteTable, names_the_scope_and_the_kind_of_every_route) {
   testing::FakeAppender appender;
   std::array<journal::Appender*, 1> appenders{&appender};
   telemetry::Registry metrics;
@@ -59,6 +59,8 @@ TEST(RouteTable, names_the_scope_of_every_route) {
   for (const auto& route : router.routes()) {
     found[std::string(name_of(route->method)) + " " + route->pattern] =
         auth::name_of(route->options.scope);
+    const bool intake = route->options.kind == net::RouteKind::intake;
+    EXPECT_EQ(intake, route->method == net::Method::post) << route->pattern;
   }
   EXPECT_EQ(found, expected);
 }

@@ -30,7 +30,12 @@ Result<std::unique_ptr<JournalService>> JournalService::open(
     auto& port = service->ports_.emplace_back(std::make_unique<journal::Journal::ShardPort>());
     *port = service->journal_->add_shard(
         [&shard = *shard, &port = *port] { shard.post([&port] { port.deliver(); }); });
-    shard->at_turn_end([&port = *port] { port.appender->flush(); });
+    auto& age = service->ages_.emplace_back(std::make_unique<resilience::BacklogAge>());
+    shard->at_turn_end([&shard = *shard, &port = *port, &age = *age] {
+      port.appender->flush();
+      const auto progress = port.appender->progress();
+      age.at(progress.handed_over, progress.settled, shard.now_ns());
+    });
   }
   return service;
 }

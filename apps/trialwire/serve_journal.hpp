@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "journal/journal.hpp"
+#include "resilience/backlog_age.hpp"
 #include "runtime/shard.hpp"
 
 namespace trialwire {
@@ -23,6 +24,11 @@ class JournalService {
   /// Of that shard; used on its thread only.
   journal::Appender& appender(unsigned shard) noexcept { return *ports_[shard]->appender; }
 
+  /// How long the oldest request of that shard has waited for its commit; on its thread only.
+  std::int64_t commit_age_ns(unsigned shard, std::int64_t now_ns) const noexcept {
+    return ages_[shard]->age_ns(now_ns);
+  }
+
   /// When the disk fails, the process ends with exit code 70: nothing more is acknowledged.
   void start();
   void stop();
@@ -33,6 +39,7 @@ class JournalService {
 
   std::unique_ptr<journal::Journal> journal_;
   std::vector<std::unique_ptr<journal::Journal::ShardPort>> ports_;
+  std::vector<std::unique_ptr<resilience::BacklogAge>> ages_;  // one a shard
 };
 
 }  // namespace trialwire

@@ -9,6 +9,7 @@
 #include "epro/report_rows.hpp"
 #include "journal/file_layer.hpp"
 #include "kafka_options.hpp"
+#include "pipeline/guarded_sink.hpp"
 #include "qol/qol_rows.hpp"
 #include "serve_options.hpp"
 #include "storage/kafka/sink.hpp"
@@ -95,12 +96,14 @@ std::unique_ptr<pipeline::Sink> make_kafka_sink_apart(const config::Settings& se
 }
 
 void add_kafka_sink(const config::Settings& settings, const std::filesystem::path& data_dir,
-                    journal::Journal& journal, SinkService& sinks, telemetry::Registry& metrics) {
+                    journal::Journal& journal, SinkService& sinks, Guards& guards,
+                    telemetry::Registry& metrics) {
   if (settings.kafka.brokers.empty()) return;
+  runtime::Guard& guard = guards.add("kafka");
   auto& options = sinks.add(
       "kafka",
-      [&settings, data_dir, &journal, &metrics](unsigned) {
-        return make_lane_sink(settings, data_dir, journal, metrics);
+      [&settings, data_dir, &journal, &guard, &metrics](unsigned) {
+        return pipeline::guard_sink(make_lane_sink(settings, data_dir, journal, metrics), guard);
       },
       journal);
   adjust_lane(settings, options);

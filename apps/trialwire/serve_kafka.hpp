@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "config/settings.hpp"
+#include "guards.hpp"
 #include "journal/journal.hpp"
 #include "serve_sinks.hpp"
 #include "telemetry/metrics.hpp"
@@ -18,7 +19,8 @@ std::uint64_t kafka_consumed_below(const std::filesystem::path& data_dir, const 
 
 /// Nothing is added when the settings name no brokers. All but `sinks` outlive it.
 void add_kafka_sink(const config::Settings& settings, const std::filesystem::path& data_dir,
-                    journal::Journal& journal, SinkService& sinks, telemetry::Registry& metrics);
+                    journal::Journal& journal, SinkService& sinks, Guards& guards,
+                    telemetry::Registry& metrics);
 
 /// For a replay: its cursor is in another file, the server's stays as it is.
 std::unique_ptr<pipeline::Sink> make_kafka_sink_apart(const config::Settings& settings,

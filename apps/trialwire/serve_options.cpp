@@ -220,6 +220,38 @@ storage::StoreOptions store_options(const config::Settings& settings,
           .statement_timeout = in_ms(settings.store.statement_timeout)};
 }
 
+net::AdmissionOptions admission_options(const config::Settings& settings) {
+  const config::RateSettings& rate = settings.limits.rate;
+  const config::ShedSettings& shed = settings.limits.shed;
+  net::AdmissionOptions options;
+  options.address = {.per_second = rate.per_second, .burst = rate.burst};
+  options.all = {.per_second = rate.total_per_second, .burst = rate.total_burst};
+  options.buckets_max = rate.addresses;
+  options.ipv6_prefix = rate.ipv6_prefix;
+  options.concurrent_max = shed.concurrent;
+  options.queued_max = shed.queued;
+  options.cpu_threshold = shed.cpu * 10;
+  options.loop_lag_max = shed.loop_lag;
+  options.commit_age_max = shed.commit_age;
+  return options;
+}
+
+resilience::BreakerOptions breaker_options(const config::Settings& settings) {
+  const config::BreakerSettings& from = settings.breaker;
+  resilience::BreakerOptions options;
+  options.kind = from.form == config::BreakerForm::ratio ? resilience::BreakerKind::ratio
+                                                         : resilience::BreakerKind::adaptive;
+  options.window = from.window;
+  options.k = from.k / 100;
+  options.floor = from.floor / 100;
+  options.protection = from.protection;
+  options.probe_interval = from.probe_interval;
+  options.success_ratio = from.success / 100;
+  options.calls_min = from.calls;
+  options.open_for = from.open;
+  return options;
+}
+
 unsigned shard_count(const config::Settings& settings) {
   return settings.runtime.shards > 0 ? settings.runtime.shards : runtime::usable_processors();
 }

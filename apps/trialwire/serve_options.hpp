@@ -7,8 +7,10 @@
 #include "config/settings.hpp"
 #include "ingest/options.hpp"
 #include "journal/journal.hpp"
+#include "net/admission_options.hpp"
 #include "net/server.hpp"
 #include "pipeline/sink_lanes.hpp"
+#include "resilience/breaker.hpp"
 #include "runtime/worker_pool.hpp"
 #include "storage/sql/store.hpp"
 #include "telemetry/log.hpp"
@@ -34,6 +36,9 @@ pipeline::SinkLanesOptions lane_options(const config::Settings& settings, std::s
 runtime::WorkerPoolOptions worker_options(const config::Settings& settings);
 storage::StoreOptions store_options(const config::Settings& settings,
                                     const std::filesystem::path& data_dir);
+/// Without what it asks others, which the wiring adds.
+net::AdmissionOptions admission_options(const config::Settings& settings);
+resilience::BreakerOptions breaker_options(const config::Settings& settings);
 unsigned shard_count(const config::Settings& settings);
 bool has_role(const config::Settings& settings, config::Role role);
 

@@ -7,6 +7,7 @@
 
 #include "epro/report_list.hpp"
 #include "epro/report_rows.hpp"
+#include "pipeline/guarded_sink.hpp"
 #include "pipeline/sink_lanes.hpp"
 #include "qol/qol_list.hpp"
 #include "qol/qol_rows.hpp"
@@ -29,8 +30,9 @@ storage::RowMappers row_mappers() {
   return mappers;
 }
 
-query::RecordListOptions list_options(const config::Settings& settings) {
+query::RecordListOptions list_options(const config::Settings& settings, Guards& guards) {
   query::RecordListOptions options;
+  if (has_role(settings, config::Role::api)) options.guard = &guards.add("queries");
   options.query_timeout =
       std::chrono::ceil<std::chrono::milliseconds>(settings.limits.request_deadline);
   return options;
@@ -104,21 +106,25 @@ Result<Sinks> make_store_sinks(const storage::Store& store, const Uuid& journal,
 Result<std::unique_ptr<StoreService>> StoreService::make(const config::Settings& settings,
                                                          const std::filesystem::path& data_dir,
                                                          journal::Journal* journal,
-                                                         SinkService& sinks,
+                                                         SinkService& sinks, Guards& guards,
                                                          telemetry::Registry& metrics) {
   auto store = storage::open_store(store_options(settings, data_dir));
   if (!store) return std::unexpected(store.error());
-  std::unique_ptr<StoreService> service(new StoreService(settings, std::move(*store), metrics));
-  if (has_role(settings, config::Role::processor)) service->add_sink(journal, sinks, metrics);
+  std::unique_ptr<StoreService> service(
+      new StoreService(settings, std::move(*store), guards, metrics));
+  if (has_role(settings, config::Role::processor)) {
+    auto& guard = guards.add(std::string(service->store_->name()));
+    service->add_sink(journal, sinks, guard, metrics);
+  }
   return service;
 }
 
 StoreService::StoreService(const config::Settings& settings, std::unique_ptr<storage::Store> store,
-                           telemetry::Registry& metrics)
+                           Guards& guards, telemetry::Registry& metrics)
     : store_(std::move(store)),
       workers_(worker_options(settings)),
       query_(store_->make_query()),
-      lists_(list_options(settings), list_routes(), *query_, workers_),
+      lists_(list_options(settings, guards), list_routes(), *query_, workers_),
       probe_({.required = !has_role(settings, config::Role::gateway)}, list_routes(), *query_,
              workers_) {
   metrics.observe("trialwire_worker_queue", "Queries that wait for a worker.", {},
@@ -130,10 +136,10 @@ StoreService::StoreService(const config::Settings& settings, std::unique_ptr<sto
 }
 
 /// A partition's cursor is kept by its own id: all of them are lane 0.
-void StoreService::add_sink(journal::Journal* journal, SinkService& sinks,
+void StoreService::add_sink(journal::Journal* journal, SinkService& sinks, runtime::Guard& guard,
                             telemetry::Registry& metrics) {
-  auto make = [this, &metrics](unsigned lane) {
-    return store_->make_sink(lane, row_mappers(), metrics);
+  auto make = [this, &guard, &metrics](unsigned lane) {
+    return pipeline::guard_sink(store_->make_sink(lane, row_mappers(), metrics), guard);
   };
   if (journal != nullptr) {
     sinks.add(store_->name(), make, *journal);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/settings.hpp"
+#include "guards.hpp"
 #include "journal/journal.hpp"
 #include "net/router.hpp"
 #include "query/record_lists.hpp"
@@ -38,14 +39,17 @@ class StoreService {
  public:
   /// Of a processor, adds its sink to `sinks`, which is outlived by it: for `journal`, this
   /// machine's with what is archived before it, or, when that is null, for Kafka's group. Fails
-  /// when no such database is known.
+  /// when no such database is known. `guards` get a breaker for the sink, which all its lanes
+  /// share, and one for queries; all three outlive the service.
   static Result<std::unique_ptr<StoreService>> make(const config::Settings& settings,
                                                     const std::filesystem::path& data_dir,
                                                     journal::Journal* journal, SinkService& sinks,
-                                                    telemetry::Registry& metrics);
+                                                    Guards& guards, telemetry::Registry& metrics);
 
   ~StoreService() { stop(); }
   Result<void> add_routes(net::Router& router);
+  /// Queries that wait for a worker. Any thread.
+  std::size_t queued() const noexcept { return workers_.queued(); }
   /// When nobody asks any more: closes the connections of queries. Idempotent.
   void stop();
 
@@ -55,8 +59,9 @@ class StoreService {
 
  private:
   StoreService(const config::Settings& settings, std::unique_ptr<storage::Store> store,
-               telemetry::Registry& metrics);
-  void add_sink(journal::Journal* journal, SinkService& sinks, telemetry::Registry& metrics);
+               Guards& guards, telemetry::Registry& metrics);
+  void add_sink(journal::Journal* journal, SinkService& sinks, runtime::Guard& guard,
+                telemetry::Registry& metrics);
 
   std::unique_ptr<storage::Store> store_;
   runtime::WorkerPool workers_;

@@ -16,7 +16,7 @@ namespace trialwire {
 using Clock = std::chrono::steady_clock;
 
 Serving::Serving(const config::Settings& settings, journal::FileLayer& files)
-    : settings_(settings), files_(files) {}
+    : settings_(settings), files_(files), guards_(breaker_options(settings), metrics_) {}
 
 Serving::~Serving() {
   stop();
@@ -45,6 +45,7 @@ Result<void> Serving::prepare() {
     shards_.push_back(std::make_unique<runtime::Shard>(index));
   }
   control_ = std::make_unique<runtime::Shard>(count);
+  control_->at_tick([this] { load_.sample(control_->now_ns()); });
   if (auto made = make_stores(); !made) return made;
   if (has(config::Role::api)) control_->at_tick([this] { store_->tick(); });
   if (auto made = make_servers(); !made) return made;
@@ -90,13 +91,14 @@ Result<void> Serving::make_stores() {
   if (has(config::Role::processor) || has(config::Role::api)) {
     journal::Journal* source = nullptr;
     if (journal_) source = archive_ ? &archive_->journal() : &journal_->journal();
-    auto store = StoreService::make(settings_, directory_->path(), source, *sinks_, metrics_);
+    auto store =
+        StoreService::make(settings_, directory_->path(), source, *sinks_, guards_, metrics_);
     if (!store) return std::unexpected(store.error());
     store_ = std::move(*store);
   }
   if (journal_) {
     // Not what is archived: a Kafka that is added later would be sent all that there ever was.
-    add_kafka_sink(settings_, directory_->path(), journal_->journal(), *sinks_, metrics_);
+    add_kafka_sink(settings_, directory_->path(), journal_->journal(), *sinks_, guards_, metrics_);
   }
   return sinks_->prepare();
 }
@@ -126,6 +128,7 @@ Result<void> Serving::make_servers() {
   const bool answers = has(config::Role::gateway) || has(config::Role::api);
   if (answers && !settings_.http.listen.empty()) {
     auto options = http_options(settings_);
+    options.admission = admission();
     if (journal_) {
       options.may_read = [&journal = journal_->journal(),
                           most = settings_.limits.unacknowledged_total] {
@@ -139,6 +142,18 @@ Result<void> Serving::make_servers() {
     admin_ = std::make_unique<net::Server>(admin_options(settings_), admin_router_, metrics_);
   }
   return {};
+}
+
+net::AdmissionOptions Serving::admission() {
+  auto options = admission_options(settings_);
+  options.cpu = [this] { return load_.per_mille(); };
+  if (store_) options.queued = [this] { return store_->queued(); };
+  if (journal_) {
+    options.commit_age_ns = [this](unsigned shard, std::int64_t now_ns) {
+      return journal_->commit_age_ns(shard, now_ns);
+    };
+  }
+  return options;
 }
 
 Result<void> Serving::listen() {
@@ -271,6 +286,7 @@ std::vector<ReadinessCheck> Serving::readiness() {
   if (journal_) checks.push_back(journal_readiness());
   for (auto& check : sinks_->readiness()) checks.push_back(std::move(check));
   if (has(config::Role::api)) checks.push_back(store_->readiness());
+  for (auto& check : guards_.readiness()) checks.push_back(std::move(check));
   if (archive_) checks.push_back(archive_->readiness());
   checks.push_back({"disk", room.free_percent() >= least, true,
                     fmt::format("{:.1f}% free, at least {:g}%", room.free_percent(), least)});

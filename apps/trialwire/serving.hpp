@@ -10,9 +10,11 @@
 #include "admin.hpp"
 #include "config/settings.hpp"
 #include "data_directory.hpp"
+#include "guards.hpp"
 #include "held_address.hpp"
 #include "net/router.hpp"
 #include "net/server.hpp"
+#include "runtime/processor_load.hpp"
 #include "runtime/service_group.hpp"
 #include "runtime/service_manager.hpp"
 #include "runtime/shard.hpp"
@@ -61,6 +63,7 @@ class Serving {
   journal::ConsumedBelow journal_consumed_below() const;
   Result<void> make_routes();
   Result<void> make_servers();
+  net::AdmissionOptions admission();
   Result<void> listen();
   void add_services();
   void add_source_services();
@@ -78,8 +81,10 @@ class Serving {
   std::unique_ptr<DataDirectory> directory_;
   std::vector<std::unique_ptr<runtime::Shard>> shards_;
   std::unique_ptr<runtime::Shard> control_;
+  runtime::ProcessorLoad load_;              // sampled by the control shard
   std::unique_ptr<JournalService> journal_;  // null: no gateway
   std::unique_ptr<ArchiveService> archive_;  // null: there is none
+  Guards guards_;                            // of sinks and queries, which use them
   std::unique_ptr<StoreService> store_;      // null: neither processor nor api
   std::unique_ptr<SinkService> sinks_;       // its sinks are the store's
   std::unique_ptr<IntakeService> intake_;

@@ -48,6 +48,7 @@ class Page {
       add_intake();
       add_journal();
     }
+    add_breakers();
     add_sinks();
     add_troubles();
     return std::move(text_);
@@ -68,6 +69,12 @@ class Page {
   std::string rate_text(std::string_view name, const Labels& labels = {}) const {
     auto per_second = rate(name, labels);
     return per_second ? number(std::round(*per_second)) : std::string(unknown);
+  }
+  /// By intake itself, and before anything was handled.
+  std::string refused_text() const {
+    auto by_intake = rate("trialwire_ingest_requests_refused_total");
+    auto before = rate("trialwire_admission_refused_total", {{"server", "http"}});
+    return by_intake && before ? number(std::round(*by_intake + *before)) : std::string(unknown);
   }
   /// Mean of what a histogram saw since the look before.
   std::optional<double> mean(const std::string& name, const Labels& labels) const {
@@ -101,8 +108,7 @@ class Page {
     add("{:<9} {} records/s, {}/s, refused {} requests/s, {} connections, unacknowledged {} of "
         "{}\n",
         "intake", rate_text("trialwire_journal_records_total"),
-        bytes ? size(*bytes) : std::string(unknown),
-        rate_text("trialwire_ingest_requests_refused_total"),
+        bytes ? size(*bytes) : std::string(unknown), refused_text(),
         number(now("trialwire_http_connections", {{"server", "http"}})),
         size(now("trialwire_journal_pending_bytes")),
         size(now("trialwire_journal_pending_bytes_limit")));
@@ -122,6 +128,22 @@ class Page {
     add("{:<9} {}, next sequence {}, {} on disk of {}, undelivered {}{}\n", "journal", state,
         number(now("trialwire_journal_next_sequence")), size(now("trialwire_journal_disk_bytes")),
         size(now("trialwire_journal_disk_bytes_max")), size(undelivered), of_limit);
+  }
+
+  /// "breakers  postgres closed, queries open (1,204 calls refused)"
+  void add_breakers() {
+    std::string line;
+    for (const MetricSample& one : looks_.now.all("trialwire_breaker_state")) {
+      if (one.value <= 0) continue;
+      const std::string& dependency = one.labels.at("dependency");
+      const std::string& state = one.labels.at("state");
+      const double refused = now("trialwire_breaker_calls_total",
+                                 {{"dependency", dependency}, {"outcome", "refused"}});
+      line += fmt::format("{}{} {}", line.empty() ? "" : ", ", dependency,
+                          painted(state, state == "closed" ? "32" : "31"));
+      if (refused > 0) line += fmt::format(" ({} calls refused)", number(refused));
+    }
+    if (!line.empty()) add("{:<9} {}\n", "breakers", line);
   }
 
   static std::string_view color_of(std::string_view state) {

@@ -87,6 +87,28 @@ TEST(StatusPageTest, below_the_table_is_what_is_not_ready_and_why) {
   EXPECT_THAT(text, Not(HasSubstr("next 12")));
 }
 
+TEST(StatusPageTest, shows_the_state_of_each_breaker_and_what_it_refused) {
+  std::string text = page("",
+                          "trialwire_breaker_state{dependency=\"kafka\",state=\"closed\"} 1\n"
+                          "trialwire_breaker_state{dependency=\"kafka\",state=\"open\"} 0\n"
+                          "trialwire_breaker_state{dependency=\"queries\",state=\"closed\"} 0\n"
+                          "trialwire_breaker_state{dependency=\"queries\",state=\"open\"} 1\n"
+                          "trialwire_breaker_calls_total{dependency=\"queries\",outcome="
+                          "\"refused\"} 1204\n",
+                          1, false);
+  EXPECT_THAT(text, HasSubstr("breakers  kafka closed, queries open (1,204 calls refused)\n"));
+}
+
+TEST(StatusPageTest, counts_what_was_refused_before_it_was_handled) {
+  std::string text =
+      page("trialwire_journal_records_total 0\n",
+           "trialwire_journal_records_total 0\n"
+           "trialwire_ingest_requests_refused_total{code=\"overloaded\",kind=\"epro_report\"} 30\n"
+           "trialwire_admission_refused_total{reason=\"rate_all\",server=\"http\"} 12\n",
+           1, false);
+  EXPECT_THAT(text, HasSubstr("refused 42 requests/s"));
+}
+
 TEST(StatusPageTest, of_a_page_without_sinks_it_says_so) {
   EXPECT_THAT(page("", "", 1, false), HasSubstr("no sinks"));
 }

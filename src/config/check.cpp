@@ -206,6 +206,11 @@ void check_auth(const AuthSettings& auth, std::vector<Problem>& problems) {
   wrong(jwt.algorithms.empty(), "auth.jwt.algorithms", "must name at least one");
 }
 
+void check_breaker(const BreakerSettings& breaker, std::vector<Problem>& problems) {
+  if (breaker.floor <= breaker.k) return;
+  problems.push_back({"", "breaker.floor", "must not be over breaker.k"});
+}
+
 void check_archive(std::string_view url, std::vector<Problem>& problems) {
   constexpr std::string_view file = "file:";
   if (url.empty() || (url.starts_with(file) && url.size() > file.size())) return;
@@ -223,6 +228,7 @@ std::vector<Problem> check(const Settings& settings) {
   check_sizes(settings, problems);
   check_kafka(settings, problems);
   check_auth(settings.auth, problems);
+  check_breaker(settings.breaker, problems);
   if (settings.journal.sync == JournalSync::none && !settings.allow_unsafe) {
     problems.push_back({"", "journal.sync",
                         "none acknowledges what a power cut can lose; set allow_unsafe: true if "

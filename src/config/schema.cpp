@@ -24,6 +24,8 @@ std::vector<Descriptor> make_rows() {
   add_stores(rows);
   add_kafka(rows);
   add_limits(rows);
+  add_overload(rows);
+  add_breaker(rows);
   add_auth(rows);
   add_log(rows);
   return rows;
@@ -42,7 +44,7 @@ std::string_view section_of(std::string_view path) {
 }
 
 std::string_view section_help(std::string_view section) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 14> lines{{
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 15> lines{{
       {"", "Of the whole program."},
       {"runtime", "Threads, and how the process ends."},
       {"http", "The listener for clients."},
@@ -55,6 +57,7 @@ std::string_view section_help(std::string_view section) {
       {"store", "Where reports are queried."},
       {"kafka", "Events of records, for who reacts to them."},
       {"limits", "What one client, and all of them, may take."},
+      {"breaker", "When what fails is no longer called: databases, Kafka, queries."},
       {"auth", "Who clients are, and what they may do (docs/security.md)."},
       {"log", "The log; it never holds patient data."},
   }};

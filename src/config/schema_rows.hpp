@@ -33,6 +33,7 @@ inline constexpr std::array<std::string_view, 2> auth_mode_names{"none", "jwt"};
 inline constexpr std::array<std::string_view, 3> token_algorithm_names{"HS256", "RS256", "ES256"};
 inline constexpr std::array<std::string_view, 6> level_names{"trace", "debug", "info",
                                                              "warn",  "error", "off"};
+inline constexpr std::array<std::string_view, 2> breaker_names{"adaptive", "ratio"};
 inline constexpr std::array<std::string_view, 2> format_names{"plain", "json"};
 
 /// Names in the order of the enum's values.
@@ -59,6 +60,10 @@ inline std::span<const std::string_view> names_of(SinkPriority) {
 }
 inline std::span<const std::string_view> names_of(AuthMode) {
   return auth_mode_names;
+}
+
+inline std::span<const std::string_view> names_of(BreakerForm) {
+  return breaker_names;
 }
 inline std::span<const std::string_view> names_of(LogLevel) {
   return level_names;
@@ -156,6 +161,8 @@ void add_pipeline(std::vector<Descriptor>& rows);
 void add_stores(std::vector<Descriptor>& rows);
 void add_kafka(std::vector<Descriptor>& rows);
 void add_limits(std::vector<Descriptor>& rows);
+void add_overload(std::vector<Descriptor>& rows);
+void add_breaker(std::vector<Descriptor>& rows);
 void add_auth(std::vector<Descriptor>& rows);
 void add_log(std::vector<Descriptor>& rows);
 

@@ -16,6 +16,7 @@ enum class JournalSync : std::uint8_t { always, none };
 enum class JournalAck : std::uint8_t { local, kafka };
 enum class KafkaValue : std::uint8_t { json, original };
 enum class SinkPriority : std::uint8_t { as_pipeline, background, normal };
+enum class BreakerForm : std::uint8_t { adaptive, ratio };
 enum class JournalIo : std::uint8_t { automatic, direct, buffered };
 enum class AuthMode : std::uint8_t { none, jwt };
 enum class LogLevel : std::uint8_t { trace, debug, info, warn, error, off };
@@ -164,6 +165,36 @@ struct KafkaSettings {
   KafkaSecuritySettings security;
 };
 
+/// Of one address, and of all clients together.
+struct RateSettings {
+  std::uint64_t per_second = 0;  // 0: off
+  std::uint64_t burst = 120;
+  std::uint64_t total_per_second = 0;  // 0: off
+  std::uint64_t total_burst = 1'000;
+  std::uint64_t addresses = 65'536;
+  std::uint32_t ipv6_prefix = 64;
+};
+
+struct ShedSettings {
+  double cpu = 90;  // percent; 100: off
+  std::uint64_t concurrent = 10'000;
+  std::uint64_t queued = 5'000;
+  Duration loop_lag = 500ms;  // 0: off
+  Duration commit_age = 1s;   // 0: off
+};
+
+struct BreakerSettings {
+  BreakerForm form = BreakerForm::adaptive;
+  Duration window = 10s;
+  double k = 150;      // percent
+  double floor = 110;  // percent
+  std::uint32_t protection = 5;
+  Duration probe_interval = 1s;
+  double success = 50;  // percent
+  std::uint32_t calls = 20;
+  Duration open = 5s;
+};
+
 struct LimitSettings {
   std::uint64_t connections = 100'000;
   std::uint64_t request_line = 8ULL << 10;
@@ -183,6 +214,8 @@ struct LimitSettings {
   Duration overload_wait = 250ms;
   std::uint64_t incomplete_bytes = 256ULL << 20;
   std::uint32_t pipelined = 1'024;
+  RateSettings rate;
+  ShedSettings shed;
 };
 
 /// Where a token's claims are: a name, or a JSON Pointer that begins with a slash.
@@ -238,6 +271,7 @@ struct Settings {
   KafkaSettings kafka;
   LimitSettings limits;
   AuthSettings auth;
+  BreakerSettings breaker;
   LogSettings log;
 };
 

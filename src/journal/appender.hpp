@@ -86,6 +86,13 @@ class Appender {
   /// Unacknowledged bytes: of this shard, and of all.
   virtual std::size_t pending_bytes() const noexcept = 0;
 
+  /// Groups handed to the committer, and those of them that came back, in the same order.
+  struct Progress {
+    std::uint64_t handed_over = 0;
+    std::uint64_t settled = 0;
+  };
+  virtual Progress progress() const noexcept { return {}; }
+
   /// The key and rule for identities (see dedupe.hpp): stable for the life of the journal.
   virtual SipKey identity_key() const noexcept = 0;
 };

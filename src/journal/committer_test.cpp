@@ -381,5 +381,18 @@ TEST_F(CommitterTest, SeveralShardsAtOnceGetEachTheirOwnReceiptsInOrder) {
   EXPECT_EQ(store_.records(), 2u * rounds);
 }
 
+TEST_F(CommitterTest, says_how_many_groups_went_to_the_committer_and_came_back) {
+  start();
+  Told a, b;
+  append(0, a, {{1}});
+  append(0, b, {{2}, {3}});
+  EXPECT_EQ(shards_[0]->progress().handed_over, 0U) << "not before the turn ends";
+  flush();
+  EXPECT_EQ(shards_[0]->progress().handed_over, 2U);
+  wait_for({&a, &b});
+  EXPECT_EQ(shards_[0]->progress().settled, 2U);
+  EXPECT_EQ(shards_[1]->progress().handed_over, 0U);
+}
+
 }  // namespace
 }  // namespace trialwire::journal

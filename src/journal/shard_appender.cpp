@@ -110,6 +110,7 @@ bool ShardAppender::withdraw(std::uint64_t ticket) noexcept {
 void ShardAppender::flush() {
   TW_CHECK(!open_);
   if (current_->groups.empty()) return;
+  progress_.handed_over += current_->groups.size();
   auto full = std::exchange(current_, spare());
   context_.queue.push(std::move(full));
 }
@@ -119,6 +120,7 @@ void ShardAppender::deliver() {
   context_.queue.take_done(shard_, done_);
   for (auto& batch : done_) {
     std::vector<Group>& groups = batch->groups;
+    progress_.settled += groups.size();
     for (std::size_t i = 0; i < groups.size(); ++i) {
       if (i + waiters_ahead < groups.size()) prefetch(groups[i + waiters_ahead].waiter);
       Group& group = groups[i];

@@ -28,6 +28,7 @@ class ShardAppender final : public Appender {
   bool withdraw(std::uint64_t ticket) noexcept override;
   void flush() override;
   std::size_t pending_bytes() const noexcept override { return pending_; }
+  Progress progress() const noexcept override { return progress_; }
   SipKey identity_key() const noexcept override { return key_; }
 
   /// Tells the waiters of what is settled, in order.
@@ -47,6 +48,7 @@ class ShardAppender final : public Appender {
   std::uint32_t group_records_ = 0;
   std::uint64_t next_ticket_ = 1;
   std::size_t pending_ = 0;
+  Progress progress_;
   std::size_t spare_bytes_ = 0;
   ShardBatches spares_;
   ShardBatches done_;

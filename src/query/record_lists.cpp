@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -55,8 +56,21 @@ struct Question {
   storage::ListFilter filter;
   std::stop_source stop;
   std::chrono::steady_clock::time_point deadline;
-  ListAnswer* answer = nullptr;  // shard's thread only
+  std::optional<runtime::Guard::Call> call;  // the worker's, once it was accepted
+  ListAnswer* answer = nullptr;              // shard's thread only
 };
+
+/// One that was cancelled when its time was over has failed, as one that noticed the time itself.
+void judge(Question& question, const Result<storage::ListPage>& page) noexcept {
+  if (!question.call) return;
+  constexpr std::chrono::milliseconds near{50};  // the connection's deadline and the query's
+  const bool late = std::chrono::steady_clock::now() + near >= question.deadline;
+  if (!page && page.error().code == ErrorCode::cancelled && late) {
+    question.call->failed();
+  } else {
+    question.call->judge(page ? nullptr : &page.error());
+  }
+}
 
 class ListAnswer final : public net::DeferredAnswer {
  public:
@@ -134,10 +148,19 @@ void RecordLists::handle(const ListRoute& route, net::Exchange& exchange) {
     fail_with(exchange.writer(), errors);
     return;
   }
+  if (options_.guard != nullptr) {
+    auto call = options_.guard->begin();
+    if (!call) {
+      exchange.fail({ErrorCode::unavailable, "queries fail at the moment: not asked"});
+      return;
+    }
+    question->call.emplace(std::move(call));
+  }
   question->principal = visible_to(exchange.principal());
   question->deadline = std::chrono::steady_clock::now() + options_.query_timeout;
   bool accepted = workers_.submit([&query = query_, &shard = exchange.shard(), question] {
     auto page = std::make_shared<Result<storage::ListPage>>(ask(query, *question));
+    judge(*question, *page);
     shard.post([question, page] { question->answer->answered(std::move(*page)); });
   });
   if (!accepted) {

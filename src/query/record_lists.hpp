@@ -4,7 +4,8 @@
 // sent when it comes back.
 //
 // All that is wrong with the parameters is answered at once. Bounds: the pool's queue (full: 503),
-// `query_timeout` (504). A client that goes away, or a request whose deadline passes, cancels its
+// `query_timeout` (504). While queries fail, be it for want of time, most are answered 503 by the
+// shard, without a worker. A client that goes away, or a request whose deadline passes, cancels its
 // query. Threads: `handle` on any shard. The query, the pool and this object outlive the router's
 // server.
 #pragma once
@@ -17,6 +18,7 @@
 #include "base/error.hpp"
 #include "net/exchange.hpp"
 #include "net/router.hpp"
+#include "runtime/guard.hpp"
 #include "runtime/worker_pool.hpp"
 #include "storage/record_query.hpp"
 
@@ -30,6 +32,8 @@ struct ListRoute {
 
 struct RecordListOptions {
   std::chrono::milliseconds query_timeout{5'000};
+  /// Breaker of pool and database together; outlives the lists. Null: none.
+  runtime::Guard* guard = nullptr;
 };
 
 /// What they may see: the rows of their studies, of their sites among them, and of their own

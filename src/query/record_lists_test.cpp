@@ -15,6 +15,7 @@
 #include "net/http_exchange.hpp"
 #include "runtime/shard.hpp"
 #include "storage/page_cursor.hpp"
+#include "telemetry/metrics.hpp"
 
 namespace trialwire::query {
 namespace {
@@ -257,6 +258,55 @@ TEST(VisibleTo, an_empty_list_or_none_of_studies_shows_nothing) {
   EXPECT_FALSE(shows({Kind::listed, {}}, {}));
   EXPECT_FALSE(shows({Kind::all, {}}, {Kind::listed, {}}));
   EXPECT_TRUE(visible_to(auth::anonymous()).unrestricted);
+}
+
+class GuardedListsTest : public RecordListsTest {
+ protected:
+  telemetry::Registry metrics_;
+  runtime::Guard guard_{
+      "queries",
+      {.kind = resilience::BreakerKind::ratio, .calls_min = 1, .open_for = std::chrono::hours(1)},
+      metrics_};
+};
+
+TEST_F(GuardedListsTest, while_queries_fail_the_next_one_is_refused_without_a_worker) {
+  guard_.begin().failed();
+  query.answer = [](auto&, auto&, auto&) -> Result<ListPage> {
+    ADD_FAILURE();
+    return ListPage{};
+  };
+  RecordLists list({.guard = &guard_}, routes, query, workers);
+  std::string response = respond_to(list, "");
+  EXPECT_TRUE(response.starts_with("HTTP/1.1 503 ")) << response;
+  EXPECT_TRUE(response.contains("Retry-After")) << response;
+}
+
+TEST_F(GuardedListsTest, a_query_that_runs_out_of_time_opens_the_breaker) {
+  query.answer = [](auto&, auto&, auto&) -> Result<ListPage> {
+    return fail(ErrorCode::deadline_exceeded, "late");
+  };
+  RecordLists list({.guard = &guard_}, routes, query, workers);
+  EXPECT_TRUE(respond_to(list, "").starts_with("HTTP/1.1 504 "));
+  EXPECT_EQ(guard_.state(), resilience::BreakerState::open);
+}
+
+TEST_F(GuardedListsTest, so_does_one_that_is_cancelled_when_its_time_is_over) {
+  query.answer = [](auto&, auto&, auto&) -> Result<ListPage> {
+    return fail(ErrorCode::cancelled, "by the connection's deadline");
+  };
+  RecordLists list({.query_timeout = std::chrono::milliseconds(10), .guard = &guard_}, routes,
+                   query, workers);
+  respond_to(list, "");
+  EXPECT_EQ(guard_.state(), resilience::BreakerState::open);
+}
+
+TEST_F(GuardedListsTest, one_whose_client_has_gone_says_nothing) {
+  query.answer = [](auto&, auto&, auto&) -> Result<ListPage> {
+    return fail(ErrorCode::cancelled, "the client has gone");
+  };
+  RecordLists list({.guard = &guard_}, routes, query, workers);
+  respond_to(list, "");
+  EXPECT_EQ(guard_.state(), resilience::BreakerState::closed);
 }
 
 TEST_F(RecordListsTest, a_name_without_studies_sees_nothing) {

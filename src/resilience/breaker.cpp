@@ -88,6 +88,11 @@ Breaker::Call Breaker::admit(std::int64_t now_ns, double chance) noexcept {
   return call;
 }
 
+Breaker::Call Breaker::make(std::int64_t now_ns) noexcept {
+  made_ns_ = now_ns;
+  return Call::made;
+}
+
 Breaker::Call Breaker::admit_adaptive(std::int64_t now_ns, double chance) noexcept {
   const double over = drop();
   if (over <= 0) return Call::made;

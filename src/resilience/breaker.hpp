@@ -57,6 +57,8 @@ class Breaker {
   enum class Call : std::uint8_t { refused, made, probe };
   /// `chance` is in [0, 1). What is not refused is followed by exactly one of the next three.
   Call admit(std::int64_t now_ns, double chance) noexcept;
+  /// A call that is made whatever the state, by who has just been answered well.
+  Call make(std::int64_t now_ns) noexcept;
   void succeeded(Call call, std::int64_t now_ns) noexcept;
   void failed(Call call, std::int64_t now_ns) noexcept;
   /// It says nothing of the dependency: it was cancelled, or shed before it got there.

@@ -107,6 +107,11 @@ Guard::Call Guard::begin() noexcept {
   return {state_, call};
 }
 
+Guard::Call Guard::go_on() noexcept {
+  std::lock_guard lock(state_->mutex);
+  return {state_, state_->breaker.make(now_ns())};
+}
+
 BreakerState Guard::state() const noexcept {
   std::lock_guard lock(state_->mutex);
   return state_->breaker.state(now_ns());

@@ -49,6 +49,8 @@ class Guard {
     resilience::Breaker::Call call_;
   };
   Call begin() noexcept;
+  /// Never refused: for one whose last call succeeded, and who makes one at a time.
+  Call go_on() noexcept;
 
   resilience::BreakerState state() const noexcept;
   std::string_view name() const noexcept;

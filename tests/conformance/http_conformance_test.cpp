@@ -38,7 +38,8 @@ struct Case {
   bool stays = false;
   bool whole_only = false;
   bool head = false;
-  std::string beast;  // "", "accepts" or "refuses"
+  std::string beast;   // "", "accepts" or "refuses"
+  std::string server;  // "", "of-rate" or "overloaded": one of its own
 };
 
 std::string repeat(std::string_view spec) {
@@ -95,6 +96,8 @@ void read_line(Case& current, const std::string& line, const std::string& where)
     current.head = true;
   } else if (line == "whole") {
     current.whole_only = true;
+  } else if (line.starts_with("server ")) {
+    current.server = after(7);
   } else if (line.starts_with("beast ")) {
     current.beast = line.substr(6, 7);
     EXPECT_NE(line.find(": "), std::string::npos) << where << ": a reason is missing";
@@ -146,18 +149,38 @@ class HttpConformance : public ::testing::Test {
     EXPECT_TRUE(router_.add(net::Method::get, "/target", target));
     EXPECT_TRUE(router_.add(net::Method::get, "/param/:p", param));
     EXPECT_TRUE(router_.add(net::Method::get, "/rest/*p", param));
-    server_ =
-        std::make_unique<support::HttpServer>(router_, net::ServerOptions{.body_bytes_max = 1'000,
-                                                                          .header_timeout = 1s,
-                                                                          .body_timeout = 1s,
-                                                                          .linger_timeout = 100ms});
+    EXPECT_TRUE(router_.add(net::Method::post, "/intake", echo, {.kind = net::RouteKind::intake}));
+    server_ = make_server({});
+  }
+
+  std::unique_ptr<support::HttpServer> make_server(net::AdmissionOptions admission) {
+    return std::make_unique<support::HttpServer>(
+        router_, net::ServerOptions{.body_bytes_max = 1'000,
+                                    .header_timeout = 1s,
+                                    .body_timeout = 1s,
+                                    .linger_timeout = 100ms,
+                                    .admission = std::move(admission)});
+  }
+  /// The case's own server, as new; null: it has none.
+  std::unique_ptr<support::HttpServer> server_of(const Case& test) {
+    if (test.server == "of-rate") {
+      return make_server({.address = {.per_second = 1, .burst = 3}});
+    }
+    if (test.server == "overloaded") {
+      return make_server({.commit_age_max = 1s, .commit_age_ns = [](unsigned, std::int64_t) {
+                            return std::int64_t{2'000'000'000};
+                          }});
+    }
+    EXPECT_EQ(test.server, "") << "no such server";
+    return nullptr;
   }
 
   /// The case's bytes, `piece` at a time.
   void run(const Case& test, std::size_t piece) {
     SCOPED_TRACE(test.file + ":" + std::to_string(test.line) + " " + test.name + ", pieces of " +
                  std::to_string(piece));
-    support::HttpClient client(server_->address());
+    auto own_server = server_of(test);
+    support::HttpClient client((own_server ? *own_server : *server_).address());
     for (std::size_t at = 0; at < test.bytes.size(); at += piece)
       client.send(std::string_view(test.bytes).substr(at, piece));
     for (const Expected& expected : test.answers) {

@@ -8,6 +8,7 @@
 //          write:N      the N-th write to a segment after the server is up fails with EIO
 //          sync:N       likewise the N-th sync
 //          room:BYTES   the disk holds no more, until SIGUSR1
+//          slow:MS      each sync of a segment takes so long, until SIGUSR1
 #include <unistd.h>
 
 #include <atomic>
@@ -41,7 +42,7 @@ struct Arguments {
 // What the exit handler and the signal handler reach.
 FaultyFiles* disk = nullptr;
 path image;
-std::atomic<bool> room_returns{false};
+std::atomic<bool> recovers{false};
 
 /// "/data/journal/x" is kept as IMAGE/%data%journal%x.
 std::string flat_name(std::string name) {
@@ -83,6 +84,7 @@ void arm(const std::string& fault) {
   if (kind == "write") disk->write_error_in(number);
   if (kind == "sync") disk->sync_error_in(number);
   if (kind == "room") disk->set_capacity(number);
+  if (kind == "slow") disk->set_sync_time(std::chrono::milliseconds(number));
 }
 
 /// Faults begin when the server is up: a start that fails is another test's.
@@ -93,7 +95,10 @@ void inject(const std::stop_token& stop, const path& ports, const std::string& f
       arm(fault);
       armed = true;
     }
-    if (room_returns.exchange(false)) disk->set_capacity(1ULL << 40);
+    if (recovers.exchange(false)) {
+      disk->set_capacity(1ULL << 40);
+      disk->set_sync_time({});
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 }
@@ -113,7 +118,7 @@ int run(const Arguments& arguments, const trialwire::SettingsOptions& options) {
   std::filesystem::create_directories(image);
   load_image();
   std::at_quick_exit(save_image);
-  std::signal(SIGUSR1, [](int) { room_returns.store(true); });
+  std::signal(SIGUSR1, [](int) { recovers.store(true); });
   path ports = path(settings->data_dir) / "run/ports.json";
   std::filesystem::remove(ports);
   std::jthread injector([&](const std::stop_token& stop) { inject(stop, ports, arguments.fault); });

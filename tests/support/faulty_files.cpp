@@ -71,6 +71,7 @@ class FaultyFile final : public journal::File {
 
   Result<void> sync() override {
     disk_.delay();
+    disk_.delay_sync(opened_.path);
     std::scoped_lock lock(disk_.mutex_);
     if (auto alive = check_alive(); !alive) return alive;
     return named(disk_.sync(*inode_, disk_.may_fail(opened_.path)));
@@ -82,6 +83,7 @@ class FaultyFile final : public journal::File {
       return aligned;
     }
     disk_.delay();
+    disk_.delay_sync(opened_.path);
     std::scoped_lock lock(disk_.mutex_);
     if (auto alive = check_alive(); !alive) return alive;
     return named(disk_.write_through(*inode_, {offset, bytes, true}, disk_.may_fail(opened_.path)));
@@ -385,6 +387,15 @@ std::uint64_t FaultyFiles::used_locked() const {
   std::uint64_t used = 0;
   for (const auto& [name, inode] : names_) used += inode->current.size();
   return used;
+}
+
+void FaultyFiles::set_sync_time(std::chrono::milliseconds time) {
+  sync_ms_.store(time.count());
+}
+
+void FaultyFiles::delay_sync(const std::filesystem::path& path) {
+  const std::int64_t ms = sync_ms_.load();
+  if (ms > 0 && may_fail(path)) std::this_thread::sleep_for(std::chrono::milliseconds(ms));
 }
 
 void FaultyFiles::delay() {

@@ -10,6 +10,8 @@
 // Faults are scheduled by counting calls, so that with one thread a seed says everything; with
 // several threads it says everything but their interleaving. Safe for use by any threads.
 #pragma once
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -62,6 +64,8 @@ class FaultyFiles final : public journal::FileLayer {
   void sync_error_in(std::uint64_t syncs);
   void read_error_in(std::uint64_t reads);
   void set_capacity(std::uint64_t bytes);
+  /// Whatever makes bytes of a file durable takes so long; others go on meanwhile.
+  void set_sync_time(std::chrono::milliseconds time);
   void clear_faults();
 
   /// Now. Idempotent.
@@ -131,6 +135,7 @@ class FaultyFiles final : public journal::FileLayer {
 
   Result<void> begin_change();
   void delay();
+  void delay_sync(const std::filesystem::path& path);
   void cut_locked();
   void lose_unsynced(Inode& inode);
   void drop_failed_sync(Inode& inode);
@@ -148,6 +153,7 @@ class FaultyFiles final : public journal::FileLayer {
   std::uint64_t next_inode_ = 1;
   std::uint64_t generation_ = 1;
   bool powered_ = true;
+  std::atomic<std::int64_t> sync_ms_{0};
   bool killed_ = false;
   std::uint64_t changing_calls_ = 0;
   std::uint64_t cut_in_ = 0, write_error_in_ = 0, sync_error_in_ = 0, read_error_in_ = 0;

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The breakers of this process, one a dependency: made by who calls it, shown by /readyz.
+#pragma once
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "admin.hpp"
+#include "resilience/breaker.hpp"
+#include "runtime/guard.hpp"
+#include "telemetry/metrics.hpp"
+
+namespace trialwire {
+
+class Guards {
+ public:
+  Guards(const resilience::BreakerOptions& options, telemetry::Registry& metrics)
+      : options_(options), metrics_(metrics) {}
+
+  /// Before the start. `dependency` is one of a kind: "postgres", "queries". Lives as long as this.
+  runtime::Guard& add(std::string dependency);
+
+  /// A line each. None is required: intake goes on without what fails.
+  std::vector<ReadinessCheck> readiness() const;
+
+ private:
+  resilience::BreakerOptions options_;
+  telemetry::Registry& metrics_;
+  std::deque<runtime::Guard> guards_;  // they stay where they are
+};
+
+}  // namespace trialwire

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""More than the server can carry: what it takes goes on, what it refuses is refused at once.
+
+Capacity is set, not found: on a disk whose sync takes a fixed time, with batches of a fixed size, the
+journal takes so many records a second and no more, however fast the machine is.
+"""
+import http.client
+import json
+import os
+import socket
+import statistics
+import subprocess
+import threading
+import time
+import unittest
+
+from disk_test import FAULTY, FaultyServer
+from harness import BINARY, PATIENCE, ServerTest, eventually, report
+
+SLOWDOWN = float(os.environ.get("TRIALWIRE_SLOWDOWN", "1"))
+SYNC_MS = 50  # of 64 KiB: about 1.3 MB of records a second
+
+
+def load(server, seconds, *arguments):
+    """A run of `trialwire load` as its JSON; refusals make it exit 1, which is no failure here."""
+    run = subprocess.run(
+        [BINARY, "load", f"http://{server.http}", "--duration", f"{seconds}s", "--json", "--quiet",
+         *arguments], capture_output=True, text=True, timeout=seconds + PATIENCE, check=False)
+    return json.loads(run.stdout)
+
+
+def answered(result, status):
+    return result["status"].get(str(status), 0)
+
+
+class Prober(threading.Thread):
+    """One request after the other on one connection: how long accepted and refused ones take."""
+
+    def __init__(self, server, name):
+        super().__init__()
+        self.address, self.ident_text = server.http, name
+        self.ended = threading.Event()
+        self.times = {}
+        self.without_retry_after = 0
+
+    def run(self):
+        connection = http.client.HTTPConnection(self.address, timeout=PATIENCE)
+        number = 0
+        while not self.ended.is_set():
+            number += 1
+            body = json.dumps(report(number, reportId=f"{self.ident_text}-{number}"))
+            began = time.monotonic()
+            connection.request("POST", "/v1/epro/reports", body,
+                               {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            response.read()
+            self.times.setdefault(response.status, []).append(time.monotonic() - began)
+            if response.status == 503 and int(response.headers.get("Retry-After", 0)) < 1:
+                self.without_retry_after += 1
+            if response.status == 503:
+                time.sleep(0.01)
+        connection.close()
+
+
+def quantile(values, share):
+    ordered = sorted(values)
+    return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+
+@unittest.skipIf(FAULTY == "", "TRIALWIRE_FAULTY is not set")
+class Overload(ServerTest):
+    def slow_server(self, **settings):
+        server = FaultyServer(self.directory, **{
+            "limits.body": "16KiB", "limits.inflated_body": "16KiB", "journal.batch_bytes": "64KiB",
+            "runtime.shards": "1", "pipeline.batch_records_lagging": "1024",
+            "limits.shed.commit_age": "200ms", **settings})
+        self.addCleanup(server.kill)
+        return server.start_with(f"slow:{SYNC_MS}")
+
+    def test_three_times_the_load_it_can_carry(self):
+        server = self.slow_server()
+        peak = load(server, 6, "--connections", "32", "--pipeline", "16", "--warmup", "1s")
+        capacity = answered(peak, 200) / peak["seconds"]
+        self.assertGreater(capacity, 500)
+        probers = [Prober(server, f"probe-{n}") for n in range(4)]
+        for prober in probers:
+            prober.start()
+        over = load(server, 10, "--connections", "256", "--pipeline", "16", "--warmup", "1s",
+                    "--rate", str(int(3 * capacity)))
+        for prober in probers:
+            prober.ended.set()
+        for prober in probers:
+            prober.join(PATIENCE)
+        goodput = answered(over, 200) / over["seconds"]
+        refused = answered(over, 503) / over["seconds"]
+        accepted = [t for p in probers for t in p.times.get(200, [])]
+        refusals = [t for p in probers for t in p.times.get(503, [])]
+        print(f"\ncapacity {capacity:.0f}/s; at three times that: {goodput:.0f}/s taken, "
+              f"{refused:.0f}/s refused; admitted p99 {1e3 * quantile(accepted, 0.99):.0f} ms, "
+              f"refusals p50 {1e3 * statistics.median(refusals):.2f} ms, "
+              f"p99 {1e3 * quantile(refusals, 0.99):.2f} ms of {len(refusals)}")
+        self.assertGreater(refused, capacity, "nothing was shed")
+        self.assertEqual(answered(over, 504), 0)
+        self.assertGreaterEqual(goodput, 0.9 * capacity)
+        peak_p99 = peak["latencyUs"]["p99"] / 1e6
+        self.assertLessEqual(quantile(accepted, 0.99), max(2 * peak_p99, 0.6) * SLOWDOWN)
+        self.assertLessEqual(quantile(refusals, 0.9), 0.005 * SLOWDOWN)
+        self.assertEqual(sum(p.without_retry_after for p in probers), 0)
+        self.assertGreater(
+            server.metric("trialwire_admission_refused_total", reason="commit_age"), 0)
+        # It is over when it is over.
+        eventually("intake again", lambda: server.post("/v1/epro/reports", report(0)).status == 200)
+
+
+class Rate(ServerTest):
+    def test_an_address_over_its_rate_is_refused_and_told_when_to_come_again(self):
+        server = self.server(**{"limits.rate.per_second": "50", "limits.rate.burst": "20"}).start()
+        result = load(server, 4, "--connections", "4", "--rate", "400")
+        taken = answered(result, 200)
+        self.assertLessEqual(taken, 20 + 50 * (result["seconds"] + 1))
+        self.assertGreaterEqual(taken, 0.8 * 50 * result["seconds"])
+        self.assertGreater(answered(result, 429), 0)
+        refused = eventually("a refusal", lambda: self.refusal(server))
+        self.assertEqual(int(refused.headers["Retry-After"]), 1)
+        self.assertEqual(refused.headers["RateLimit-Policy"], '"address";q=20;w=1')
+        self.assertRegex(refused.headers["RateLimit"], r'^"address";r=0;t=1$')
+        self.assertEqual(refused.json()["status"], 429)
+        self.assertEqual(server.ask_admin("/healthz").status, 200)
+
+    def refusal(self, server):
+        answer = server.get("/v1/epro/reports?limit=1")
+        return answer if answer.status == 429 else None
+
+    def test_all_clients_together_have_a_rate(self):
+        server = self.server(**{"limits.rate.total_per_second": "100",
+                                "limits.rate.total_burst": "10"}).start()
+        result = load(server, 3, "--connections", "8", "--rate", "600")
+        self.assertLessEqual(answered(result, 200), 10 + 100 * (result["seconds"] + 1))
+        self.assertGreaterEqual(answered(result, 200), 0.8 * 100 * result["seconds"])
+        self.assertGreater(answered(result, 429), 0)
+
+
+class SilentServer(threading.Thread):
+    """Takes connections and never says a word, as a database does that hangs."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.taken = []
+        self.start()
+
+    @property
+    def port(self):
+        return self.socket.getsockname()[1]
+
+    def run(self):
+        while True:
+            try:
+                self.taken.append(self.socket.accept()[0])
+            except OSError:
+                return
+
+    def close(self):
+        self.socket.close()
+
+
+class Breaker(ServerTest):
+    def test_a_database_that_hangs_costs_callers_nothing_once_the_breaker_is_open(self):
+        database = SilentServer()
+        self.addCleanup(database.close)
+        server = self.server(**{
+            "store.url": f"postgres://u:p@127.0.0.1:{database.port}/d",
+            "limits.request_deadline": "500ms", "runtime.workers": "8"}).start()
+        began = time.monotonic()
+        slow = []
+
+        def ask():
+            asked = time.monotonic()
+            answer = server.get("/v1/vitals?limit=1")
+            slow.append(time.monotonic() - asked)
+            return answer.status
+
+        threads = [threading.Thread(target=lambda: [ask() for _ in range(3)]) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+        eventually("the breaker is not closed", lambda: server.metric(
+            "trialwire_breaker_state", dependency="queries", state="closed") == 0)
+        opened = time.monotonic() - began
+        self.assertLess(opened, 10)
+        times = []
+        connection = server.connect()
+        for _ in range(200):
+            asked = time.monotonic()
+            connection.request("GET", "/v1/vitals?limit=1")
+            response = connection.getresponse()
+            response.read()
+            times.append(time.monotonic() - asked)
+            self.assertIn(response.status, (503, 504))
+        print(f"\nopen after {opened:.1f} s; then p50 {1e3 * statistics.median(times):.2f} ms")
+        refused = server.metric("trialwire_breaker_calls_total", dependency="queries",
+                                outcome="refused")
+        self.assertGreater(refused, 50)
+        self.assertLess(statistics.median(times), 0.001 * max(SLOWDOWN, 2))
+        ready = server.ask_admin("/readyz").body.decode()
+        self.assertRegex(ready, r"(?m)^breaker queries degraded: (open|half_open)$")
+        self.assertRegex(ready, r"(?m)^breaker postgres ")
+        self.assertIn("queries", server.run("status").stdout)
+        # Intake has nothing to do with it.
+        self.assertEqual(server.post("/v1/epro/reports", report(1)).status, 200)
