@@ -45,9 +45,12 @@ void print_welcome(const config::Settings& settings, const Serving& serving) {
     fmt::print("operators: curl -s http://{}/readyz\n", reachable(addresses.admin));
   }
   if (addresses.http.empty()) return;
+  const std::string& cert = settings.http.tls.cert;
+  const std::string curl =
+      cert.empty() ? "curl -s http" : fmt::format("curl -s --cacert {} https", cert);
   if (!has_role(settings, config::Role::gateway)) {
     fmt::print(
-        "queries:   curl -s http://{}/v1/epro/reports{}\n", reachable(addresses.http),
+        "queries:   {}://{}/v1/epro/reports{}\n", curl, reachable(addresses.http),
         settings.auth.mode == config::AuthMode::jwt ? " -H \"Authorization: Bearer $TOKEN\"" : "");
     std::fflush(stdout);
     return;
@@ -55,9 +58,9 @@ void print_welcome(const config::Settings& settings, const Serving& serving) {
   auto now = std::chrono::system_clock::now().time_since_epoch();
   const bool tokens = settings.auth.mode == config::AuthMode::jwt;
   fmt::print(
-      "reports:   curl -s http://{}/v1/epro/reports {}-H 'Content-Type: application/json' -d "
+      "reports:   {}://{}/v1/epro/reports {}-H 'Content-Type: application/json' -d "
       "'{{\"patientId\":\"P-1\",\"trialId\":\"T-1\",\"timestamp\":\"{}\",\"qolScore\":7}}'\n",
-      reachable(addresses.http), tokens ? "-H \"Authorization: Bearer $TOKEN\" " : "",
+      curl, reachable(addresses.http), tokens ? "-H \"Authorization: Bearer $TOKEN\" " : "",
       format_rfc3339_ms(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count()));
   std::fflush(stdout);
 }

@@ -125,6 +125,12 @@ Result<void> Serving::make_servers() {
     auth_ = std::move(*auth);
     auth_->refresh_on(*control_);
   }
+  if (!settings_.http.tls.cert.empty()) {
+    auto tls = TlsService::make(settings_.http.tls, metrics_);
+    if (!tls) return std::unexpected(tls.error());
+    tls_ = std::move(*tls);
+    tls_->refresh_on(*control_);
+  }
   const bool answers = has(config::Role::gateway) || has(config::Role::api);
   if (answers && !settings_.http.listen.empty()) {
     auto options = http_options(settings_);
@@ -136,6 +142,7 @@ Result<void> Serving::make_servers() {
       };
     }
     if (auth_) options.gate = &auth_->gate();
+    if (tls_) options.tls = &tls_->certificates();
     http_ = std::make_unique<net::Server>(std::move(options), http_router_, metrics_);
   }
   if (!settings_.admin.listen.empty()) {

@@ -25,6 +25,7 @@
 #include "serve_kafka.hpp"
 #include "serve_sinks.hpp"
 #include "serve_store.hpp"
+#include "serve_tls.hpp"
 #include "telemetry/metrics.hpp"
 
 namespace trialwire {
@@ -89,6 +90,7 @@ class Serving {
   std::unique_ptr<SinkService> sinks_;       // its sinks are the store's
   std::unique_ptr<IntakeService> intake_;
   std::unique_ptr<AuthService> auth_;  // null: everybody may do everything
+  std::unique_ptr<TlsService> tls_;    // null: plain
   AdminSources admin_sources_;
   net::Router http_router_;
   net::Router admin_router_;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "auth/key_ring.hpp"
 
-#include <sys/stat.h>
-
 #include <utility>
 
 #include "telemetry/log.hpp"
@@ -38,19 +36,10 @@ Result<std::unique_ptr<KeyRing>> KeyRing::open(const KeyOptions& options,
   return ring;
 }
 
-std::vector<KeyRing::Stamp> KeyRing::stamps() const {
-  std::vector<Stamp> all;
-  auto add = [&](const std::filesystem::path& path) {
-    struct stat status{};
-    Stamp& stamp = all.emplace_back();
-    if (path.empty() || ::stat(path.c_str(), &status) != 0) return;
-    stamp = {status.st_ino,
-             std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec,
-             static_cast<std::uint64_t>(status.st_size)};
-  };
-  add(options_.secret_file);
-  add(options_.previous_secret_file);
-  for (const auto& path : options_.key_files) add(path);
+std::vector<FileStamp> KeyRing::stamps() const {
+  std::vector<FileStamp> all{stamp_of(options_.secret_file),
+                             stamp_of(options_.previous_secret_file)};
+  for (const auto& path : options_.key_files) all.push_back(stamp_of(path));
   return all;
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "auth/keys.hpp"
+#include "base/file_stamp.hpp"
 #include "telemetry/metrics.hpp"
 
 namespace trialwire::auth {
@@ -31,20 +32,12 @@ class KeyRing {
   std::shared_ptr<const KeySet> keys() const;
 
  private:
-  /// What tells that a file is another one.
-  struct Stamp {
-    std::uint64_t inode = 0;
-    std::int64_t modified_ns = 0;
-    std::uint64_t bytes = 0;
-    friend bool operator==(const Stamp&, const Stamp&) = default;
-  };
-
   KeyRing(KeyOptions options, telemetry::Registry& metrics);
-  std::vector<Stamp> stamps() const;
+  std::vector<FileStamp> stamps() const;
   void put(KeySet keys);
 
   const KeyOptions options_;
-  std::vector<Stamp> stamps_;
+  std::vector<FileStamp> stamps_;
   mutable std::mutex mutex_;
   std::shared_ptr<const KeySet> keys_;  // checkers of all threads hold it as long as they use it
   std::atomic<std::uint64_t> version_{0};

@@ -16,14 +16,18 @@ void check_listen(const Settings& settings, std::string_view path, const std::st
                   std::vector<Problem>& problems) {
   auto address = parse_listen_address(listen);
   if (!address || address->loopback || settings.allow_insecure) return;
-  const bool tokens = path == "http.listen" && settings.auth.mode == AuthMode::jwt;
+  const bool http = path == "http.listen";
+  const bool tokens = http && settings.auth.mode == AuthMode::jwt;
+  const bool tls = http && !settings.http.tls.cert.empty();
+  if (tokens && tls) return;
+  std::string_view lacks = "there is neither TLS nor authentication";
+  if (tokens) lacks = "there is no TLS: tokens could be read on the way";
+  if (tls) lacks = "there is no authentication: anybody could read and write";
   problems.push_back(
       {"", std::string(path),
        fmt::format(
            "{} is not a loopback address, and {}; set allow_insecure: true if that is meant",
-           listen,
-           tokens ? "there is no TLS: tokens could be read on the way"
-                  : "there is neither TLS nor authentication")});
+           listen, lacks)});
 }
 
 /// One socket cannot serve both; "any" address of a port holds each address of it.
@@ -190,6 +194,16 @@ void check_kafka(const Settings& settings, std::vector<Problem>& problems) {
         "and kafka.security.key belong together");
 }
 
+void check_tls(const TlsSettings& tls, std::vector<Problem>& problems) {
+  if (tls.cert.empty() != tls.key.empty()) {
+    problems.push_back({"", tls.cert.empty() ? "http.tls.cert" : "http.tls.key",
+                        "is missing: http.tls.cert and http.tls.key belong together"});
+  }
+  if (!tls.client_ca.empty() && tls.cert.empty()) {
+    problems.push_back({"", "http.tls.client_ca", "wants http.tls.cert and http.tls.key"});
+  }
+}
+
 void check_auth(const AuthSettings& auth, std::vector<Problem>& problems) {
   auto wrong = [&](bool is_wrong, std::string_view path, std::string_view reason) {
     if (is_wrong) problems.push_back({"", std::string(path), std::string(reason)});
@@ -227,6 +241,7 @@ std::vector<Problem> check(const Settings& settings) {
   check_roles(settings, problems);
   check_sizes(settings, problems);
   check_kafka(settings, problems);
+  check_tls(settings.http.tls, problems);
   check_auth(settings.auth, problems);
   check_breaker(settings.breaker, problems);
   if (settings.journal.sync == JournalSync::none && !settings.allow_unsafe) {

@@ -33,6 +33,22 @@ void add_general(std::vector<Descriptor>& rows) {
 void add_listeners(std::vector<Descriptor>& rows) {
   rows.push_back(row<&S::http, &HttpSettings::listen>(
       "http.listen", listen, "Address for clients; port 0 takes a free one, empty is off."));
+  using T = TlsSettings;
+  constexpr auto tls = &HttpSettings::tls;
+  constexpr Constraint text{.kind = Kind::text};
+  rows.push_back(row<&S::http, tls, &T::cert>(
+      "http.tls.cert", text,
+      "File of the certificate, PEM, and behind it those that lead to its authority; set, clients "
+      "must speak TLS 1.2 or 1.3."));
+  rows.push_back(row<&S::http, tls, &T::key>(
+      "http.tls.key", text, "File of its key, PEM, without a passphrase, mode 0600."));
+  rows.push_back(row<&S::http, tls, &T::client_ca>(
+      "http.tls.client_ca", text,
+      "File of authorities, PEM; set, a client must show a certificate of one of them."));
+  rows.push_back(row<&S::http, tls, &T::refresh>(
+      "http.tls.refresh", duration(second, 24 * hour),
+      "How often it is looked whether these files have changed. New connections get what is new; "
+      "what cannot be used leaves the old in force."));
   using A = AdminSettings;
   rows.push_back(row<&S::admin, &A::listen>(
       "admin.listen", listen, "Address of /healthz, /readyz and /metrics; empty is off."));

@@ -32,8 +32,16 @@ struct RuntimeSettings {
   Duration drain = 5500ms;
 };
 
+struct TlsSettings {
+  std::string cert;  // empty: plain
+  std::string key;
+  std::string client_ca;
+  Duration refresh = 10s;
+};
+
 struct HttpSettings {
   std::string listen = "127.0.0.1:8080";
+  TlsSettings tls;
 };
 
 struct AdminSettings {

@@ -5,18 +5,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <utility>
 
-#include "base/check.hpp"
-
 namespace trialwire::net {
-namespace {
-
-/// A buffer that one large answer has grown is not kept for all time.
-constexpr std::size_t output_kept_bytes = 1 << 20;
-
-}  // namespace
 
 struct Connection::Until {
   Connection& connection;
@@ -29,9 +20,12 @@ struct Connection::Until {
   void await_resume() const noexcept {}
 };
 
-Connection::Connection(Listener& listener, int socket, std::string origin,
-                       const Hash128& address) noexcept
-    : listener_(listener), info_{std::move(origin)}, address_(address), socket_(socket) {}
+Connection::Connection(Listener& listener, Accepted accepted) noexcept
+    : listener_(listener),
+      info_{std::move(accepted.origin)},
+      address_(accepted.address),
+      tls_(std::move(accepted.tls)),
+      socket_(accepted.socket) {}
 
 Connection::~Connection() {
   if (context_ != nullptr) {
@@ -43,10 +37,10 @@ Connection::~Connection() {
   ::close(socket_);
 }
 
-void Connection::open(Listener& listener, int socket, std::string origin, const Hash128& address) {
-  auto* connection = new Connection(listener, socket, std::move(origin), address);
+void Connection::open(Listener& listener, Accepted accepted) {
+  auto* connection = new Connection(listener, std::move(accepted));
   listener.began(*connection);
-  if (auto watched = listener.shard().watch(socket, *connection); !watched) {
+  if (auto watched = listener.shard().watch(connection->socket_, *connection); !watched) {
     connection->finished();
     return;
   }
@@ -93,6 +87,10 @@ void Connection::ready(std::uint32_t events) noexcept {
   if (events & EPOLLRDHUP) peer_closed_ = true;
   if (events & EPOLLOUT) writable_ = true;
   if (events & (EPOLLERR | EPOLLHUP)) broken_ = true;
+  if (crossed_) {
+    crossed_ = false;
+    readable_ = writable_ = true;
+  }
   resume_if_due();
 }
 
@@ -168,6 +166,7 @@ Task<Connection> Connection::serve() {
       co_await until(Wait::turn);
     }
   }
+  if (tls_ != nullptr) tls_->close_notify();
   if (broken_ || !(linger_ || readable_)) co_return;
   // To close with bytes unread would reset the connection, and the client might lose the answer.
   ::shutdown(socket_, SHUT_WR);
@@ -177,54 +176,6 @@ Task<Connection> Connection::serve() {
   do {
     co_await until(Wait::readable);
   } while (!broken_ && !expired_ && !linger_over());
-}
-
-bool Connection::linger_over() noexcept {
-  Workspace& work = listener_.workspace();
-  while (readable_) {
-    long received = receive(work.input.get(), Workspace::input_bytes);
-    if (received < 0) return true;
-    lingered_ += static_cast<std::size_t>(received);
-    if (lingered_ > listener_.options().linger_bytes_max) return true;
-  }
-  return false;
-}
-
-void Connection::send_output() noexcept {
-  ByteBuffer& out = listener_.workspace().output;
-  if (out.empty()) return;
-  ssize_t sent = ::send(socket_, out.data(), out.size(), MSG_NOSIGNAL);
-  if (sent < 0) {
-    if (errno != EAGAIN && errno != EINTR) broken_ = true;
-    sent = 0;
-  }
-  auto taken = static_cast<std::size_t>(sent);
-  listener_.metrics().bytes_out.add(taken);
-  if (taken < out.size() && !broken_) {
-    writable_ = false;
-    unsent_.append(out.view().substr(taken));
-    unsent_from_ = 0;
-  }
-  out.clear();
-  if (out.capacity() > output_kept_bytes) out.release();
-}
-
-void Connection::send_unsent() noexcept {
-  ssize_t sent =
-      ::send(socket_, unsent_.data() + unsent_from_, unsent_.size() - unsent_from_, MSG_NOSIGNAL);
-  if (sent < 0) {
-    if (errno != EAGAIN && errno != EINTR) broken_ = true;
-    writable_ = errno == EINTR;
-    return;
-  }
-  listener_.metrics().bytes_out.add(static_cast<std::size_t>(sent));
-  unsent_from_ += static_cast<std::size_t>(sent);
-  if (unsent_from_ == unsent_.size()) {
-    unsent_.release();
-    unsent_from_ = 0;
-  } else {
-    writable_ = false;
-  }
 }
 
 }  // namespace trialwire::net

@@ -6,6 +6,7 @@
 // | it waits for | time limit | ends by |
 // | --- | --- | --- |
 // | a first byte | idle | closing silently |
+// | the end of a TLS handshake | header | closing silently |
 // | the rest of a head | header | 408 |
 // | the rest of a body | body | 408 |
 // | answers | deadline | 504 for those that are missing |
@@ -20,6 +21,8 @@
 #pragma once
 #include <coroutine>
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <string_view>
 
 #include "net/byte_buffer.hpp"
@@ -29,6 +32,7 @@
 #include "net/read_context.hpp"
 #include "net/task.hpp"
 #include "net/timeouts.hpp"
+#include "net/tls.hpp"
 #include "runtime/shard.hpp"
 
 namespace trialwire::net {
@@ -40,9 +44,15 @@ class Connection final : public runtime::Watcher,
                          public OverloadHook,
                          public TimeoutHook {
  public:
+  /// What a listener took in.
+  struct Accepted {
+    int socket;
+    std::string origin;
+    Hash128 address;                  // its peer's, as the admission knows it
+    std::unique_ptr<TlsSession> tls;  // null: plain
+  };
   /// Begins to serve; may have ended when it returns.
-  /// `address` is its peer's, as the admission knows it.
-  static void open(Listener& listener, int socket, std::string origin, const Hash128& address);
+  static void open(Listener& listener, Accepted accepted);
 
   void ready(std::uint32_t events) noexcept override;
   void run() noexcept override;
@@ -63,7 +73,7 @@ class Connection final : public runtime::Watcher,
   enum class Partial : std::uint8_t { none, head, sized_body, chunked_body, whole_requests };
 
   struct Until;
-  Connection(Listener& listener, int socket, std::string origin, const Hash128& address) noexcept;
+  Connection(Listener& listener, Accepted accepted) noexcept;
   ~Connection();
 
   Task<Connection> serve();
@@ -74,7 +84,6 @@ class Connection final : public runtime::Watcher,
   // connection_input.cpp: from the socket to requests.
   void arm_for_input() noexcept;
   bool take_in();
-  long receive(char* to, std::size_t room) noexcept;
   bool take_in_body();
   void take_in_chunks(char* data, std::size_t size);
   void parse(char* data, std::size_t size, std::size_t kept);
@@ -101,6 +110,13 @@ class Connection final : public runtime::Watcher,
   bool render();
   void render_slot(AnswerSlot& slot);
 
+  // connection_io.cpp: bytes, plain or through TLS.
+  long receive(char* to, std::size_t room) noexcept;
+  long receive_plain(char* to, std::size_t room) noexcept;
+  long receive_tls(char* to, std::size_t room) noexcept;
+  std::size_t put(std::string_view bytes) noexcept;
+  std::size_t put_plain(std::string_view bytes) noexcept;
+  std::size_t put_tls(std::string_view bytes) noexcept;
   void send_output() noexcept;
   void send_unsent() noexcept;
   bool linger_over() noexcept;
@@ -122,12 +138,14 @@ class Connection final : public runtime::Watcher,
   std::size_t lingered_ = 0;
   std::int64_t read_ns_ = 0;
   ChunkDecoder chunks_;
+  std::unique_ptr<TlsSession> tls_;  // null: plain
   int socket_;
   Wait waiting_ = Wait::none;
   Partial partial_ = Partial::none;
   bool readable_ = false;
   bool writable_ = false;
   bool peer_closed_ = false;
+  bool crossed_ = false;  // TLS reads when the socket may be written, or the other way round
   bool broken_ = false;
   bool expired_ = false;
   bool permitted_ = false;

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A connection's way from bytes to requests.
-#include <sys/socket.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 #include "base/check.hpp"
@@ -14,7 +11,8 @@ namespace trialwire::net {
 void Connection::arm_for_input() noexcept {
   expired_ = false;
   Timeout kind = Timeout::idle;
-  if (partial_ == Partial::head) kind = Timeout::header;
+  const bool greeting = tls_ != nullptr && !tls_->established();
+  if (partial_ == Partial::head || greeting) kind = Timeout::header;
   if (partial_ == Partial::sized_body || partial_ == Partial::chunked_body) kind = Timeout::body;
   // A head has its time from its first byte on, a body as long as it makes progress.
   if (kind == Timeout::header && armed_as(kind)) return;
@@ -23,27 +21,6 @@ void Connection::arm_for_input() noexcept {
     return;
   progress_ = 0;
   listener_.timeouts().arm(*this, kind, listener_.shard().now_ns());
-}
-
-/// Bytes received; 0: none are there; -1: the client has closed, or the connection broke.
-long Connection::receive(char* to, std::size_t room) noexcept {
-  ssize_t received = ::recv(socket_, to, room, 0);
-  if (received < 0) {
-    if (errno == EINTR) return 0;
-    readable_ = false;
-    if (errno == EAGAIN) return 0;
-    broken_ = true;
-    return -1;
-  }
-  if (received == 0) {
-    readable_ = false;
-    return -1;
-  }
-  // A short read has drained the socket (epoll(7)); if the client has closed, the end is still to
-  // be read.
-  if (static_cast<std::size_t>(received) < room && !peer_closed_) readable_ = false;
-  listener_.metrics().bytes_in.add(static_cast<std::uint64_t>(received));
-  return received;
 }
 
 /// False: the client has closed.

@@ -30,6 +30,8 @@ class HttpMetrics {
   telemetry::Counter& bytes_in;
   telemetry::Counter& bytes_out;
   telemetry::Counter& handler_exceptions;
+  telemetry::Counter& tls_handshakes;
+  telemetry::Counter& tls_handshakes_failed;
   telemetry::Gauge& open;
   telemetry::Gauge& partial_bytes;
 

@@ -103,12 +103,20 @@ void Listener::accepted(int socket, const sockaddr_storage& peer) noexcept {
   }
   metrics_.accepted.add();
   const AdmissionCommon& admission = admission_->common();
-  Connection::open(*this, socket, fmt::format("{} {}", core_->options.name, address_text(peer)),
-                   admission.limits_addresses() ? admission.key_of(peer) : Hash128{});
+  const TlsCertificates* tls = core_->options.tls;
+  Connection::open(
+      *this, {.socket = socket,
+              .origin = fmt::format("{} {}", core_->options.name, address_text(peer)),
+              .address = admission.limits_addresses() ? admission.key_of(peer) : Hash128{},
+              .tls = tls == nullptr ? nullptr : tls->accept(socket)});
 }
 
 void Listener::turn_away(int socket) noexcept {
   metrics_.turned_away.add();
+  if (core_->options.tls != nullptr) {  // an answer would want a handshake first
+    ::close(socket);
+    return;
+  }
   constexpr std::string_view answer =
       "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
       "Connection: close\r\n\r\n";

@@ -21,6 +21,8 @@ class Registry;
 
 namespace trialwire::net {
 
+class TlsCertificates;
+
 struct ServerOptions {
   std::string name = "http";  // in metrics and in ConnectionInfo::origin
   std::string listen;         // "127.0.0.1:8080", "[::1]:0"
@@ -52,6 +54,8 @@ struct ServerOptions {
   std::chrono::milliseconds overload_wait{250};
   /// Who may go on to a route's handler; null: everybody, as anonymous. Outlives the server.
   Gate* gate = nullptr;
+  /// What connections are encrypted with; null: nothing. Outlives the server.
+  const TlsCertificates* tls = nullptr;
   /// Rates, concurrency, shedding; everything is off by default.
   AdmissionOptions admission;
 };

@@ -43,9 +43,17 @@ HttpClient::~HttpClient() {
   ::close(socket_);
 }
 
+ssize_t HttpClient::put(const char* from, std::size_t size) {
+  return ::send(socket_, from, size, MSG_NOSIGNAL);
+}
+
+ssize_t HttpClient::take(char* to, std::size_t room) {
+  return ::recv(socket_, to, room, 0);
+}
+
 void HttpClient::send(std::string_view bytes) {
   while (!bytes.empty()) {
-    ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    ssize_t sent = put(bytes.data(), bytes.size());
     if (sent <= 0) return;  // the server has closed: what it said first is still to be read
     bytes.remove_prefix(static_cast<std::size_t>(sent));
   }
@@ -64,7 +72,7 @@ void HttpClient::reset() {
 
 bool HttpClient::fill() {
   std::array<char, 65'536> chunk;
-  ssize_t received = ::recv(socket_, chunk.data(), chunk.size(), 0);
+  ssize_t received = take(chunk.data(), chunk.size());
   if (received <= 0) {
     closed_ = received == 0;
     return false;

@@ -2,6 +2,8 @@
 // The client's side of a test of net::Server: a blocking socket that sends exactly these bytes and
 // takes answers apart just enough to look at them. Every wait ends after ten seconds.
 #pragma once
+#include <sys/types.h>
+
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -21,7 +23,7 @@ class HttpClient {
  public:
   /// "127.0.0.1:8080" or "[::1]:8080"; throws std::runtime_error when it cannot connect.
   explicit HttpClient(const std::string& address);
-  ~HttpClient();
+  virtual ~HttpClient();
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
@@ -40,6 +42,11 @@ class HttpClient {
   bool closed() const { return closed_; }
   /// One receive call's worth: what the server wrote with one write, if it fits the buffers.
   std::string read_some();
+
+ protected:
+  /// As ::send and ::recv.
+  virtual ssize_t put(const char* from, std::size_t size);
+  virtual ssize_t take(char* to, std::size_t room);
 
  private:
   bool fill();

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/tls.hpp"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <array>
+#include <utility>
+
+#include "base/check.hpp"
+#include "telemetry/log.hpp"
+
+namespace trialwire::net {
+
+TlsSession::TlsSession(SSL_CTX& context, int socket) : ssl_(SSL_new(&context)) {
+  TW_CHECK(ssl_ != nullptr && SSL_set_fd(ssl_, socket) == 1);
+  SSL_set_accept_state(ssl_);
+}
+
+TlsSession::~TlsSession() {
+  SSL_free(ssl_);
+}
+
+TlsSession::Step TlsSession::outcome(int result, std::size_t bytes) noexcept {
+  if (result == 1) return {State::ok, bytes};
+  switch (SSL_get_error(ssl_, result)) {
+    case SSL_ERROR_WANT_READ:
+      return {State::want_read, 0};
+    case SSL_ERROR_WANT_WRITE:
+      return {State::want_write, 0};
+    case SSL_ERROR_ZERO_RETURN:
+      return {State::closed, 0};
+    default:
+      failed_ = true;
+      return {State::failed, 0};
+  }
+}
+
+TlsSession::Step TlsSession::read(char* to, std::size_t room) noexcept {
+  ERR_clear_error();
+  std::size_t bytes = 0;
+  const int result = SSL_read_ex(ssl_, to, room, &bytes);
+  return outcome(result, bytes);
+}
+
+TlsSession::Step TlsSession::write(const char* from, std::size_t size) noexcept {
+  ERR_clear_error();
+  std::size_t bytes = 0;
+  const int result = SSL_write_ex(ssl_, from, size, &bytes);
+  return outcome(result, bytes);
+}
+
+void TlsSession::close_notify() noexcept {
+  if (failed_ || !established()) return;
+  ERR_clear_error();
+  failed_ = SSL_shutdown(ssl_) < 0;
+}
+
+bool TlsSession::established() const noexcept {
+  return SSL_is_init_finished(ssl_) == 1;
+}
+
+const char* TlsSession::version() const noexcept {
+  return SSL_get_version(ssl_);
+}
+
+TlsCertificates::TlsCertificates(TlsOptions options, telemetry::Registry& metrics)
+    : options_(std::move(options)),
+      not_after_(metrics.gauge("trialwire_tls_certificate_not_after_seconds",
+                               "Unix time after which the certificate in force is not valid.")),
+      current_(metrics.gauge("trialwire_tls_certificate_current",
+                             "1: what is in force is what the files hold; 0: they hold what cannot "
+                             "be used, and the one of before is in force.")),
+      reloads_(metrics.counter("trialwire_tls_reloads_total",
+                               "Times that changed files were read, by what became of it.",
+                               {{"result", "ok"}})),
+      failures_(metrics.counter("trialwire_tls_reloads_total", "", {{"result", "failed"}})) {}
+
+Result<std::unique_ptr<TlsCertificates>> TlsCertificates::open(TlsOptions options,
+                                                               telemetry::Registry& metrics) {
+  std::unique_ptr<TlsCertificates> made(new TlsCertificates(std::move(options), metrics));
+  made->stamps_ = made->stamps();
+  auto context = make_tls_context(made->options_);
+  if (!context) return std::unexpected(context.error());
+  made->put(std::move(*context));
+  return made;
+}
+
+std::vector<FileStamp> TlsCertificates::stamps() const {
+  return {stamp_of(options_.certificate), stamp_of(options_.key), stamp_of(options_.client_ca)};
+}
+
+void TlsCertificates::put(TlsContext context) {
+  not_after_s_ = not_after_unix_s(*context);
+  not_after_.set(static_cast<double>(not_after_s_));
+  current_.set(1);
+  const std::lock_guard lock(mutex_);
+  context_ = std::move(context);
+}
+
+void TlsCertificates::refused(std::string_view reason) {
+  current_.set(0);
+  failures_.add();
+  telemetry::log(telemetry::LogLevel::error, "tls",
+                 "the certificate on disk cannot be used: the one of before stays in force",
+                 {{"reason", reason}});
+}
+
+void TlsCertificates::refresh(std::int64_t unix_now_s) {
+  auto now = stamps();
+  if (now == stamps_) return;
+  stamps_ = std::move(now);
+  auto context = make_tls_context(options_);
+  if (!context) {
+    refused(context.error().text);
+    return;
+  }
+  if (not_after_unix_s(**context) < unix_now_s && not_after_s_ >= unix_now_s) {
+    refused("it has expired");
+    return;
+  }
+  put(std::move(*context));
+  reloads_.add();
+  telemetry::log(telemetry::LogLevel::info, "tls", "the certificate was read again",
+                 {{"notAfter", not_after_s_}});
+}
+
+std::unique_ptr<TlsSession> TlsCertificates::accept(int socket) const {
+  const std::lock_guard lock(mutex_);
+  return std::make_unique<TlsSession>(*context_, socket);
+}
+
+}  // namespace trialwire::net
