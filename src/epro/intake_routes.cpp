@@ -16,8 +16,7 @@ Result<std::unique_ptr<ReportIntake>> add_intake_routes(net::Router& router,
       target->intake(shard.index(), path).handle(exchange, shard.unix_now_ns());
     };
     auto added = router.add(net::Method::post, ReportIntake::paths()[path], handler,
-                            {.scope = auth::Scope::reports_write,
-                             .kind = net::RouteKind::intake});
+                            {.scope = auth::Scope::reports_write, .kind = net::RouteKind::intake});
     if (!added) return std::unexpected(added.error());
   }
   return intake;

@@ -52,9 +52,8 @@ Result<void> KindIntake::add_routes(net::Router& router) {
       runtime::Shard& shard = exchange.shard();
       intake(shard.index(), path).handle(exchange, shard.unix_now_ns());
     };
-    auto added =
-        router.add(net::Method::post, paths_[path].path, handler,
-                   {.scope = decoder_->scope(), .kind = net::RouteKind::intake});
+    auto added = router.add(net::Method::post, paths_[path].path, handler,
+                            {.scope = decoder_->scope(), .kind = net::RouteKind::intake});
     if (!added) return added;
   }
   return {};

@@ -104,11 +104,11 @@ void Listener::accepted(int socket, const sockaddr_storage& peer) noexcept {
   metrics_.accepted.add();
   const AdmissionCommon& admission = admission_->common();
   const TlsCertificates* tls = core_->options.tls;
-  Connection::open(
-      *this, {.socket = socket,
-              .origin = fmt::format("{} {}", core_->options.name, address_text(peer)),
-              .address = admission.limits_addresses() ? admission.key_of(peer) : Hash128{},
-              .tls = tls == nullptr ? nullptr : tls->accept(socket)});
+  Connection::open(*this,
+                   {.socket = socket,
+                    .origin = fmt::format("{} {}", core_->options.name, address_text(peer)),
+                    .address = admission.limits_addresses() ? admission.key_of(peer) : Hash128{},
+                    .tls = tls == nullptr ? nullptr : tls->accept(socket)});
 }
 
 void Listener::turn_away(int socket) noexcept {

@@ -54,11 +54,11 @@ std::int64_t not_after_unix_s(const SSL_CTX& context) noexcept;
 class TlsSession {
  public:
   enum class State : std::uint8_t {
-    ok,           // `bytes` were moved
-    want_read,    // nothing can be done until the socket may be read
-    want_write,   // or written
-    closed,       // the client has said that nothing more comes
-    failed        // the connection is of no further use
+    ok,          // `bytes` were moved
+    want_read,   // nothing can be done until the socket may be read
+    want_write,  // or written
+    closed,      // the client has said that nothing more comes
+    failed       // the connection is of no further use
   };
   struct Step {
     State state = State::failed;

@@ -101,8 +101,7 @@ Result<void> use_key(SSL_CTX& context, const TlsOptions& options) {
   }
   if (SSL_CTX_use_PrivateKey(&context, key.get()) != 1 ||
       SSL_CTX_check_private_key(&context) != 1) {
-    return wrong(options.key,
-                 fmt::format("it is not the key of {}", options.certificate.native()));
+    return wrong(options.key, fmt::format("it is not the key of {}", options.certificate.native()));
   }
   return {};
 }

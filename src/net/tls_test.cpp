@@ -45,10 +45,9 @@ class TlsTest : public ::testing::Test {
     std::filesystem::create_directories(directory_);
     EXPECT_TRUE(router_.add(Method::get, "/hello",
                             [](Exchange& e) { e.respond(200, "text/plain", "hello"); }));
-    EXPECT_TRUE(router_.add(
-        Method::post, "/echo",
-        [](Exchange& e) { e.respond(200, "text/plain", e.request().body); },
-        {.body_bytes_max = 8 << 20}));
+    EXPECT_TRUE(router_.add(Method::post, "/echo",
+                            [](Exchange& e) { e.respond(200, "text/plain", e.request().body); },
+                            {.body_bytes_max = 8 << 20}));
     put(authority_.sign("first"));
   }
   ~TlsTest() override { std::filesystem::remove_all(directory_); }
@@ -171,7 +170,8 @@ TEST_F(TlsTest, http_1_1_is_what_is_chosen_and_nothing_else) {
   serve();
   EXPECT_EQ(TlsClient(server_->address(), authority_, {.protocols = {"h2", "http/1.1"}}).protocol(),
             "http/1.1");
-  EXPECT_FALSE(TlsClient(server_->address(), authority_, {.protocols = {"h2", "spdy/3"}}).greeted());
+  EXPECT_FALSE(
+      TlsClient(server_->address(), authority_, {.protocols = {"h2", "spdy/3"}}).greeted());
   TlsClient silent(server_->address(), authority_);
   EXPECT_TRUE(silent.greeted());
   EXPECT_EQ(silent.protocol(), "");

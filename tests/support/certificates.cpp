@@ -61,11 +61,10 @@ Authority::Signed Authority::sign(const std::string& name, long valid_s) const {
   X509_set_issuer_name(certificate.get(), X509_get_subject_name(certificate_.get()));
   extend(*certificate, NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1");
   TW_CHECK(X509_sign(certificate.get(), key_.get(), EVP_sha256()) > 0);
-  return {
-      pem_of([&](BIO* bio) { return PEM_write_bio_X509(bio, certificate.get()); }),
-      pem_of([&](BIO* bio) {
-        return PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
-      })};
+  return {pem_of([&](BIO* bio) { return PEM_write_bio_X509(bio, certificate.get()); }),
+          pem_of([&](BIO* bio) {
+            return PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+          })};
 }
 
 std::string Authority::pem() const {

@@ -13,10 +13,10 @@
 namespace trialwire::support {
 
 struct TlsClientOptions {
-  int version = 0;                          // TLS1_2_VERSION, …; 0: any
-  std::vector<std::string> protocols;       // of ALPN; none: nothing is said
-  const Authority::Signed* own = nullptr;   // the client's certificate
-  std::shared_ptr<SSL_SESSION> resume;      // of an earlier client
+  int version = 0;                         // TLS1_2_VERSION, …; 0: any
+  std::vector<std::string> protocols;      // of ALPN; none: nothing is said
+  const Authority::Signed* own = nullptr;  // the client's certificate
+  std::shared_ptr<SSL_SESSION> resume;     // of an earlier client
 };
 
 class TlsClient final : public HttpClient {
