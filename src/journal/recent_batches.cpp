@@ -50,7 +50,9 @@ void RecentBatches::keep_free(Batch batch, Batch& dropped) {
 }
 
 void RecentBatches::evict_for(std::size_t bytes, Batch& dropped) {
-  while (count_ > 0 && bytes_ + bytes > bytes_max_) {
+  // What is free for reuse counts: the setting is what all of it takes.
+  const std::size_t spare = std::min(free_bytes_max, bytes_max_ / 4);
+  while (count_ > 0 && bytes_ + spare + bytes > bytes_max_) {
     Batch oldest = std::move(at(0));
     first_ = (first_ + 1) & (ring_.size() - 1);
     --count_;
