@@ -9,16 +9,26 @@
 
 namespace trialwire {
 
-AuthService::AuthService(const config::JwtSettings& settings, std::unique_ptr<auth::KeyRing> keys,
+AuthService::AuthService(const config::Settings& settings, std::unique_ptr<auth::KeyRing> keys,
                          std::size_t shards, telemetry::Registry& metrics)
-    : refresh_(settings.refresh),
+    : refresh_(settings.auth.jwt.refresh),
       keys_(std::move(keys)),
-      gate_(authenticator_options(settings, shards), *keys_, shards, metrics) {}
+      gate_(authenticator_options(settings.auth.jwt, shards), *keys_, shards, metrics) {
+  const config::RateSettings& rate = settings.limits.rate;
+  if (rate.subject_per_second == 0) return;
+  rates_ =
+      std::make_unique<net::RateGate>(gate_,
+                                      net::RateTableOptions{.name = "subject",
+                                                            .per_second = rate.subject_per_second,
+                                                            .burst = rate.subject_burst,
+                                                            .keys_max = rate.subjects},
+                                      shards, "http", metrics);
+}
 
-Result<std::unique_ptr<AuthService>> AuthService::make(const config::JwtSettings& settings,
+Result<std::unique_ptr<AuthService>> AuthService::make(const config::Settings& settings,
                                                        std::size_t shards,
                                                        telemetry::Registry& metrics) {
-  auto keys = auth::KeyRing::open(key_options(settings), metrics);
+  auto keys = auth::KeyRing::open(key_options(settings.auth.jwt), metrics);
   if (!keys) {
     return fail(keys.error().code, fmt::format("keys of tokens: {}", keys.error().text));
   }

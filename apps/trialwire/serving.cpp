@@ -120,7 +120,7 @@ Result<void> Serving::make_routes() {
 Result<void> Serving::make_servers() {
   if (auto made = make_routes(); !made) return made;
   if (settings_.auth.mode == config::AuthMode::jwt) {
-    auto auth = AuthService::make(settings_.auth.jwt, shards_.size(), metrics_);
+    auto auth = AuthService::make(settings_, shards_.size(), metrics_);
     if (!auth) return std::unexpected(auth.error());
     auth_ = std::move(*auth);
     auth_->refresh_on(*control_);

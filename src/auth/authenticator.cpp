@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "auth/authenticator.hpp"
 
-#include <openssl/rand.h>
 
 #include <optional>
 #include <string>
@@ -11,12 +10,6 @@
 
 namespace trialwire::auth {
 namespace {
-
-SipKey random_key() {
-  SipKey key;
-  TW_CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(&key), sizeof key) == 1);
-  return key;
-}
 
 telemetry::Counter& accepted(telemetry::Registry& metrics, const char* how) {
   return metrics.counter("trialwire_auth_accepted_total",
@@ -44,7 +37,7 @@ Authenticator::Authenticator(const Options& options, const KeyRing& keys,
                              telemetry::Registry& metrics)
     : options_(options),
       keys_(keys),
-      cache_(options.cache_bytes_max, random_key()),
+      cache_(options.cache_bytes_max, random_sip_key()),
       from_cache_(accepted(metrics, "cached")),
       verified_(accepted(metrics, "verified")),
       cache_bytes_(metrics.gauge("trialwire_auth_cache_bytes", "Memory of verified tokens.")),

@@ -4,6 +4,7 @@
 #include <isa-l/crc.h>
 #include <nmmintrin.h>
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -200,6 +201,12 @@ Sha256 Sha256Hasher::digest(ByteView bytes) {
   begin();
   update(bytes);
   return finish();
+}
+
+SipKey random_sip_key() {
+  SipKey key;
+  TW_CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(&key), sizeof key) == 1);
+  return key;
 }
 
 }  // namespace trialwire

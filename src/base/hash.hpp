@@ -46,6 +46,9 @@ class SipHasher {
 
 Hash128 siphash(SipKey key, ByteView bytes) noexcept;
 
+/// Of this process alone, from the system's random numbers.
+SipKey random_sip_key();
+
 /// Tells apart two contents under one identity: XXH3 with a secret seed. Not for what a sender
 /// could gain by a collision: here it would only take its own second report for its first.
 std::uint64_t content_hash(SipKey key, ByteView bytes) noexcept;

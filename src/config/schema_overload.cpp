@@ -24,6 +24,14 @@ void add_overload(std::vector<Descriptor>& rows) {
   rows.push_back(
       row<&S::limits, rate, &R::ipv6_prefix>("limits.rate.ipv6_prefix", integer(16, 128),
                                              "Bits of an IPv6 address that are one client's."));
+  rows.push_back(row<&S::limits, rate, &R::subject_per_second>(
+      "limits.rate.subject_per_second", integer(0, 1'000'000),
+      "Requests a second with tokens of one name (`sub`); more is answered 429. 0 is off."));
+  rows.push_back(row<&S::limits, rate, &R::subject_burst>(
+      "limits.rate.subject_burst", integer(1, 1'000'000), "And so many of it at once."));
+  rows.push_back(row<&S::limits, rate, &R::subjects>(
+      "limits.rate.subjects", integer(16, 100'000'000),
+      "Names whose rate is known, 48 bytes each; as with addresses."));
   using H = ShedSettings;
   constexpr auto shed = &LimitSettings::shed;
   rows.push_back(row<&S::limits, shed, &H::cpu>(

@@ -173,7 +173,7 @@ struct KafkaSettings {
   KafkaSecuritySettings security;
 };
 
-/// Of one address, and of all clients together.
+/// Of one address, of all clients together, and of one name that tokens are made out to.
 struct RateSettings {
   std::uint64_t per_second = 0;  // 0: off
   std::uint64_t burst = 120;
@@ -181,6 +181,9 @@ struct RateSettings {
   std::uint64_t total_burst = 1'000;
   std::uint64_t addresses = 65'536;
   std::uint32_t ipv6_prefix = 64;
+  std::uint64_t subject_per_second = 0;  // 0: off
+  std::uint64_t subject_burst = 120;
+  std::uint64_t subjects = 65'536;
 };
 
 struct ShedSettings {

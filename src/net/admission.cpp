@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <random>
 #include <utility>
 
 namespace trialwire::net {
@@ -14,12 +13,6 @@ namespace {
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(Refused::count_)> reasons{
     "none", "concurrent", "queued", "rate_address", "rate_all", "loop_lag", "commit_age", "load"};
-
-SipKey random_key() {
-  std::random_device random;
-  auto word = [&random] { return (std::uint64_t{random()} << 32U) | random(); };
-  return {word(), word()};
-}
 
 resilience::TokenRate rate_of(const RateOptions& options) {
   return {static_cast<double>(options.per_second), options.burst};
@@ -39,7 +32,7 @@ AdmissionCommon::AdmissionCommon(AdmissionOptions options, std::string server,
                                  telemetry::Registry& metrics)
     : options_(std::move(options)),
       server_(std::move(server)),
-      key_(random_key()),
+      key_(random_sip_key()),
       all_rate_(rate_of(options_.all)) {
   if (options_.address.per_second > 0) {
     addresses_ =

@@ -155,6 +155,7 @@ bool Connection::admitted_before_its_body() {
   Workspace& work = listener_.workspace();
   std::size_t mark = work.output.size();
   fill_request({});
+  work.request.whole = false;
   work.writer.begin({.head_only = work.head.method == Method::head, .close = true},
                     listener_.shard().unix_now_ns());
   if (admit() != nullptr) return true;

@@ -69,6 +69,7 @@ struct Request {
   std::span<const PathParam> params;
   std::string_view body;  // whole; followed by body_padding readable bytes
   bool keep_alive = true;
+  bool whole = true;  // false: its body has not come yet
   /// Set by the parser; without it `header` searches.
   const KnownHeaderIndex* known = nullptr;
 

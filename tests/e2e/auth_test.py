@@ -106,6 +106,19 @@ class AuthTest(ServerTest):
                 self.assertIn(f'scope="{scope}"', answer.headers["WWW-Authenticate"])
                 self.assertEqual(self.ask(method, path, self.token(scope), body).status, 200)
 
+    def test_a_name_has_a_rate_of_its_own(self):
+        self.gateway.settings.update({"limits.rate.subject_per_second": "1",
+                                      "limits.rate.subject_burst": "3"})
+        self.gateway.start()
+        busy, other = self.token("reports:write"), self.token("reports:write", sub="another")
+        answers = [self.ask("POST", "/v1/epro/reports", busy, report(n)) for n in range(6)]
+        self.assertEqual([a.status for a in answers[:3]], [200] * 3)
+        self.assertEqual(answers[5].status, 429)
+        self.assertEqual(answers[5].headers["RateLimit-Policy"], '"subject";q=3;w=3')
+        self.assertEqual(int(answers[5].headers["Retry-After"]), 1)
+        self.assertEqual(self.ask("POST", "/v1/epro/reports", other, report(9)).status, 200)
+        self.assertNotIn("tester", self.gateway.log())
+
     def test_foreign_studies_sites_and_subjects_are_not_seen_on_any_list(self):
         self.gateway.start()
         writer = self.token("reports:write vitals:write metrics:write")
