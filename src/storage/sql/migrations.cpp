@@ -210,17 +210,20 @@ Result<void> begin(Session& session) {
   return fail(ErrorCode::unavailable, "another program has been migrating the database for long");
 }
 
-Result<std::int64_t> apply(Session& session) {
+Error newer_schema(std::int64_t applied, std::int64_t known) {
+  return {ErrorCode::internal,
+          fmt::format("the database has schema {}, this program knows up to {}", applied, known)};
+}
+
+Result<std::int64_t> apply(Session& session, std::span<const MigrationStep> steps) {
   const Dialect dialect = session.dialect();
   if (auto made = run(session, migrations_table(dialect)); !made) {
     return std::unexpected(made.error());
   }
   auto version = applied_migration(session);  // again: another program may have been faster
   if (!version) return version;
-  if (*version > newest_migration(dialect)) {
-    return std::unexpected(newer_schema(dialect, *version));
-  }
-  auto steps = migrations(dialect);
+  const auto newest = static_cast<std::int64_t>(steps.size());
+  if (*version > newest) return std::unexpected(newer_schema(*version, newest));
   for (std::size_t i = static_cast<std::size_t>(*version); i < steps.size(); ++i) {
     for (const std::string& statement : steps[i].statements) {
       if (auto done = session.execute(statement); !done) return std::unexpected(done.error());
@@ -282,33 +285,25 @@ Result<std::int64_t> applied_migration(Session& session) {
   return one_integer(session, "SELECT coalesce(max(version), 0) FROM schema_migrations");
 }
 
-Result<std::int64_t> migrate(Session& session) {
-  const Dialect dialect = session.dialect();
+Result<std::int64_t> migrate(Session& session, std::span<const MigrationStep> steps) {
+  const auto newest = static_cast<std::int64_t>(steps.size());
   auto version = applied_migration(session);
-  if (!version || *version == newest_migration(dialect)) return version;
-  if (*version > newest_migration(dialect)) {
-    return std::unexpected(newer_schema(dialect, *version));
-  }
+  if (!version || *version == newest) return version;
+  if (*version > newest) return std::unexpected(newer_schema(*version, newest));
   auto found = version;
   if (auto begun = begin(session); !begun) {
     found = std::unexpected(begun.error());
   } else {
-    found = apply(session);
+    found = apply(session, steps);
   }
   if (found) {
-    auto committed = run(session, frame_of(dialect).commit);
+    auto committed = run(session, frame_of(session.dialect()).commit);
     if (committed) return found;
     found = std::unexpected(committed.error());
   }
   // The error that counts is the first one.
-  static_cast<void>(run(session, frame_of(dialect).give_up));
+  static_cast<void>(run(session, frame_of(session.dialect()).give_up));
   return found;
-}
-
-Error newer_schema(Dialect dialect, std::int64_t applied) {
-  return {ErrorCode::internal,
-          fmt::format("the database has schema {}, this program knows up to {}", applied,
-                      newest_migration(dialect))};
 }
 
 }  // namespace trialwire::storage

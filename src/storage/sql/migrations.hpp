@@ -35,12 +35,14 @@ std::string_view migrations_table(Dialect dialect) noexcept;
 /// The newest version that was applied; 0: none. Errors: the session's.
 Result<std::int64_t> applied_migration(Session& session);
 
-/// Brings the schema up to date. A schema that is up to date costs two short queries and no lock.
-/// Returns the version found. Errors: the session's; internal, when the schema is newer than this
-/// program knows, with both versions named.
-Result<std::int64_t> migrate(Session& session);
+/// Brings the schema to the last of these steps, from wherever it is among them. One that is there
+/// costs two short queries and no lock. Returns the version found. Errors: the session's; internal,
+/// when the schema is newer than the steps, with both versions named.
+Result<std::int64_t> migrate(Session& session, std::span<const MigrationStep> steps);
 
-/// As `migrate` says it.
-Error newer_schema(Dialect dialect, std::int64_t applied);
+/// To the newest that this program knows.
+inline Result<std::int64_t> migrate(Session& session) {
+  return migrate(session, migrations(session.dialect()));
+}
 
 }  // namespace trialwire::storage
