@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <functional>
 #include <limits>
+#include <mutex>
 
 #include "journal/recovery.hpp"
 #include "journal/scrubber.hpp"
@@ -20,41 +22,63 @@ namespace {
 // So often the keeper is told that the current segment fills up.
 constexpr std::uint64_t keeper_part_bytes = 4 << 20;
 
-/// What a scrape reads; it may come after the store is gone.
-struct StoreNumbers {
-  std::atomic<std::uint64_t> next_sequence{1};
-  std::atomic<std::uint64_t> first_sequence{1};
-  std::atomic<std::uint64_t> segments{0};
-  std::atomic<std::uint64_t> disk_bytes{0};
-  std::atomic<bool> failed{false};
-  std::atomic<bool> blocked{false};
-  std::atomic<std::uint64_t> undelivered{0};
-  std::atomic<bool> undelivered_full{false};
+struct StoreFigures {
+  std::uint64_t next_sequence = 1;
+  std::uint64_t first_sequence = 1;
+  std::uint64_t segments = 0;
+  std::uint64_t disk_bytes = 0;
+  std::uint64_t undelivered_bytes = 0;
+  bool failed = false;
+  bool blocked = false;
+  bool undelivered_full = false;
 };
 
-void expose(telemetry::Registry& metrics, const std::shared_ptr<StoreNumbers>& numbers, bool direct,
+/// What a scrape reads, as it is at that moment: segments come and go also while nothing is
+/// appended. A scrape may come after the store is gone, and finds what was last.
+class StoreGauges {
+ public:
+  explicit StoreGauges(std::function<StoreFigures()> ask) : ask_(std::move(ask)) {}
+  StoreFigures figures() {
+    const std::lock_guard lock(mutex_);
+    if (ask_) last_ = ask_();
+    return last_;
+  }
+  /// The store is not asked any more once this returned.
+  void end() {
+    static_cast<void>(figures());
+    const std::lock_guard lock(mutex_);
+    ask_ = nullptr;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::function<StoreFigures()> ask_;
+  StoreFigures last_;
+};
+
+void expose(telemetry::Registry& metrics, const std::shared_ptr<StoreGauges>& gauges, bool direct,
             const StoreOptions& options) {
   const auto gauge = [&](std::string_view name, std::string_view help, auto read) {
     metrics.observe(name, help, {},
-                    [numbers, read] { return static_cast<double>(read(*numbers)); });
+                    [gauges, read] { return static_cast<double>(read(gauges->figures())); });
   };
   gauge("trialwire_journal_next_sequence", "Sequence that the next record will get.",
-        [](const StoreNumbers& n) { return n.next_sequence.load(); });
+        [](const StoreFigures& f) { return f.next_sequence; });
   gauge("trialwire_journal_first_sequence", "Sequence of the oldest record still here.",
-        [](const StoreNumbers& n) { return n.first_sequence.load(); });
+        [](const StoreFigures& f) { return f.first_sequence; });
   gauge("trialwire_journal_segments", "Segment files, spares included.",
-        [](const StoreNumbers& n) { return n.segments.load(); });
+        [](const StoreFigures& f) { return f.segments; });
   gauge("trialwire_journal_disk_bytes", "Bytes of all segment files.",
-        [](const StoreNumbers& n) { return n.disk_bytes.load(); });
+        [](const StoreFigures& f) { return f.disk_bytes; });
   gauge("trialwire_journal_failed", "1 after a failed write or sync: nothing more is acknowledged.",
-        [](const StoreNumbers& n) { return n.failed.load() ? 1 : 0; });
+        [](const StoreFigures& f) { return f.failed ? 1 : 0; });
   gauge("trialwire_journal_blocked", "1 while no new segment can be prepared.",
-        [](const StoreNumbers& n) { return n.blocked.load() ? 1 : 0; });
+        [](const StoreFigures& f) { return f.blocked ? 1 : 0; });
   gauge("trialwire_journal_undelivered_bytes", "Bytes that the sink furthest behind does not have.",
-        [](const StoreNumbers& n) { return n.undelivered.load(); });
+        [](const StoreFigures& f) { return f.undelivered_bytes; });
   gauge("trialwire_journal_undelivered_full",
         "1 while reports are refused because too much is undelivered.",
-        [](const StoreNumbers& n) { return n.undelivered_full.load() ? 1 : 0; });
+        [](const StoreFigures& f) { return f.undelivered_full ? 1 : 0; });
   metrics.observe("trialwire_journal_disk_bytes_max", "Disk budget of the journal.", {},
                   [most = options.bytes_max] { return static_cast<double>(most); });
   metrics.observe("trialwire_journal_undelivered_bytes_limit",
@@ -94,12 +118,14 @@ class Store final : public SegmentStore {
         current_offset_(recovered.end.offset),
         written_(metrics.counter("trialwire_journal_written_bytes_total",
                                  "Bytes written to segments, headers and padding included.")),
-        numbers_(std::make_shared<StoreNumbers>()) {
-    expose(metrics, numbers_, direct_, options);
-    publish_numbers();
+        gauges_(std::make_shared<StoreGauges>([this] { return figures(); })) {
+    expose(metrics, gauges_, direct_, options);
   }
 
-  ~Store() override { Store::stop(); }
+  ~Store() override {
+    Store::stop();
+    gauges_->end();
+  }
 
   void start(StoreEvents events) override {
     const auto corrupt = events.corrupt;
@@ -145,7 +171,7 @@ class Store final : public SegmentStore {
                                      : current_->write_at(current_offset_, batch.bytes());
     if (!written) {
       // Whatever its reason: what is on the disk now is not known, so nothing may follow it.
-      numbers_->failed.store(true);
+      failed_.store(true);
       return fail(ErrorCode::io, written.error().text);
     }
     const Appended appended{current_number_, current_offset_, chain_.next_sequence, bytes};
@@ -162,7 +188,7 @@ class Store final : public SegmentStore {
     chain_.next_sequence += batch.records();
     chain_.previous = hash;
     written_.add(bytes);
-    publish_numbers();
+    say_undelivered();
     return appended;
   }
 
@@ -204,7 +230,7 @@ class Store final : public SegmentStore {
     ledger_.set_cursor(consumer, next_sequence);
     // The keeper looks on its own now and then; only who waits for space is in a hurry.
     if (keeper_.blocked()) keeper_.wake();
-    publish_numbers();
+    say_undelivered();
   }
 
   Result<void> check_cursor(const Cursor& cursor) const override { return ledger_.check(cursor); }
@@ -223,7 +249,7 @@ class Store final : public SegmentStore {
     return end.offset < meta_.segment_bytes ? end.segment : 0;
   }
 
-  bool failed() const noexcept { return numbers_->failed.load(std::memory_order_relaxed); }
+  bool failed() const noexcept { return failed_.load(std::memory_order_relaxed); }
 
   /// The current segment is open and has room for so many bytes.
   Result<void> make_room(std::uint64_t bytes) {
@@ -238,7 +264,7 @@ class Store final : public SegmentStore {
     auto file =
         files_.open(options_.directory / segment_name(number), OpenMode::write_existing, direct_);
     if (!file) {
-      numbers_->failed.store(true);
+      failed_.store(true);
       return fail(ErrorCode::io, file.error().text);
     }
     current_ = std::move(*file);
@@ -250,16 +276,22 @@ class Store final : public SegmentStore {
     return {};
   }
 
-  void publish_numbers() {
-    numbers_->next_sequence.store(ledger_.tail().next_sequence, std::memory_order_relaxed);
-    numbers_->first_sequence.store(ledger_.first_sequence(), std::memory_order_relaxed);
-    const std::uint64_t segments = ledger_.segments_present() + keeper_.spares();
-    numbers_->segments.store(segments, std::memory_order_relaxed);
-    numbers_->disk_bytes.store(segments * meta_.segment_bytes, std::memory_order_relaxed);
-    numbers_->blocked.store(keeper_.blocked(), std::memory_order_relaxed);
-    numbers_->undelivered.store(ledger_.undelivered_bytes(), std::memory_order_relaxed);
+  StoreFigures figures() const {
+    StoreFigures now;
+    now.next_sequence = ledger_.tail().next_sequence;
+    now.first_sequence = ledger_.first_sequence();
+    now.segments = ledger_.segments_present() + keeper_.spares();
+    now.disk_bytes = now.segments * meta_.segment_bytes;
+    now.undelivered_bytes = ledger_.undelivered_bytes();
+    now.failed = failed();
+    now.blocked = keeper_.blocked();
+    now.undelivered_full = ledger_.undelivered_full();
+    return now;
+  }
+
+  void say_undelivered() {
     const bool full = ledger_.undelivered_full();
-    if (numbers_->undelivered_full.exchange(full) != full) log_undelivered(full);
+    if (said_full_.exchange(full) != full) log_undelivered(full);
   }
 
   void log_undelivered(bool full) const {
@@ -289,7 +321,9 @@ class Store final : public SegmentStore {
   std::uint64_t current_offset_;
   telemetry::Counter& written_;
 
-  std::shared_ptr<StoreNumbers> numbers_;
+  std::atomic<bool> failed_{false};
+  std::atomic<bool> said_full_{false};
+  std::shared_ptr<StoreGauges> gauges_;  // shared: a scrape may outlive the store
   std::unique_ptr<Scrubber> scrubber_;
 };
 

@@ -228,6 +228,29 @@ TEST_F(SegmentStoreTest, within_budget_and_retention_consumed_segments_stay) {
   EXPECT_EQ((*store)->first_sequence(), 1U);
 }
 
+TEST_F(SegmentStoreTest, what_is_deleted_while_nothing_is_appended_shows_in_the_metrics) {
+  StoreOptions brief = options();
+  brief.retention = std::chrono::nanoseconds(0);
+  auto store = open(brief);
+  ASSERT_TRUE(store);
+  for (int i = 0; i < 60; ++i) ASSERT_TRUE(append(**store, 1));
+  (*store)->set_cursor("sql", (*store)->chain().next_sequence);
+  const auto shows = [this](std::string_view name, std::uint64_t value) {
+    return metrics_.text().contains(fmt::format("\ntrialwire_journal_{} {}\n", name, value));
+  };
+  EXPECT_TRUE(shows("first_sequence", 1)) << metrics_.text();
+  (*store)->maintain();
+  const auto left = (*store)->status();
+  ASSERT_GT(left.first_sequence, 1U);
+  const auto shows_left = [&] {
+    return shows("first_sequence", left.first_sequence) && shows("next_sequence", 61) &&
+           shows("segments", left.segments) && shows("disk_bytes", left.bytes_on_disk);
+  };
+  EXPECT_TRUE(shows_left()) << metrics_.text();
+  store->reset();
+  EXPECT_TRUE(shows_left()) << "a scrape may outlive the store: " << metrics_.text();
+}
+
 TEST_F(SegmentStoreTest, a_journal_whose_old_segments_are_deleted_starts_and_keeps_its_chain) {
   StoreOptions brief = options();
   brief.retention = std::chrono::nanoseconds(0);
