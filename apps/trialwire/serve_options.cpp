@@ -200,8 +200,6 @@ pipeline::SinkLanesOptions lane_options(const config::Settings& settings, std::s
                            ? all.background
                            : sink.priority == config::SinkPriority::background;
   options.give_way = give_way_options(settings);
-  // SQLite's work is all here, on intake's cores: a burst is taken first, whatever its pace.
-  if (name == "sqlite") options.give_way.lag_in_pace = options.give_way.lag_max;
   return lanes;
 }
 

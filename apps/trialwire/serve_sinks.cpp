@@ -52,13 +52,14 @@ pipeline::LaneOptions& SinkService::add(std::string_view name,
   return sinks_.back().options.each;
 }
 
-void SinkService::add_group(std::string_view name,
-                            storage::kafka::GroupMember::MakeSink make_sink) {
+void SinkService::add_group(std::string_view name, storage::kafka::GroupMember::MakeSink make_sink,
+                            const std::function<void(pipeline::LaneOptions&)>& adapt) {
   const config::SinkSettings& own = settings_of(settings_, name);
   auto options = lane_options(settings_, name, own, data_dir_).each;
   options.dead_letters = dead_letters_.get();
   // There is no intake here to give way to.
   options.background = own.priority == config::SinkPriority::background;
+  adapt(options);
   processor_ = std::make_unique<ProcessorService>(settings_, std::move(options),
                                                   std::move(make_sink), metrics_);
 }

@@ -5,6 +5,7 @@
 #pragma once
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -32,7 +33,9 @@ class SinkService {
   pipeline::LaneOptions& add(std::string_view name, pipeline::SinkLanes::MakeSink make_sink,
                              journal::Journal& from);
   /// Of a processor without a gateway: what Kafka's group gives this process goes to that sink.
-  void add_group(std::string_view name, storage::kafka::GroupMember::MakeSink make_sink);
+  /// `adapt` changes the lanes' options where the sink knows better.
+  void add_group(std::string_view name, storage::kafka::GroupMember::MakeSink make_sink,
+                 const std::function<void(pipeline::LaneOptions&)>& adapt);
 
   /// When all are added, before anything of them is asked: makes their lanes; the journal then
   /// keeps everything for all of them. Fails when it is not known how many lanes a sink has.

@@ -141,10 +141,14 @@ void StoreService::add_sink(journal::Journal* journal, SinkService& sinks, runti
   auto make = [this, &guard, &metrics](unsigned lane) {
     return pipeline::guard_sink(store_->make_sink(lane, row_mappers(), metrics), guard);
   };
+  // What works here takes intake's processors: a burst is taken first, whatever its pace.
+  auto adapt = [this](pipeline::LaneOptions& lane) {
+    if (store_->works_in_process()) lane.give_way.lag_in_pace = lane.give_way.lag_max;
+  };
   if (journal != nullptr) {
-    sinks.add(store_->name(), make, *journal);
+    adapt(sinks.add(store_->name(), make, *journal));
   } else {
-    sinks.add_group(store_->name(), [make] { return make(0); });
+    sinks.add_group(store_->name(), [make] { return make(0); }, adapt);
   }
 }
 

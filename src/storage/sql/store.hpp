@@ -53,6 +53,9 @@ class Store {
   virtual std::string where() const = 0;
   /// A database that is not there is no error for a writer, which makes it.
   virtual bool made_when_missing() const noexcept { return false; }
+  /// Its work is all done by this process, on the processors that intake wants; of a server's only
+  /// the sending is.
+  virtual bool works_in_process() const noexcept { return false; }
   /// Whether this account may write where a database of one file is, or will be; leaves nothing
   /// there. Errors: io, unavailable, with the place and the reason. Of a server no error: what it
   /// admits, `connect` says.

@@ -41,6 +41,7 @@ class SqliteStore final : public Store {
   std::string_view name() const noexcept override { return sink_name; }
   std::string where() const override { return fmt::format("{} {}", sink_name, path_.string()); }
   bool made_when_missing() const noexcept override { return true; }
+  bool works_in_process() const noexcept override { return true; }
 
   Result<void> check_writable() const override {
     if (auto directory = check_directory(path_.parent_path()); !directory) {

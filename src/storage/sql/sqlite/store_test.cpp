@@ -63,6 +63,15 @@ TEST_F(SqliteStoreTest, a_store_says_which_it_is) {
   EXPECT_EQ(none.error().code, ErrorCode::invalid_argument);
 }
 
+TEST_F(SqliteStoreTest, a_file_is_written_by_this_process_and_a_servers_tables_are_not) {
+  EXPECT_TRUE(store->works_in_process());
+  for (const char* url : {"postgres://u@db.invalid/trials", "mysql://u@db.invalid/trials"}) {
+    auto server = storage::open_store({.url = url, .data_dir = {}});
+    ASSERT_TRUE(server) << server.error().text;
+    EXPECT_FALSE((*server)->works_in_process()) << url;
+  }
+}
+
 TEST_F(SqliteStoreTest, a_reader_creates_no_file) {
   auto session = store->connect(Access::read);
   ASSERT_FALSE(session);
