@@ -171,6 +171,7 @@ class Page {
     }
     auto batch = mean("trialwire_sink_batch_records", labels);
     auto takes = mean("trialwire_sink_deliver_seconds", labels);
+    const bool has_bytes = !looks_.now.all("trialwire_sink_lag_bytes", labels).empty();
     auto label = [&](const char* name) {
       auto found = labels.find(name);
       return found == labels.end() ? std::string(unknown) : found->second;
@@ -178,7 +179,7 @@ class Page {
     // The color around a padded text: escapes have no width.
     add("{:<10} {:>4}  {} {:>13} {:>10} {:>12} {:>12} {:>8} {:>9} {:>9} {:>7}\n", label("sink"),
         label("lane"), painted(fmt::format("{:<9}", state), color_of(state)), number(lane.value),
-        size(now("trialwire_sink_lag_bytes", labels)),
+        has_bytes ? size(now("trialwire_sink_lag_bytes", labels)) : std::string(unknown),
         age(now("trialwire_sink_lag_seconds", labels)),
         rate_text("trialwire_sink_delivered_records_total", labels),
         batch ? number(*batch) : std::string(unknown),

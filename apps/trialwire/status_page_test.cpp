@@ -65,6 +65,14 @@ TEST(StatusPageTest, without_a_look_before_rates_are_dashes) {
   EXPECT_THAT(text, ContainsRegex("2 h 5 min +- +- +- +42"));
 }
 
+TEST(StatusPageTest, a_processors_lag_in_bytes_is_not_known_and_not_shown_as_none) {
+  std::string text(first);
+  constexpr std::string_view bytes =
+      "trialwire_sink_lag_bytes{lane=\"0\",sink=\"postgres\"} 1073741824\n";
+  text.erase(text.find(bytes), bytes.size());
+  EXPECT_THAT(page(text, text, 0, false), ContainsRegex("stuck +2,000,000 +- +2 h 5 min"));
+}
+
 TEST(StatusPageTest, a_server_that_was_started_anew_between_has_no_negative_rate) {
   std::string text = page(later(), first, 1, false);
   EXPECT_THAT(text, HasSubstr("intake    0 records/s"));

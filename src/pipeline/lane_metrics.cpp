@@ -51,7 +51,8 @@ double LaneLag::seconds() const {
   return std::chrono::duration<double>(age).count();
 }
 
-LaneMetrics::LaneMetrics(telemetry::Registry& registry, std::string_view sink, unsigned lane)
+LaneMetrics::LaneMetrics(telemetry::Registry& registry, std::string_view sink, unsigned lane,
+                         LagBytes lag_bytes)
     : running(registry.gauge("trialwire_sink_running",
                              "1 while deliveries succeed, 0 while they are retried.",
                              labels_of(sink, lane))),
@@ -89,9 +90,11 @@ LaneMetrics::LaneMetrics(telemetry::Registry& registry, std::string_view sink, u
   registry.observe("trialwire_sink_lag_records",
                    "Durable journal records that the sink does not have yet.", labels_,
                    [lag = lag_] { return lag->records(); });
-  registry.observe("trialwire_sink_lag_bytes",
-                   "Bytes of the journal that the sink does not have yet.", labels_,
-                   [lag = lag_] { return lag->bytes(); });
+  if (lag_bytes == LagBytes::known) {
+    registry.observe("trialwire_sink_lag_bytes",
+                     "Bytes of the journal that the sink does not have yet.", labels_,
+                     [lag = lag_] { return lag->bytes(); });
+  }
   registry.observe("trialwire_sink_lag_seconds",
                    "Age of the oldest record that the sink does not have yet.", labels_,
                    [lag = lag_] { return lag->seconds(); });

@@ -54,9 +54,14 @@ class LaneLag {
   std::int64_t since_ns_ = 0;
 };
 
+/// Whether what a lane reads knows its size. Kafka's offsets count messages: of a partition there
+/// is no lag in bytes, and none is shown.
+enum class LagBytes : std::uint8_t { known, unknown };
+
 class LaneMetrics {
  public:
-  LaneMetrics(telemetry::Registry& registry, std::string_view sink, unsigned lane);
+  LaneMetrics(telemetry::Registry& registry, std::string_view sink, unsigned lane,
+              LagBytes lag_bytes = LagBytes::known);
 
   /// So much longer did the lane leave the processor to intake.
   void paused(std::chrono::duration<double> time);

@@ -257,7 +257,8 @@ Slot& GroupMember::State::free_slot() {
   slot.number = static_cast<unsigned>(place);
   if (!slot.sink) slot.sink = make_sink();
   if (!slot.metrics) {
-    slot.metrics = std::make_unique<pipeline::LaneMetrics>(metrics, slot.sink->name(), slot.number);
+    slot.metrics = std::make_unique<pipeline::LaneMetrics>(metrics, slot.sink->name(), slot.number,
+                                                           pipeline::LagBytes::unknown);
   }
   return slot;
 }

@@ -274,6 +274,15 @@ TEST_F(GroupTest, lanes_keep_their_numbers_and_leave_no_lag_behind) {
   expect_each_once_in_order();
 }
 
+TEST_F(GroupTest, a_lag_is_known_in_messages_and_not_said_in_bytes) {
+  produce(20);
+  auto member = join();
+  database_.wait_for_rows(20);
+  EXPECT_TRUE(metrics_.text().contains("\ntrialwire_sink_lag_records{"));
+  EXPECT_FALSE(metrics_.text().contains("trialwire_sink_lag_bytes"));
+  member->stop();
+}
+
 /// A reader of a topic with one partition and 40 answers, and the hands that take something away.
 class ReaderTest : public GroupTest {
  protected:
