@@ -103,6 +103,11 @@ void add_pipeline(std::vector<Descriptor>& rows) {
       "pipeline.refusals_max", integer(0, 1'000'000),
       "Records that a sink refuses in a row, none taken between, are set aside as dead letters up "
       "to this number; then the sink is taken to be wrong, and waited for. 0 is no bound."));
+  rows.push_back(row<&S::pipeline, &P::dead_letters_keep>(
+      "pipeline.dead_letters_keep", duration(0, 200 * year),
+      "How long a dead letter is kept after it was delivered, for a database that is restored to "
+      "before that: no less than the age of the oldest back-up that may be put in place. What "
+      "waits, and what was discarded, is kept. 0 is for ever."));
   add_sink<&P::sqlite>(rows, "sqlite", 1);
   add_sink<&P::postgres>(rows, "postgres", 64);
   add_sink<&P::mysql>(rows, "mysql", 64);

@@ -118,6 +118,7 @@ struct PipelineSettings {
   std::uint64_t qol_batch_records_lagging = 2'048;
   Duration qol_batch_delay = 1s;
   std::uint32_t refusals_max = 100;
+  Duration dead_letters_keep = 720h;  // once delivered
   SinkSettings sqlite;
   SinkSettings postgres;
   SinkSettings mysql;

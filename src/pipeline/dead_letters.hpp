@@ -7,6 +7,7 @@
 //      ▲                     │ refused again
 //      └─────────────────────┘
 //   delivered ──the destination went back──▶ retry_requested
+//   delivered ──kept for long enough──▶ gone
 //   waiting, retry_requested ──discard──▶ discarded ──retry──▶ retry_requested
 //
 // Whoever decides is noted, and why.
@@ -48,8 +49,14 @@ class DeadLetters {
   /// first: still empty, there is none.
   virtual Result<void> next_asked(std::string_view sink, RecordBatch& unit) = 0;
 
-  /// The destination has `unit` now.
-  virtual Result<void> delivered(std::span<const journal::Record> unit, std::string_view sink) = 0;
+  /// The destination has `unit` now; `at_ns` since the Unix epoch.
+  virtual Result<void> delivered(std::span<const journal::Record> unit, std::string_view sink,
+                                 std::int64_t at_ns) = 0;
+
+  /// Deletes what was delivered to this sink before `before_ns`, the oldest first, whole units, and
+  /// of very many a part: the rest at the next call. Returns how many records. No `ask_again`
+  /// brings those back.
+  virtual Result<std::uint64_t> forget_delivered(std::string_view sink, std::int64_t before_ns) = 0;
 
   /// The destination went back to before what it had, and what was delivered to it may be gone:
   /// all of that is asked for again. Returns how many records.

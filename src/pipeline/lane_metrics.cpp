@@ -75,6 +75,10 @@ LaneMetrics::LaneMetrics(telemetry::Registry& registry, std::string_view sink, u
                                           "Dead letters of the sink that wait for an operator or "
                                           "for their redelivery.",
                                           {{"sink", std::string(sink)}})),
+      dead_letters_forgotten(
+          registry.counter("trialwire_sink_dead_letters_forgotten_total",
+                           "Delivered dead letters deleted: pipeline.dead_letters_keep is over.",
+                           {{"sink", std::string(sink)}})),
       batch_records(registry.histogram("trialwire_sink_batch_records", "Records of one delivery.",
                                        telemetry::size_buckets(), labels_of(sink, lane))),
       batch_bytes(registry.histogram("trialwire_sink_batch_bytes",

@@ -80,7 +80,8 @@ class LaneMetrics {
   telemetry::Counter& retries;
   telemetry::Counter& missing;
   telemetry::Counter& dead_letters;
-  telemetry::Gauge& dead_letters_waiting;  // of the whole sink: lane 0 sets it
+  telemetry::Gauge& dead_letters_waiting;      // of the whole sink: lane 0 sets it
+  telemetry::Counter& dead_letters_forgotten;  // likewise
   telemetry::Histogram& batch_records;
   telemetry::Histogram& batch_bytes;
   telemetry::Histogram& deliver_seconds;

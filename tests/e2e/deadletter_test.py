@@ -97,6 +97,27 @@ class DeadLetters(ServerTest):
         server.start()
         self.assertEqual(len(server.wait_stored(2)), 2)
 
+    def test_what_was_delivered_is_kept_for_as_long_as_is_set(self):
+        server = self.server_with_rule()
+        server.post("/v1/epro/reports", self.bad(1))
+        server.post("/v1/epro/reports", self.bad(2))
+        self.wait_letters(server, 2)
+        self.change_database(server, "DROP TRIGGER refuse")
+        self.assertEqual(server.run("deadletter", "retry", "1").returncode, 0)
+        server.wait_stored(2)
+        states = lambda: [letter["state"] for letter in self.letters(server, "--all")]
+        eventually("delivered", lambda: states() == ["delivered", "waiting"])
+        server.stop()
+        server.start()  # which looks at once; as shipped it is kept for 30 days
+        eventually("looked", lambda: server.metric("trialwire_sink_dead_letters_waiting") == 1)
+        self.assertEqual(states(), ["delivered", "waiting"])
+        server.stop()
+        server.settings["pipeline.dead_letters_keep"] = "1ms"
+        server.start()
+        eventually("counted",
+                   lambda: server.metric("trialwire_sink_dead_letters_forgotten_total") == 1)
+        self.assertEqual(states(), ["waiting"])
+
     def test_what_is_refused_again_waits_again(self):
         server = self.server_with_rule()
         server.post("/v1/epro/reports", self.bad(1))

@@ -36,6 +36,9 @@ class MemoryStore final : public pipeline::DeadLetters {
   std::function<Result<void>(std::string_view step, unsigned lane)> at =
       [](std::string_view, unsigned) { return Result<void>(); };
 
+  /// Called when it is asked to forget.
+  std::function<void()> looked = [] {};
+
   void wait_for(const std::function<bool(const MemoryStore&)>& reached) {
     std::unique_lock lock(mutex);
     changed.wait(lock, [&] { return reached(*this); });
@@ -56,6 +59,7 @@ class MemoryStore final : public pipeline::DeadLetters {
   std::vector<std::vector<std::uint64_t>> units;  // as they were set aside
   std::set<std::uint64_t> asked;                  // of the letters
   std::set<std::uint64_t> redelivered;            // letters no more
+  std::map<std::uint64_t, std::int64_t> delivered_ns;
   std::map<std::uint64_t, journal::Record> kept;  // of the letters; their bytes are the journal's
   unsigned resets = 0;
 
@@ -83,12 +87,14 @@ class MemoryStore final : public pipeline::DeadLetters {
     if (!asked.empty()) unit.add(kept[*asked.begin()]);
     return {};
   }
-  Result<void> delivered(std::span<const journal::Record> unit, std::string_view) override {
+  Result<void> delivered(std::span<const journal::Record> unit, std::string_view,
+                         std::int64_t at_ns) override {
     std::lock_guard lock(mutex);
     for (const auto& record : unit) {
       asked.erase(record.sequence);
       letters.erase(record.sequence);
       redelivered.insert(record.sequence);
+      delivered_ns[record.sequence] = at_ns;
     }
     changed.notify_all();
     return {};
@@ -100,6 +106,14 @@ class MemoryStore final : public pipeline::DeadLetters {
     const std::uint64_t count = asked.size();
     redelivered.clear();
     return count;
+  }
+  Result<std::uint64_t> forget_delivered(std::string_view, std::int64_t before_ns) override {
+    looked();
+    std::lock_guard lock(mutex);
+    const std::uint64_t forgotten = std::erase_if(
+        redelivered, [&](std::uint64_t each) { return delivered_ns[each] < before_ns; });
+    changed.notify_all();
+    return forgotten;
   }
   Result<std::uint64_t> waiting(std::string_view) override {
     std::lock_guard lock(mutex);

@@ -10,7 +10,7 @@
 namespace trialwire::storage::sqlite {
 namespace {
 
-constexpr std::int64_t version = 1;
+constexpr std::int64_t version = 2;
 
 // A record of a sink. The attributes are those of the journal, so that it can be delivered again
 // as it was; `original` are the sender's bytes. Times are nanoseconds since the Unix epoch.
@@ -47,13 +47,25 @@ CREATE TABLE dead_letters (
   decided_by       TEXT,
   decided_why      TEXT,
   decided_ns       INTEGER,
+  delivered_ns     INTEGER,
   UNIQUE (sink, record_id)
 ) STRICT;
 CREATE INDEX dead_letters_open ON dead_letters (sink, state, id)
   WHERE state IN ('waiting', 'retry_requested');
 CREATE INDEX dead_letters_by_submission ON dead_letters (submission_id)
   WHERE submission_id IS NOT NULL;
-PRAGMA user_version = 1;
+CREATE INDEX dead_letters_delivered ON dead_letters (sink, delivered_ns)
+  WHERE state = 'delivered';
+PRAGMA user_version = 2;
+)sql";
+
+// When those of version 1 were delivered is not known: they count from now on.
+constexpr const char* from_version_1 = R"sql(
+ALTER TABLE dead_letters ADD COLUMN delivered_ns INTEGER;
+UPDATE dead_letters SET delivered_ns = unixepoch('now') * 1000000000 WHERE state = 'delivered';
+CREATE INDEX dead_letters_delivered ON dead_letters (sink, delivered_ns)
+  WHERE state = 'delivered';
+PRAGMA user_version = 2;
 )sql";
 
 Result<std::int64_t> version_of(Database& database) {
@@ -63,12 +75,13 @@ Result<std::int64_t> version_of(Database& database) {
   return statement->integer(0);
 }
 
-Result<void> create(Database& database) {
+Result<void> bring_up_to_date(Database& database) {
   if (auto begun = database.execute("BEGIN IMMEDIATE"); !begun) return begun;
   Result<void> done;
   auto found = version_of(database);  // again: another process may have been faster
   if (!found) done = std::unexpected(found.error());
   if (done && *found == 0) done = database.execute(schema);
+  if (done && *found == 1) done = database.execute(from_version_1);
   if (done) done = database.execute("COMMIT");
   if (!done) sqlite3_exec(database.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
   return done;
@@ -90,8 +103,8 @@ Result<Database> open_dead_letters(const std::filesystem::path& path) {
   auto database = Database::open_writer(options);
   if (!database) return database;
   auto found = version_of(*database);
-  if (found && *found == 0) {
-    if (auto created = create(*database); !created) return std::unexpected(created.error());
+  if (found && *found < version) {
+    if (auto done = bring_up_to_date(*database); !done) return std::unexpected(done.error());
     found = version_of(*database);
   }
   if (!found) return std::unexpected(found.error());

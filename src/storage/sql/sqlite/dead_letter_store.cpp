@@ -42,6 +42,13 @@ constexpr std::string_view asked_sql =
     "WHERE sink = ?1 AND state = 'retry_requested' AND (id = ?2 OR submission_id = ?3) "
     "ORDER BY sequence";
 
+// Up to the time of the thousandth: a unit has one time, so that none is torn apart.
+constexpr std::int64_t forgotten_at_once = 1'000;
+constexpr std::string_view forget_sql =
+    "DELETE FROM dead_letters WHERE sink = ?1 AND state = 'delivered' AND delivered_ns < ?2 AND "
+    "delivered_ns <= ifnull((SELECT delivered_ns FROM dead_letters WHERE sink = ?1 AND state = "
+    "'delivered' ORDER BY delivered_ns LIMIT 1 OFFSET ?3), ?2)";
+
 Uuid id_of(const Record& record) {
   return record_id({record.journal, record.epoch, record.sequence, record.attributes.received_ns});
 }
@@ -58,9 +65,11 @@ class DeadLetterStore final : public pipeline::DeadLetters {
     return changes([&] { return put(unit, refusal); });
   }
   Result<void> next_asked(std::string_view sink, pipeline::RecordBatch& unit) override;
-  Result<void> delivered(std::span<const Record> unit, std::string_view sink) override {
-    return changes([&] { return mark(unit, sink); });
+  Result<void> delivered(std::span<const Record> unit, std::string_view sink,
+                         std::int64_t at_ns) override {
+    return changes([&] { return mark(unit, sink, at_ns); });
   }
+  Result<std::uint64_t> forget_delivered(std::string_view sink, std::int64_t before_ns) override;
   Result<std::uint64_t> ask_again(std::string_view sink) override;
   Result<std::uint64_t> waiting(std::string_view sink) override;
 
@@ -70,7 +79,7 @@ class DeadLetterStore final : public pipeline::DeadLetters {
   template <typename Change>
   Result<void> changes(Change change);
   Result<void> put(std::span<const Record> unit, const pipeline::Refusal& refusal);
-  Result<void> mark(std::span<const Record> unit, std::string_view sink);
+  Result<void> mark(std::span<const Record> unit, std::string_view sink, std::int64_t at_ns);
   Result<void> read_asked(std::string_view sink, pipeline::RecordBatch& unit);
   bool changed_meanwhile();
 
@@ -101,8 +110,8 @@ Result<void> DeadLetterStore::open() {
   const std::array<std::pair<std::optional<Statement>*, std::string_view>, 6> statements{{
       {&put_, put_sql},
       {&mark_,
-       "UPDATE dead_letters SET state = 'delivered' WHERE sink = ? AND record_id = ? AND state = "
-       "'retry_requested'"},
+       "UPDATE dead_letters SET state = 'delivered', delivered_ns = ?3 WHERE sink = ?1 AND "
+       "record_id = ?2 AND state = 'retry_requested'"},
       {&first_asked_,
        "SELECT id, submission_id FROM dead_letters WHERE sink = ? AND state = 'retry_requested' "
        "ORDER BY id LIMIT 1"},
@@ -173,11 +182,13 @@ Result<void> DeadLetterStore::put(std::span<const Record> unit, const pipeline::
   return {};
 }
 
-Result<void> DeadLetterStore::mark(std::span<const Record> unit, std::string_view sink) {
+Result<void> DeadLetterStore::mark(std::span<const Record> unit, std::string_view sink,
+                                   std::int64_t at_ns) {
   for (const Record& record : unit) {
     const std::string id = id_of(record).text();
     mark_->bind(1, sink);
     mark_->bind(2, std::string_view(id));
+    mark_->bind(3, at_ns);
     if (mark_->run() != SQLITE_DONE) return std::unexpected(database_->error("mark a letter"));
   }
   return {};
@@ -196,6 +207,23 @@ Result<std::uint64_t> DeadLetterStore::ask_again(std::string_view sink) {
   });
   if (!done) return std::unexpected(done.error());
   return asked;
+}
+
+Result<std::uint64_t> DeadLetterStore::forget_delivered(std::string_view sink,
+                                                        std::int64_t before_ns) {
+  std::uint64_t forgotten = 0;
+  auto done = changes([&]() -> Result<void> {
+    auto gone = database_->prepare(forget_sql);
+    if (!gone) return std::unexpected(gone.error());
+    gone->bind(1, sink);
+    gone->bind(2, before_ns);
+    gone->bind(3, forgotten_at_once - 1);
+    if (gone->run() != SQLITE_DONE) return std::unexpected(database_->error("forget letters"));
+    forgotten = static_cast<std::uint64_t>(database_->changes());
+    return {};
+  });
+  if (!done) return std::unexpected(done.error());
+  return forgotten;
 }
 
 Result<void> DeadLetterStore::next_asked(std::string_view sink, pipeline::RecordBatch& unit) {

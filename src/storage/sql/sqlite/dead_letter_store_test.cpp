@@ -131,7 +131,7 @@ TEST_F(DeadLetterTest, a_submission_is_asked_for_whole_and_comes_whole) {
   EXPECT_EQ(ask({2}), 2U);
   EXPECT_EQ(next_asked(), (std::vector<std::uint64_t>{5, 6}));
   EXPECT_EQ(*store->waiting("postgres"), 3U);
-  ASSERT_TRUE(store->delivered(unit.records(), "postgres"));
+  ASSERT_TRUE(store->delivered(unit.records(), "postgres", 100));
   EXPECT_TRUE(next_asked().empty());
   EXPECT_EQ(*store->waiting("postgres"), 1U);
   EXPECT_EQ(seen({}), (std::vector<std::string>{"3 postgres 7 waiting 1"}));
@@ -163,13 +163,69 @@ TEST_F(DeadLetterTest, what_was_delivered_is_asked_for_again_when_the_destinatio
   put({record(3, "c")}, "r", "mysql");
   ask({1, 3});
   EXPECT_EQ(next_asked(), (std::vector<std::uint64_t>{1}));
-  ASSERT_TRUE(store->delivered(unit.records(), "postgres"));
+  ASSERT_TRUE(store->delivered(unit.records(), "postgres", 100));
   EXPECT_TRUE(next_asked().empty());
   EXPECT_EQ(store->ask_again("postgres").value_or(0), 1U);
   EXPECT_EQ(next_asked(), (std::vector<std::uint64_t>{1}));
   EXPECT_EQ(store->ask_again("postgres").value_or(9), 0U);
-  ASSERT_TRUE(store->delivered(unit.records(), "postgres"));
+  ASSERT_TRUE(store->delivered(unit.records(), "postgres", 100));
   EXPECT_TRUE(next_asked().empty()) << "what waits for an operator still does";
+}
+
+TEST_F(DeadLetterTest, what_was_delivered_is_kept_for_its_time_and_then_is_gone) {
+  put({record(1, "early")});
+  put({record(2, "late")});
+  put({record(3, "waits")});
+  put({record(4, "another sink's")}, "r", "mysql");
+  ask({1, 2});
+  for (const std::int64_t at_ns : {100, 200}) {
+    ASSERT_EQ(next_asked().size(), 1U);
+    ASSERT_TRUE(store->delivered(unit.records(), "postgres", at_ns));
+  }
+  EXPECT_EQ(store->forget_delivered("postgres", 100).value_or(9), 0U) << "not yet";
+  EXPECT_EQ(store->forget_delivered("mysql", 1'000).value_or(9), 0U);
+  EXPECT_EQ(store->forget_delivered("postgres", 101).value_or(9), 1U);
+  EXPECT_EQ(seen({.every_state = true}),
+            (std::vector<std::string>{"2 postgres 2 delivered 1", "3 postgres 3 waiting 1",
+                                      "4 mysql 4 waiting 1"}));
+  EXPECT_EQ(store->ask_again("postgres").value_or(9), 1U) << "what is kept comes again";
+  EXPECT_EQ(store->forget_delivered("postgres", 1'000).value_or(9), 0U) << "it is asked for";
+}
+
+TEST_F(DeadLetterTest, very_many_are_forgotten_in_parts_and_no_unit_is_torn_apart) {
+  const Uuid submission = Uuid::random();
+  std::vector<journal::Record> records;
+  for (std::uint64_t i = 1; i <= 1'002; ++i) {
+    records.push_back(record(i, "x", i == 1'000 || i == 1'001 ? submission : Uuid{}));
+  }
+  put(records);
+  ASSERT_TRUE(desk().ask_for_all("", {.by = "eva"}));
+  for (std::int64_t at_ns = 1; !next_asked().empty(); ++at_ns) {
+    ASSERT_TRUE(store->delivered(unit.records(), "postgres", at_ns));
+  }
+  EXPECT_EQ(store->forget_delivered("postgres", 10'000).value_or(0), 1'001U);
+  EXPECT_EQ(store->forget_delivered("postgres", 10'000).value_or(0), 1U);
+  EXPECT_EQ(store->forget_delivered("postgres", 10'000).value_or(9), 0U);
+}
+
+TEST_F(DeadLetterTest, a_file_of_the_first_schema_keeps_its_letters_and_their_time_begins_now) {
+  put({record(1, "a")});
+  put({record(2, "b")});
+  ask({1});
+  ASSERT_FALSE(next_asked().empty());
+  ASSERT_TRUE(store->delivered(unit.records(), "postgres", 100));
+  store = make_dead_letters(path);
+  {
+    auto database = Database::open_writer({.path = path});
+    ASSERT_TRUE(
+        database->execute("DROP INDEX dead_letters_delivered; "
+                          "ALTER TABLE dead_letters DROP COLUMN delivered_ns; "
+                          "PRAGMA user_version = 1"));
+  }
+  EXPECT_EQ(store->forget_delivered("postgres", 1'000).value_or(9), 0U);
+  EXPECT_EQ(seen({.every_state = true}),
+            (std::vector<std::string>{"1 postgres 1 delivered 1", "2 postgres 2 waiting 1"}));
+  EXPECT_EQ(store->forget_delivered("postgres", INT64_MAX).value_or(9), 1U);
 }
 
 TEST_F(DeadLetterTest, a_decision_over_several_is_made_for_all_or_for_none) {
@@ -216,7 +272,7 @@ TEST_F(DeadLetterTest, a_newer_schema_than_this_program_knows_is_refused_with_bo
   }
   auto opened = open_dead_letters(path);
   ASSERT_FALSE(opened);
-  EXPECT_TRUE(opened.error().text.contains("7") && opened.error().text.contains("1"))
+  EXPECT_TRUE(opened.error().text.contains("schema 7") && opened.error().text.contains("up to 2"))
       << opened.error().text;
 }
 
