@@ -173,6 +173,48 @@ class SqlDays(GatewayTest):
         self.sql("DELETE FROM schema_migrations WHERE version = 999")
         self.check_each_once(gateway)
 
+    # Lists.
+
+    @staticmethod
+    def queries_line(server):
+        page = server.ask_admin("/readyz").body.decode()
+        return next(line for line in page.splitlines() if line.startswith("queries "))
+
+    def wait_not_ready(self, server, reason):
+        """The reason as /readyz says it, with the database named; lists say 5xx meanwhile."""
+        line = eventually(f"not ready: {reason}", lambda: (
+            lambda line: line if re.search(reason, line) else None)(self.queries_line(server)))
+        self.assertTrue(line.startswith("queries failed: "), line)
+        self.assertEqual(server.ask_admin("/readyz").status, 503)
+        return line
+
+    def wait_lists(self, server, count):
+        eventually("ready", lambda: server.ask_admin("/readyz").status == 200)
+        answer = server.get("/v1/epro/reports")
+        self.assertEqual(answer.status, 200, answer.body)
+        self.assertEqual(len(answer.json()["items"]), count)
+
+    def test_lists_are_not_ready_while_their_database_is_away_or_has_no_schema(self):
+        lists = self.gateway("lists", roles="api", **{"store.url": self.url}).start()
+        line = self.wait_not_ready(lists, "undefined_table|no such table")
+        self.assertIn(self.sink, line)
+        self.assertGreaterEqual(lists.get("/v1/epro/reports").status, 500)
+        gateway = self.to_database().start()
+        self.send(gateway, range(3))
+        self.wait_rows(gateway)
+        self.wait_lists(lists, 3)
+        self.server.kill()
+        line = self.wait_not_ready(lists, "(?i)refused|can't connect")
+        self.assertIn(f"127.0.0.1:{self.server.port}", line)
+        self.assertEqual(lists.get("/v1/epro/reports").status, 503)
+        self.server.start()
+        self.wait_lists(lists, 3)
+        self.server.freeze()
+        self.wait_not_ready(lists, "does not answer within 2000 ms")
+        self.server.thaw()
+        self.wait_lists(lists, 3)
+        self.check_each_once(gateway)
+
     # Refused record by record.
 
     def check_dead_letter(self, gateway, number, *patterns):
