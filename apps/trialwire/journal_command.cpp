@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `trialwire journal info | verify | cat | repair`: a journal that no server holds.
+#include <cstdint>
 #include <cstdio>
 #include <type_traits>
 
@@ -17,6 +18,9 @@
 
 namespace trialwire {
 namespace {
+
+/// Cursors in databases are signed numbers of 64 bits; as much again is left to go on with.
+constexpr std::int64_t resume_at_max = std::int64_t{1} << 62;
 
 using std::filesystem::path;
 
@@ -196,7 +200,7 @@ void add_cat(CLI::App& journal, int& exit_code) {
 void add_repair(CLI::App& journal, int& exit_code) {
   struct Arguments {
     bool apply = false;
-    std::uint64_t resume_at = 0;
+    std::int64_t resume_at = 0;
   };
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = add_action(
@@ -215,11 +219,14 @@ void add_repair(CLI::App& journal, int& exit_code) {
       [arguments](const path& directory) {
         journal::RepairOptions options;
         options.apply = arguments->apply;
-        if (arguments->resume_at > 0) options.resume_at = arguments->resume_at;
+        if (arguments->resume_at > 0) {
+          options.resume_at = static_cast<std::uint64_t>(arguments->resume_at);
+        }
         return run_repair(directory, options);
       });
   command->add_flag("--apply", arguments->apply, "Do it");
-  command->add_option("--resume-at", arguments->resume_at, "Go on with this sequence at least");
+  command->add_option("--resume-at", arguments->resume_at, "Go on with this sequence at least")
+      ->check(CLI::Range(std::int64_t{1}, resume_at_max));
 }
 
 }  // namespace

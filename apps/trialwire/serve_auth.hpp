@@ -30,7 +30,7 @@ class AuthService {
   std::unique_ptr<auth::KeyRing> keys_;
   net::BearerGate gate_;
   std::unique_ptr<net::RateGate> rates_;  // null: no limit
-  std::int64_t refreshed_ns_ = 0;  // control thread only
+  std::int64_t refreshed_ns_ = 0;         // control thread only
 };
 
 }  // namespace trialwire

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "auth/authenticator.hpp"
 
-
 #include <optional>
 #include <string>
 #include <utility>

@@ -110,6 +110,7 @@ class Collector {
   bool on_double(double number, Text, error_code& ec) { return on_number(number, ec); }
   bool on_bool(bool, error_code& ec) { return on_other(ec); }
   bool on_null(error_code& ec) {
+    if (Claim* claim = value()) claim->kind = Claim::Kind::null;
     if (Claim* list = element()) list->kind = Claim::Kind::other;
     return in_object(ec);
   }

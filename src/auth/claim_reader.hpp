@@ -15,8 +15,8 @@ namespace trialwire::auth {
 
 /// What a wanted member holds.
 struct Claim {
-  enum class Kind : std::uint8_t { absent, text, number, texts, other };
-  Kind kind = Kind::absent;  // JSON's null is the same as absent
+  enum class Kind : std::uint8_t { absent, null, text, number, texts, other };
+  Kind kind = Kind::absent;
   std::string text;
   double number = 0;
   std::vector<std::string> texts;  // of an array that holds nothing but texts

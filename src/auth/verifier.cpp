@@ -58,7 +58,7 @@ struct Times {
 
 /// False: one of them is no number.
 bool read_time(const Claim& claim, std::optional<std::int64_t>& to) noexcept {
-  if (claim.kind == Kind::absent) return true;
+  if (claim.kind == Kind::absent || claim.kind == Kind::null) return true;
   if (claim.kind != Kind::number) return false;
   to = seconds_of(claim.number);
   return true;

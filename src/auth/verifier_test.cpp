@@ -231,12 +231,27 @@ TEST_F(VerifierTest, issuer_and_audience_are_looked_at_when_they_are_configured)
 }
 
 TEST_F(VerifierTest, a_claim_of_another_type_is_no_leave_to_see_more) {
-  for (const char* more :
-       {R"(,"studies":5)", R"(,"studies":[1])", R"(,"studies":["T-1",null])", R"(,"studies":{})",
-        R"(,"studies":[["T-1"]])", R"(,"studies":"")", R"(,"studies":[""])", R"(,"sites":true)",
-        R"(,"sites":[{}])", R"(,"subject":"")", R"(,"subject":["P-1"])", R"(,"subject":7)",
-        R"(,"subject":"P-1\u0000")", R"(,"subject":"P-1\n")", R"(,"roles":{"a":1})",
-        R"(,"scope":7)", R"(,"scope":["reports:write",7])"}) {
+  for (const char* more : {R"(,"studies":null)",
+                           R"(,"sites":null)",
+                           R"(,"subject":null)",
+                           R"(,"scope":null)",
+                           R"(,"studies":5)",
+                           R"(,"studies":[1])",
+                           R"(,"studies":["T-1",null])",
+                           R"(,"studies":{})",
+                           R"(,"studies":[["T-1"]])",
+                           R"(,"studies":"")",
+                           R"(,"studies":[""])",
+                           R"(,"sites":true)",
+                           R"(,"sites":[{}])",
+                           R"(,"subject":"")",
+                           R"(,"subject":["P-1"])",
+                           R"(,"subject":7)",
+                           R"(,"subject":"P-1\u0000")",
+                           R"(,"subject":"P-1\n")",
+                           R"(,"roles":{"a":1})",
+                           R"(,"scope":7)",
+                           R"(,"scope":["reports:write",7])"}) {
     EXPECT_EQ(refusal_of_claims(expiring(more)), "claims") << more;
   }
   for (const std::string& sub : {std::string("7"), std::string("\"\""), std::string("{}"),

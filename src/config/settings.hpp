@@ -191,8 +191,8 @@ struct ShedSettings {
   double cpu = 90;  // percent; 100: off
   std::uint64_t concurrent = 10'000;
   std::uint64_t queued = 5'000;
-  Duration loop_lag = 500ms;  // 0: off
-  Duration commit_age = 1s;   // 0: off
+  Duration loop_lag = 500ms;     // 0: off
+  Duration commit_age = 2500ms;  // 0: off
 };
 
 struct BreakerSettings {

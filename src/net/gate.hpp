@@ -17,8 +17,8 @@ class Gate {
  public:
   virtual ~Gate() = default;
   /// On the connection's shard, before the handler is called; and before a body that is not there
-  /// yet is waited for (the request is not `whole`), then once more. Null: refused, and the answer is written. The principal is
-  /// valid until the next call on that shard.
+  /// yet is waited for (the request is not `whole`), then once more. Null: refused, and the answer
+  /// is written. The principal is valid until the next call on that shard.
   virtual const auth::Principal* admit(const Request& request, const Route& route,
                                        runtime::Shard& shard, ResponseWriter& writer) = 0;
 };

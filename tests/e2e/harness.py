@@ -27,6 +27,8 @@ SMALL = {
     "dedupe.memory": "8MiB",
     "pipeline.background": "false",  # else whatever runs beside the tests starves it
     "limits.shed.cpu": "100%",  # likewise: lists would be shed
+    "limits.shed.loop_lag": "0s",  # and a disk that others use stalls for seconds
+    "limits.shed.commit_age": "0s",
     "pipeline.batch_delay": "20ms",
     "pipeline.delivery_interval": "10ms",
     "pipeline.retry_max": "200ms",
