@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "data_directory.hpp"
 #include "held_address.hpp"
 #include "journal_cat.hpp"
+#include "open_files.hpp"
 #include "process_metrics.hpp"
 #include "sink_progress.hpp"
 
@@ -173,6 +175,26 @@ TEST(RecordLine, NamesTheSubmissionOfAnArray) {
   auto page = line(made, false);
   EXPECT_EQ(page["submission"].as_object()["index"], 1);
   EXPECT_EQ(page["submission"].as_object()["count"], 2);
+}
+
+TEST(OpenFiles, ConnectionsLeaveRoomForFiles) {
+  EXPECT_EQ(connections_within(1'048'576, 100'000), 100'000U);
+  EXPECT_EQ(connections_within(101'024, 100'000), 100'000U);
+  EXPECT_EQ(connections_within(101'023, 100'000), 99'999U);
+  EXPECT_EQ(connections_within(4'096, 100'000), 3'072U);
+  EXPECT_EQ(connections_within(1'024, 100'000), 512U);
+  EXPECT_EQ(connections_within(1'024, 100), 100U);
+  EXPECT_EQ(connections_within(1, 100), 1U);
+}
+
+TEST(OpenFiles, TheSoftLimitIsRaisedToTheHardOne) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit lower{.rlim_cur = 64, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &lower), 0);
+  EXPECT_EQ(open_files_max(), 64U);
+  EXPECT_EQ(raise_open_files(), before.rlim_max);
+  ::setrlimit(RLIMIT_NOFILE, &before);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <limits>
 
+#include "open_files.hpp"
 #include "version.hpp"
 
 namespace trialwire {
@@ -37,12 +38,6 @@ double open_files() {
   return static_cast<double>(std::distance(begin(entries), end(entries)) - 1);  // not its own
 }
 
-double open_files_max() {
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  return static_cast<double>(limit.rlim_cur);
-}
-
 }  // namespace
 
 void add_process_metrics(telemetry::Registry& metrics) {
@@ -50,7 +45,8 @@ void add_process_metrics(telemetry::Registry& metrics) {
   metrics.observe_total("process_cpu_seconds_total", "User and system CPU time spent.", {},
                         cpu_seconds);
   metrics.observe("process_open_fds", "Open file descriptors.", {}, open_files);
-  metrics.observe("process_max_fds", "Most file descriptors that may be open.", {}, open_files_max);
+  metrics.observe("process_max_fds", "Most file descriptors that may be open.", {},
+                  [] { return static_cast<double>(open_files_max()); });
   auto now = std::chrono::system_clock::now().time_since_epoch();
   metrics.gauge("process_start_time_seconds", "Start of the process since the Unix epoch.")
       .set(std::chrono::duration<double>(now).count());
@@ -72,19 +68,6 @@ DiskRoom disk_room(const std::filesystem::path& path) noexcept {
   auto space = std::filesystem::space(path, error);
   if (error) return {};
   return {space.available, space.capacity};
-}
-
-std::uint64_t raise_open_files(std::uint64_t connections) noexcept {
-  constexpr std::uint64_t besides_connections = 1024;  // segments, listeners, the database
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
-  rlim_t wanted = std::min<rlim_t>(connections + besides_connections, limit.rlim_max);
-  if (limit.rlim_cur < wanted) {
-    limit.rlim_cur = wanted;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-    ::getrlimit(RLIMIT_NOFILE, &limit);
-  }
-  return limit.rlim_cur;
 }
 
 }  // namespace trialwire

@@ -18,8 +18,4 @@ struct DiskRoom {
 };
 DiskRoom disk_room(const std::filesystem::path& path) noexcept;
 
-/// Raises the soft limit of open files to what `connections` want, as far as the hard limit lets.
-/// Returns the limit then.
-std::uint64_t raise_open_files(std::uint64_t connections) noexcept;
-
 }  // namespace trialwire

@@ -9,7 +9,7 @@
 
 #include "base/rfc3339.hpp"
 #include "exit_code.hpp"
-#include "process_metrics.hpp"
+#include "open_files.hpp"
 #include "runtime/service_manager.hpp"
 #include "serve_options.hpp"
 #include "serving.hpp"
@@ -71,10 +71,14 @@ void log_start(const config::Settings& settings) {
        {"compiler", compiler_version()},
        {"simdjson", simdjson_implementation()},
        {"data_dir", settings.data_dir}});
-  std::uint64_t files = raise_open_files(settings.limits.connections);
-  if (files < settings.limits.connections) {
-    log(LogLevel::warn, "serve", "fewer files may be open than limits.connections",
-        {{"open_files", files}, {"connections", settings.limits.connections}});
+  const std::uint64_t files = raise_open_files();
+  const std::uint64_t wanted = settings.limits.connections;
+  if (const std::uint64_t held = connections_within(files, wanted); held < wanted) {
+    log(LogLevel::warn, "serve", "fewer connections than limits.connections: too few open files",
+        {{"connections", held},
+         {"limits.connections", wanted},
+         {"open_files", files},
+         {"kept_for_files", files_kept(files)}});
   }
   if (settings.journal.sync == config::JournalSync::none) {
     log(LogLevel::warn, "serve", "journal.sync is none: a power cut loses acknowledged reports");

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "open_files.hpp"
 #include "process_metrics.hpp"
 #include "serve_options.hpp"
 #include "telemetry/log.hpp"
@@ -134,6 +135,7 @@ Result<void> Serving::make_servers() {
   const bool answers = has(config::Role::gateway) || has(config::Role::api);
   if (answers && !settings_.http.listen.empty()) {
     auto options = http_options(settings_);
+    options.connections_max = connections_within(open_files_max(), options.connections_max);
     options.admission = admission();
     if (journal_) {
       options.may_read = [&journal = journal_->journal(),

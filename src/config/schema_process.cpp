@@ -80,8 +80,11 @@ void add_ingest(std::vector<Descriptor>& rows) {
 
 void add_limits(std::vector<Descriptor>& rows) {
   using L = LimitSettings;
-  rows.push_back(row<&S::limits, &L::connections>("limits.connections", integer(1, 10'000'000),
-                                                  "Open connections; more are refused."));
+  rows.push_back(row<&S::limits, &L::connections>(
+      "limits.connections", integer(1, 10'000'000),
+      "Open connections; more are answered 503. Fewer, if the process may "
+      "open less than 1,024 files besides (half of what it "
+      "may where that is less than 2,048)."));
   rows.push_back(row<&S::limits, &L::request_line>("limits.request_line", bytes(256, 64 * kib),
                                                    "Request line; more is answered 414."));
   rows.push_back(

@@ -118,8 +118,12 @@ void Listener::turn_away(int socket) noexcept {
     return;
   }
   constexpr std::string_view answer =
-      "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
-      "Connection: close\r\n\r\n";
+      "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
+      "Content-Type: application/problem+json\r\nContent-Length: 106\r\nConnection: close\r\n\r\n"
+      R"({"type":"about:blank","title":"Service Unavailable","status":503,)"
+      R"("error":"there are too many connections"})";
+  constexpr std::size_t head_end = answer.find("\r\n\r\n") + 4;
+  static_assert(answer.size() - head_end == 106);
   [[maybe_unused]] auto sent = ::send(socket, answer.data(), answer.size(), MSG_NOSIGNAL);
   ::shutdown(socket, SHUT_WR);
   // A request that is there already would turn the close into a reset.

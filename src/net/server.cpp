@@ -67,7 +67,8 @@ Server::Server(ServerOptions options, const Router& router, telemetry::Registry&
   auto limit = [&](std::string_view name, std::string_view help, double value) {
     metrics.gauge(name, help, {{"server", o.name}}).set(value);
   };
-  limit("trialwire_http_connections_max", "Limit of open connections.",
+  limit("trialwire_http_connections_max",
+        "Limit of open connections: the setting, or what open files allow.",
         static_cast<double>(o.connections_max));
   limit("trialwire_http_partial_bytes_max", "Limit of memory for incomplete requests, a shard.",
         static_cast<double>(o.shard_partial_bytes_max));

@@ -208,7 +208,10 @@ TEST(ServerLimits, too_many_connections_are_told_503) {
   HttpAnswer answer = three.read();
   EXPECT_EQ(answer.status, 503);
   EXPECT_EQ(answer.header("Retry-After"), "1");
-  three.read_to_end();
+  EXPECT_EQ(answer.header("Content-Type"), "application/problem+json");
+  EXPECT_EQ(answer.body, R"({"type":"about:blank","title":"Service Unavailable","status":503,)"
+                         R"("error":"there are too many connections"})");
+  EXPECT_EQ(three.read_to_end(), "");
   EXPECT_TRUE(three.closed());
   EXPECT_EQ(server.metric("trialwire_http_connections_refused_total{server=\"http\"}"), 1);
   EXPECT_EQ(server.server().connections(), 2U);

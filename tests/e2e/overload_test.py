@@ -7,6 +7,7 @@ journal takes so many records a second and no more, however fast the machine is.
 import http.client
 import json
 import os
+import resource
 import socket
 import statistics
 import subprocess
@@ -211,3 +212,43 @@ class Breaker(ServerTest):
         self.assertIn("queries", server.run("status").stdout)
         # Intake has nothing to do with it.
         self.assertEqual(server.post("/v1/epro/reports", report(1)).status, 200)
+
+
+class Connections(ServerTest):
+    def test_connections_leave_room_for_files(self):
+        files = 128
+        held = files // 2
+        server = self.server(**{"log.format": "json"}).start(
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files // 4, files)))
+        self.assertEqual(server.metric("process_max_fds"), files)
+        self.assertEqual(server.metric("trialwire_http_connections_max", server="http"), held)
+        told = [json.loads(line) for line in server.log().splitlines()
+                if "fewer connections" in line]
+        self.assertEqual([(line["connections"], line["limits.connections"], line["kept_for_files"])
+                          for line in told], [(held, 100_000, files - held)])
+        host, port = server.http.split(":")
+        others = [socket.create_connection((host, port), PATIENCE) for _ in range(held - 1)]
+        sender = server.connect()
+        sender.connect()
+        for other in [*others, sender]:
+            self.addCleanup(other.close)
+        eventually("all are open",
+                   lambda: server.metric("trialwire_http_connections", server="http") == held)
+        with socket.create_connection((host, port), PATIENCE) as one_more:
+            answer = http.client.HTTPResponse(one_more)
+            answer.begin()
+            self.assertEqual((answer.status, answer.headers["Content-Type"]),
+                             (503, "application/problem+json"))
+            self.assertIn("too many connections", json.loads(answer.read())["error"])
+        # More than a segment holds: it is sealed, archived, and another one is opened.
+        for body in range(24):
+            lines = [json.dumps(report(n, reportId=f"{body}-{n}", comments="x" * 4000))
+                     for n in range(200)]
+            sender.request("POST", "/v1/epro/reports", "\n".join(lines),
+                           {"Content-Type": "application/x-ndjson"})
+            answer = sender.getresponse()
+            self.assertEqual(answer.status, 200, answer.read())
+            answer.read()
+        eventually("a segment is archived", lambda: list((server.data / "archive").rglob("*.zst")))
+        eventually("the sink has all", lambda: server.metric("trialwire_sink_lag_records") == 0)
+        self.assertNotIn('"level":"error"', server.log())
