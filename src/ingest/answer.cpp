@@ -180,7 +180,7 @@ void IntakeAnswer::render_accepted_lines(net::ResponseWriter& writer,
   text += R"({"accepted":)";
   append_number(text, accepted);
   text += R"(,"rejected":[)";
-  append_rejected(text, rejected, rejected.size());
+  append_rejected(text, rejected);
   text += "],";
   render_receipt(accepted);
   text += '}';
@@ -195,14 +195,16 @@ RejectedLines IntakeAnswer::merge_conflicts() const {
   std::size_t next = 0;
   auto add_up_to = [&](std::uint32_t line) {
     for (; next < rejected.size() && rejected[next].line < line; ++next) {
-      RejectedLine entry = rejected[next];
-      merged.add(entry.line, entry.field, entry.rule, rejected.message(entry));
+      const LineError error = rejected[next];
+      merged.add(error, rejected.message(error));
     }
   };
   for (std::uint32_t record : conflicts_) {
     RecordPlace where = place(record);
     add_up_to(where.number);
-    merged.add(where.number, identity_field(where), Rule::conflict, conflict_message);
+    merged.add(
+        {.line = where.number, .total = 1, .rule = Rule::conflict, .field = identity_field(where)},
+        conflict_message);
   }
   add_up_to(~std::uint32_t{0});
   return merged;
@@ -213,9 +215,9 @@ void answer_nothing_accepted(net::ResponseWriter& writer, ErrorCode code,
                              std::string& text) {
   text.clear();
   text += R"("errors":[)";
-  append_rejected(text, rejected, errors_max);
+  append_line_errors(text, rejected, errors_max);
   text += R"(],"accepted":0,"rejected":[)";
-  append_rejected(text, rejected, rejected.size());
+  append_rejected(text, rejected);
   text += ']';
   std::string summary;
   append_summary(summary, rejected);

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <iterator>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,6 +60,7 @@ class FieldErrors {
   std::uint64_t total() const noexcept { return total_; }
   bool empty() const noexcept { return total_ == 0; }
   const Entry& first() const noexcept { return entries_.front(); }
+  std::span<const Entry> listed() const noexcept { return entries_; }
   std::string_view message(const Entry& entry) const noexcept {
     return std::string_view(text_).substr(entry.message_begin, entry.message_bytes);
   }

@@ -224,14 +224,14 @@ void Intake::read_lines(Job& job, std::string_view text, std::size_t padding) {
     read_line(job, line, readable - line.size() + padding, number, encoding_known);
   }
   if (!shard_.pending.empty()) {
-    metrics_.invalid(shard_.rejected.size());
+    metrics_.invalid(shard_.rejected.lines());
     return append(job, BodyForm::ndjson);
   }
-  if (shard_.rejected.size() == 0) {
+  if (shard_.rejected.lines() == 0) {
     shard_.errors.add({}, Rule::required, "the body must hold at least one line");
     return answer_errors(job);
   }
-  metrics_.invalid(shard_.rejected.size());
+  metrics_.invalid(shard_.rejected.lines());
   const ErrorCode code = job.forbidden ? ErrorCode::forbidden : ErrorCode::invalid_argument;
   metrics_.refused(code, 0);
   answer_nothing_accepted(job.exchange.writer(), code, shard_.rejected.view(),
@@ -252,7 +252,7 @@ void Intake::read_line(Job& job, std::string_view line, std::size_t padding, std
   }
   if (errors.empty()) return;
   shard_.pending.resize(pending);  // text after a valid record spoils it
-  shard_.rejected.add(number, errors);
+  shard_.rejected.add(number, errors, shard_.options.errors_max);
   metrics_.errors(errors);
   errors.clear();
 }
@@ -324,7 +324,7 @@ AnswerContent Intake::answer_content(Job& job, BodyForm form) {
     content.places = exchange.keep({reinterpret_cast<const char*>(shard_.places.data()),
                                     shard_.places.size() * sizeof(RecordPlace)});
   }
-  if (shard_.rejected.size() != 0) {
+  if (shard_.rejected.lines() != 0) {
     RejectedView rejected = shard_.rejected.view();
     content.rejected = {exchange.keep(rejected.bytes), exchange.keep(rejected.text)};
   }
