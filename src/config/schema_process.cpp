@@ -75,7 +75,8 @@ void add_ingest(std::vector<Descriptor>& rows) {
   rows.push_back(row<&S::ingest, &I::json_depth>("ingest.json_depth", integer(2, 1'000),
                                                  "Levels of objects and arrays in a record."));
   rows.push_back(row<&S::ingest, &I::object_fields>("ingest.object_fields", integer(32, 100'000),
-                                                    "Members of one record."));
+                                                    "Members of one record, and of each object "
+                                                    "within an unknown field of it."));
 }
 
 void add_limits(std::vector<Descriptor>& rows) {

@@ -42,10 +42,12 @@ namespace {
 constexpr std::int64_t now_ns = 1'772'352'930'000'000'000;
 
 std::string report(int number) {
-  return fmt::format(R"({{"patientId":"P-{}","trialId":"T-1","timestamp":"2026-03-01T08:15:30Z",)"
-                     R"("qolScore":7,"comments":"caf\u00e9","reportId":"R-{}",)"
-                     R"("answers":{{"Q1":3,"Q2":"often"}},"unknown":{{"a":[1,2]}}}})",
-                     number, number);
+  return fmt::format(
+      R"({{"patientId":"P-{}","trialId":"T-1","timestamp":"2026-03-01T08:15:30Z",)"
+      R"("qolScore":7,"comments":"caf\u00e9","reportId":"R-{}",)"
+      R"("answers":{{"Q1":3,"Q2":"of\u00a0ten"}},"unknown":{{"a":[1,{{"b":{{"c":1}}}}],)"
+      R"("d":{{"0":0,"1":1,"2":2,"3":3,"4":4,"5":5,"6":6,"7":7,"8":8,"\u0039":9}}}}}})",
+      number, number);
 }
 
 /// Allocations of the last of a few equal requests.

@@ -39,11 +39,8 @@ void read_answer(FieldReader& fields, const ReportLimits& limits, std::size_t po
   ingest::FieldErrors& errors = fields.context().errors;
   char c = json.peek();
   if (c == '"') {
-    JsonString text = json.string();
-    if (text && text.raw.size() > limits.answer_text_bytes_max &&
-        ingest::decoded_bytes(text) > limits.answer_text_bytes_max) {
-      errors.add(names[answers], Rule::length, "item {} must be at most {} bytes", position,
-                 limits.answer_text_bytes_max);
+    if (JsonString text = json.string()) {
+      fields.item_text(names[answers], position, text, limits.answer_text_bytes_max);
     }
     return;
   }

@@ -116,5 +116,15 @@ TEST(ReportFlags, mark_times_outside_five_minutes_and_thirty_days) {
   EXPECT_EQ(at(now), unattributed);
 }
 
+TEST(StoredReport, what_was_accepted_before_it_was_refused_stays_readable) {
+  ingest::Scratch scratch;
+  auto report = decode(
+      R"({"patientId":"P-1","trialId":"T-1","timestamp":"2026-03-01T08:15:30Z","qolScore":7,)"
+      R"("answers":{"Q1":"a\u0000"},"more":{"a":1,"a":2}})",
+      scratch);
+  ASSERT_TRUE(report.has_value()) << report.error().text;
+  EXPECT_EQ(report->answers, R"({"Q1":"a\u0000"})");
+}
+
 }  // namespace
 }  // namespace trialwire::epro

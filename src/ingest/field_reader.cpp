@@ -28,8 +28,36 @@ void FieldReader::unknown(std::string_view name, std::uint32_t position) {
     errors.add({}, Rule::duplicate, "field {} repeats the name of an earlier one", position);
   } else if (context_.unknown_fields == UnknownFields::refuse) {
     errors.add({}, Rule::unknown, "field {} is not one of this record's", position);
+  } else if (context_.nested_names != nullptr) {
+    return unknown_value(position);
   }
   reader_.skip_value();
+}
+
+void FieldReader::unknown_value(std::uint32_t position) {
+  const UnknownValue value =
+      pass_over(reader_, *context_.nested_names, context_.scratch, context_.object_fields_max);
+  if (reader_.failed()) return;
+  if (value.repeats) {
+    context_.errors.add({}, Rule::duplicate, "an object within field {} repeats a name", position);
+  }
+  if (value.too_many) {
+    context_.errors.add({}, Rule::length, "an object within field {} must have at most {} fields",
+                        position, context_.object_fields_max);
+  }
+}
+
+bool FieldReader::odd_item_text(std::string_view field, std::size_t item, const JsonString& written,
+                                std::size_t bytes_max) {
+  if (written.raw.size() > bytes_max && decoded_bytes(written) > bytes_max) {
+    context_.errors.add(field, Rule::length, "item {} must be at most {} bytes", item, bytes_max);
+    return false;
+  }
+  if (written.escaped && context_.nested_names != nullptr && has_nul_escape(written.raw)) {
+    context_.errors.add(field, Rule::format, "item {} must not contain the character U+0000", item);
+    return false;
+  }
+  return true;
 }
 
 FieldOutcome FieldReader::wrong_type(std::string_view field, std::string_view expected) {

@@ -18,6 +18,7 @@
 #include "ingest/key_set.hpp"
 #include "ingest/options.hpp"
 #include "ingest/scratch.hpp"
+#include "ingest/unknown_value.hpp"
 
 namespace trialwire::ingest {
 
@@ -30,6 +31,9 @@ struct DecodeContext {
   UnknownFields unknown_fields = UnknownFields::keep;
   std::uint32_t object_fields_max = 1'000;
   std::int64_t received_ns = 0;
+  /// Of the values of unknown fields. Null: the record was accepted once and is read again; what
+  /// is refused only since then is let pass.
+  NestedNames* nested_names = nullptr;
 };
 
 struct TextLimits {
@@ -72,6 +76,15 @@ class FieldReader {
   /// RFC 3339, or a number of milliseconds since the Unix epoch (plausible_time.hpp).
   FieldOutcome moment(std::string_view field, Moment& out);
 
+  /// A string was read that is kept as it was written: false, and said so, when it is longer than
+  /// `bytes_max` decoded or has U+0000, which databases' texts cannot hold. `item`: which one.
+  bool item_text(std::string_view field, std::size_t item, const JsonString& written,
+                 std::size_t bytes_max) {
+    if (!written.escaped && written.raw.size() <= bytes_max) [[likely]]
+      return true;
+    return odd_item_text(field, item, written, bytes_max);
+  }
+
   /// The value that is next is not of the field's type: says so and passes over it.
   FieldOutcome wrong_type(std::string_view field, std::string_view expected);
 
@@ -85,6 +98,9 @@ class FieldReader {
   bool fits(const JsonString& written, const TextLimits& limits);
   bool null_value() noexcept;
   void unknown(std::string_view name, std::uint32_t position);
+  void unknown_value(std::uint32_t position);
+  bool odd_item_text(std::string_view field, std::size_t item, const JsonString& written,
+                     std::size_t bytes_max);
   void repeated(std::string_view field);
 
   JsonReader& reader_;

@@ -70,6 +70,7 @@ IntakeShard::IntakeShard(const IntakeOptions& intake_options, journal::Appender&
       json_depth_max(std::min(intake_options.json_depth_max, json_depth_limit)),
       unknown_names(identity_key),
       item_names(identity_key),
+      nested_names(identity_key),
       errors(intake_options.errors_max) {}
 
 struct Intake::Job {
@@ -89,7 +90,8 @@ void Intake::handle(net::Exchange& exchange, std::int64_t received_ns) {
       exchange,
       {},
       {shard_.errors, shard_.scratch, shard_.unknown_names, shard_.item_names,
-       shard_.options.unknown_fields, shard_.options.object_fields_max, received_ns},
+       shard_.options.unknown_fields, shard_.options.object_fields_max, received_ns,
+       &shard_.nested_names},
       {shard_.identity_key, exchange.principal().name, decoder_.kind(), {}, shard_.identity_text}};
   shard_.errors.clear();
   shard_.rejected.clear();

@@ -54,6 +54,7 @@ struct IntakeShard {
   Scratch scratch;
   KeySet unknown_names;
   KeySet item_names;
+  NestedNames nested_names;
   FieldErrors errors;
   RejectedLines rejected;
   std::vector<PendingRecord> pending;

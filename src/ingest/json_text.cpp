@@ -80,6 +80,14 @@ std::size_t decoded_bytes_of_escaped(std::string_view raw) noexcept {
   return bytes;
 }
 
+bool has_nul_escape(std::string_view raw) noexcept {
+  for (std::size_t at = raw.find('\\'); at != raw.npos; at = raw.find('\\', at)) {
+    if (raw.substr(at).starts_with("\\u0000")) return true;
+    at += 2;  // of an escaped backslash both
+  }
+  return false;
+}
+
 std::string_view decode_escaped(std::string_view raw, Scratch& scratch) {
   char* start = scratch.reserve(raw.size());
   char* to = start;

@@ -46,6 +46,9 @@ std::size_t count_characters(std::string_view text) noexcept;
 /// Has a control character (Unicode category Cc: U+0000–U+001F, U+007F–U+009F)? `text` is UTF-8.
 bool has_control_character(std::string_view text) noexcept;
 
+/// Is one of the escapes of a well-formed string that of U+0000?
+bool has_nul_escape(std::string_view raw) noexcept;
+
 /// Appends `text` (UTF-8) as a JSON string without its quotes.
 void append_escaped(std::string& to, std::string_view text);
 void append_number(std::string& to, std::uint64_t value);

@@ -15,7 +15,8 @@ std::uint32_t& KeySet::slot_of(std::string_view name) {
 
 void KeySet::rebuild() {
   std::size_t wanted = std::bit_ceil(std::max<std::size_t>(64, names_.size() * 4));
-  slots_.assign(std::max(wanted, slots_.size()), 0);
+  // Not all that a larger object needed: small ones after it would pay for clearing it.
+  slots_.assign(wanted, 0);
   for (std::uint32_t i = 0; i < names_.size(); ++i) slot_of(names_[i]) = i + 1;
 }
 

@@ -114,11 +114,8 @@ class MetricReader {
       if (json.skip_value()) errors_.add(name, Rule::type, "item {} must be a string", item);
       return;
     }
-    JsonString text = json.string();
-    if (text && text.raw.size() > limits_.annotation_bytes_max &&
-        ingest::decoded_bytes(text) > limits_.annotation_bytes_max) {
-      errors_.add(name, Rule::length, "item {} must be at most {} bytes", item,
-                  limits_.annotation_bytes_max);
+    if (JsonString text = json.string()) {
+      fields_.item_text(name, item, text, limits_.annotation_bytes_max);
     }
   }
 
