@@ -4,8 +4,6 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 JOBS ?= $(shell nproc)
 RELEASE := build/release
-# In CI a test that fails is run once more, and seen in the log: machines are shared and noisy.
-AGAIN := $(if $(CI),--repeat until-pass:2)
 
 .PHONY: help run package demo-cluster build test test-services test-all setup lint format bench clean
 
@@ -33,7 +31,7 @@ demo-cluster: build ## Kafka, PostgreSQL, two gateways, two processors and an ap
 
 test: setup $(RELEASE)/build.ninja ## build and run the tests
 	@cmake --build $(RELEASE) -j $(JOBS)
-	@ctest --test-dir $(RELEASE) --output-on-failure -j $(shell expr $(JOBS) + 1) -LE 'long|services' $(AGAIN)
+	@tools/run_ctest 'long|services' --test-dir $(RELEASE) --output-on-failure -j $(shell expr $(JOBS) + 1)
 
 test-services: setup $(RELEASE)/build.ninja ## the tests against real PostgreSQL, MariaDB and Kafka
 	@cmake --build $(RELEASE) -j $(JOBS)
