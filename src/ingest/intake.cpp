@@ -357,7 +357,12 @@ void Intake::refuse(Job& job, const Refusal& refusal) {
   errors.append_json(text);
   std::string summary;
   errors.append_summary(summary);
-  job.exchange.writer().problem(refusal.code, summary, text);
+  net::ResponseWriter& writer = job.exchange.writer();
+  if (!refusal.accepted_encodings.empty()) {
+    writer.start(traits(refusal.code).http).header("Accept-Encoding", refusal.accepted_encodings);
+    return writer.problem_body(summary, text);
+  }
+  writer.problem(refusal.code, summary, text);
 }
 
 }  // namespace trialwire::ingest

@@ -80,7 +80,7 @@ constexpr Refusal wrong_type{ErrorCode::unsupported_media_type, "Content-Type", 
 constexpr Refusal repeated_type{ErrorCode::invalid_argument, "Content-Type", Rule::duplicate,
                                 "may be given once"};
 constexpr Refusal wrong_encoding{ErrorCode::unsupported_media_type, "Content-Encoding",
-                                 Rule::format, "must be gzip, or absent"};
+                                 Rule::format, "must be gzip, or absent", "gzip"};
 constexpr Refusal wrong_key{ErrorCode::invalid_argument, "Idempotency-Key", Rule::format,
                             "must be one of at most 255 printable ASCII characters"};
 

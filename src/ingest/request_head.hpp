@@ -26,6 +26,7 @@ struct Refusal {
   std::string_view field;
   Rule rule = Rule::format;
   std::string_view message;
+  std::string_view accepted_encodings;  // told as Accept-Encoding (RFC 9110, 15.5.16); empty: not
 };
 
 /// Content-Type once, application/json (also when absent) or application/x-ndjson, charset utf-8;

@@ -20,10 +20,16 @@ bool is_text(char c) noexcept {
   return c == '\t' || (u >= 0x20 && u != 0x7f);
 }
 
+bool is_blank(char c) noexcept {
+  return c == ' ' || c == '\t';
+}
+
 }  // namespace
 
+/// After the size, or an extension that is whole. White space must be followed by another one.
 ChunkDecoder::At ChunkDecoder::after_size(char c) noexcept {
   if (c == ';') return At::extension_name_first;
+  if (is_blank(c)) return At::before_semicolon;
   if (c == '\r') return At::size_lf;
   return At::malformed;
 }
@@ -38,12 +44,22 @@ ChunkDecoder::At ChunkDecoder::in_size(char c) noexcept {
 
 ChunkDecoder::At ChunkDecoder::in_extension(char c) noexcept {
   switch (at_) {
+    case At::before_semicolon:
+      if (is_blank(c)) return At::before_semicolon;
+      return c == ';' ? At::extension_name_first : At::malformed;
     case At::extension_name_first:
+      if (is_blank(c)) return At::extension_name_first;
       return is_token_char(c) ? At::extension_name : At::malformed;
     case At::extension_name:
       if (is_token_char(c)) return At::extension_name;
+      if (is_blank(c)) return At::extension_name_end;
       return c == '=' ? At::extension_value_first : after_size(c);
+    case At::extension_name_end:
+      if (is_blank(c)) return At::extension_name_end;
+      if (c == '=') return At::extension_value_first;
+      return c == ';' ? At::extension_name_first : At::malformed;
     case At::extension_value_first:
+      if (is_blank(c)) return At::extension_value_first;
       if (c == '"') return At::extension_quoted;
       return is_token_char(c) ? At::extension_token : At::malformed;
     case At::extension_token:
@@ -96,7 +112,10 @@ ChunkDecoder::At ChunkDecoder::advance(char c) noexcept {
     case At::trailer_value:
     case At::trailer_lf:
     case At::end_lf:
-      if (++line_bytes_ > trailer_bytes_max) return At::malformed;
+      if (++line_bytes_ > trailer_bytes_max) {
+        trailers_over_limit_ = true;
+        return At::malformed;
+      }
       return in_trailer(c);
     default:
       if (++line_bytes_ > chunk_line_bytes_max) return At::malformed;

@@ -2,8 +2,9 @@
 // Decodes a chunked body (RFC 9112, 7.1) as it arrives, in place.
 //
 // Strict: chunk sizes are hexadecimal without a sign, prefix or white space and fit 60 bits,
-// extensions follow the grammar without white space, lines end in CRLF. Trailers are checked like
-// headers and dropped. Bounds: a chunk's first line, and all trailers together.
+// extensions follow the grammar, the white space that it calls bad included, lines end in CRLF.
+// Trailers are checked like headers and dropped. Bounds: a chunk's first line, and all trailers
+// together.
 // One decoder is one body; any thread.
 #pragma once
 #include <cstddef>
@@ -29,13 +30,17 @@ class ChunkDecoder {
   /// `over_limit` is true and the state `malformed`.
   Step decode(const char* in, std::size_t size, char* out, std::size_t produce_max) noexcept;
   bool over_limit() const noexcept { return over_limit_; }
+  /// The trailers were over theirs: the state is `malformed`.
+  bool trailers_over_limit() const noexcept { return trailers_over_limit_; }
 
  private:
   enum class At : std::uint8_t {
     size_first,
     size_more,
+    before_semicolon,
     extension_name_first,
     extension_name,
+    extension_name_end,
     extension_value_first,
     extension_token,
     extension_quoted,
@@ -58,12 +63,13 @@ class ChunkDecoder {
   At in_size(char c) noexcept;
   At in_extension(char c) noexcept;
   At in_trailer(char c) noexcept;
-  At after_size(char c) noexcept;
+  static At after_size(char c) noexcept;
 
   std::uint64_t left_ = 0;  // of the chunk
   std::uint32_t line_bytes_ = 0;
   At at_ = At::size_first;
   bool over_limit_ = false;
+  bool trailers_over_limit_ = false;
 };
 
 }  // namespace trialwire::net

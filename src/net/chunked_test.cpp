@@ -12,13 +12,14 @@ struct Decoded {
   ChunkDecoder::State state;
   std::string body;
   std::size_t consumed;
-  bool over_limit;
+  bool over_limit = false;
+  bool trailers_over_limit = false;
 };
 
 /// In place, `piece` bytes at a time.
 Decoded decode(std::string text, std::size_t piece, std::size_t body_max = 1'000'000) {
   ChunkDecoder decoder;
-  Decoded got{ChunkDecoder::State::more, {}, 0, false};
+  Decoded got{ChunkDecoder::State::more, {}, 0};
   while (got.consumed < text.size() && got.state == ChunkDecoder::State::more) {
     char* at = text.data() + got.consumed;
     std::size_t size = std::min(piece, text.size() - got.consumed);
@@ -28,6 +29,7 @@ Decoded decode(std::string text, std::size_t piece, std::size_t body_max = 1'000
     got.state = step.state;
   }
   got.over_limit = decoder.over_limit();
+  got.trailers_over_limit = decoder.trailers_over_limit();
   return got;
 }
 
@@ -60,7 +62,13 @@ TEST(ChunkDecoder, refuses_what_is_malformed_however_it_is_cut) {
                            "5;\r\nhello\r\n",
                            "5;=b\r\nhello\r\n",
                            "5;a=\r\nhello\r\n",
-                           "5; a=b\r\nhello\r\n",
+                           "5 a\r\nhello\r\n",
+                           "5 ;\r\nhello\r\n",
+                           "5;a \r\nhello\r\n",
+                           "5;a= \r\nhello\r\n",
+                           "5;a=b \r\nhello\r\n",
+                           "5;a=b c\r\nhello\r\n",
+                           "5;a=\"b\"\t\r\nhello\r\n",
                            "5;a=\"b\r\n\"\r\nhello\r\n",
                            "5;a b\r\nhello\r\n",
                            "5;a=\"b\"c\r\nhello\r\n",
@@ -74,6 +82,17 @@ TEST(ChunkDecoder, refuses_what_is_malformed_however_it_is_cut) {
                            "0\r\nX\r\n\r\n"}) {
     for (std::size_t piece : {std::size_t{1}, std::size_t{2}, text.size()})
       EXPECT_EQ(decode(text, piece).state, ChunkDecoder::State::malformed) << text << piece;
+  }
+}
+
+TEST(ChunkDecoder, lets_pass_the_white_space_of_extensions_however_it_is_cut) {
+  for (std::string text : {"5 ;a\r\nhello\r\n0\r\n\r\n", "5\t; \ta = b\r\nhello\r\n0\r\n\r\n",
+                           "5;a =\"b\" ; c;d= e ;f\r\nhello\r\n0 ; z\r\n\r\n"}) {
+    for (std::size_t piece : {std::size_t{1}, std::size_t{2}, text.size()}) {
+      Decoded got = decode(text, piece);
+      EXPECT_EQ(got.state, ChunkDecoder::State::done) << text << piece;
+      EXPECT_EQ(got.body, "hello") << text << piece;
+    }
   }
 }
 
@@ -96,7 +115,10 @@ TEST(ChunkDecoder, bounds_a_chunks_line_and_the_trailers) {
             ChunkDecoder::State::malformed);
   std::string trailers = "0\r\n";
   while (trailers.size() < ChunkDecoder::trailer_bytes_max) trailers += "X: yyyyyyyyyyyyyyy\r\n";
-  EXPECT_EQ(decode(trailers + "X: y\r\n\r\n", 100).state, ChunkDecoder::State::malformed);
+  Decoded got = decode(trailers + "X: y\r\n\r\n", 100);
+  EXPECT_EQ(got.state, ChunkDecoder::State::malformed);
+  EXPECT_TRUE(got.trailers_over_limit);
+  EXPECT_FALSE(decode("0\r\n: x\r\n\r\n", 100).trailers_over_limit);
 }
 
 }  // namespace

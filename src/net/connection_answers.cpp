@@ -49,6 +49,13 @@ std::string_view text_of(Refused reason) noexcept {
   }
 }
 
+/// OPTIONS is answered wherever another method is.
+std::string with_options(std::string_view methods) {
+  std::string all(methods);
+  all += all.empty() ? "OPTIONS" : ", OPTIONS";
+  return all;
+}
+
 }  // namespace
 
 /// Finds the route of the parsed head; how large its body may be.
@@ -169,18 +176,16 @@ bool Connection::admitted_before_its_body() {
 void Connection::answer_without_handler() {
   Workspace& work = listener_.workspace();
   std::string_view allow = work.match.allow;
-  if (work.head.method == Method::options) {
-    std::string all(work.head.path == "*" ? std::string_view(listener_.core().allow_any) : allow);
-    if (!all.empty() || work.head.path == "*") {
-      all += all.empty() ? "OPTIONS" : ", OPTIONS";
-      work.writer.start(204).header("Allow", all).finish();
-      return;
-    }
+  const bool whole_server = work.head.path == "*";
+  if (whole_server) allow = listener_.core().allow_any;
+  if (work.head.method == Method::options && (whole_server || !allow.empty())) {
+    work.writer.start(204).header("Allow", with_options(allow)).finish();
+    return;
   }
   if (work.head.method == Method::other) {
     work.writer.problem_status(501, "the method is not implemented");
   } else if (!allow.empty()) {
-    work.writer.not_allowed(allow);
+    work.writer.not_allowed(with_options(allow));
   } else {
     work.writer.problem_status(404, "there is nothing at this path");
   }

@@ -7,6 +7,16 @@
 #include "net/connection.hpp"
 
 namespace trialwire::net {
+namespace {
+
+/// Of a body that is malformed to its decoder.
+Refusal refusal_of(const ChunkDecoder& decoder) noexcept {
+  if (decoder.over_limit()) return {413, "the body is too large"};
+  if (decoder.trailers_over_limit()) return {431, "the trailers are too long"};
+  return {400, "the chunked body is malformed"};
+}
+
+}  // namespace
 
 void Connection::arm_for_input() noexcept {
   expired_ = false;
@@ -114,8 +124,7 @@ std::size_t Connection::take_request(char* at, std::size_t size) {
       return head.bytes + step.consumed;
     }
     if (step.state == ChunkDecoder::State::malformed) {
-      refuse(decoder.over_limit() ? Refusal{413, "the body is too large"}
-                                  : Refusal{400, "the chunked body is malformed"});
+      refuse(refusal_of(decoder));
       return 0;
     }
     if (!accepts_body()) return 0;
@@ -232,8 +241,7 @@ void Connection::take_in_chunks(char* data, std::size_t size) {
   std::size_t body_bytes_max = match_route();
   auto step = chunks_.decode(data, size, data, body_bytes_max - (in_.size() - head_bytes_));
   if (step.state == ChunkDecoder::State::malformed) {
-    refuse(chunks_.over_limit() ? Refusal{413, "the body is too large"}
-                                : Refusal{400, "the chunked body is malformed"});
+    refuse(refusal_of(chunks_));
     return;
   }
   progress_ += size;

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/framing.hpp"
 
+#include <arpa/inet.h>
+
+#include <array>
+
 #include "net/char_class.hpp"
 
 namespace trialwire::net {
@@ -60,14 +64,21 @@ bool valid_port(std::string_view text) noexcept {
   return number <= 65'535;
 }
 
+/// IPv6address of RFC 3986, without its brackets.
+bool valid_ipv6(std::string_view text) noexcept {
+  std::array<char, INET6_ADDRSTRLEN> terminated{};
+  if (text.size() >= terminated.size()) return false;
+  text.copy(terminated.data(), text.size());
+  in6_addr address{};
+  return ::inet_pton(AF_INET6, terminated.data(), &address) == 1;
+}
+
 /// uri-host [":" port] of RFC 9110, not empty.
 bool valid_authority(std::string_view text) noexcept {
   if (text.empty()) return false;
   if (text[0] == '[') {
     std::size_t close = text.find(']');
-    if (close == std::string_view::npos || close < 3) return false;
-    for (char c : text.substr(1, close - 1))
-      if (hex_value(c) < 0 && c != ':' && c != '.') return false;
+    if (close == std::string_view::npos || !valid_ipv6(text.substr(1, close - 1))) return false;
     return valid_port(text.substr(close + 1));
   }
   const char* end = text.data() + text.size();
@@ -80,7 +91,8 @@ bool valid_authority(std::string_view text) noexcept {
   return host_bytes != 0 && valid_port(text.substr(host_bytes));
 }
 
-/// Calls `each(element)` for the elements of a comma-separated list, over all headers of that kind.
+/// Calls `each(element)` for the elements of a comma-separated list, over all headers of that kind,
+/// but for empty ones (RFC 9110, 5.6.1.2).
 template <typename Each>
 void for_each_element(const RequestHead& head, KnownHeader kind, Each each) {
   std::size_t first = head.known[static_cast<std::size_t>(kind)];
@@ -96,7 +108,7 @@ void for_each_element(const RequestHead& head, KnownHeader kind, Each each) {
         element.remove_prefix(1);
       while (!element.empty() && (element.back() == ' ' || element.back() == '\t'))
         element.remove_suffix(1);
-      each(element);
+      if (!element.empty()) each(element);
       if (comma == std::string_view::npos) break;
       rest.remove_prefix(comma + 1);
     }
@@ -170,7 +182,8 @@ Refusal check_transfer_encoding(RequestHead& head) noexcept {
       unknown = true;
     }
   });
-  if (malformed) return {400, "Transfer-Encoding is malformed"};
+  // No coding at all leaves the body without an end.
+  if (malformed || !(head.chunked || unknown)) return {400, "Transfer-Encoding is malformed"};
   if (after_chunked) return {400, "chunked is not the last transfer coding"};
   if (unknown) return {501, "only the transfer coding chunked is implemented"};
   return accepted;
@@ -182,8 +195,7 @@ Refusal check_connection(RequestHead& head) noexcept {
   bool close = false;
   bool keep = false;
   for_each_element(head, KnownHeader::connection, [&](std::string_view option) {
-    // Empty elements of a list are ignored (RFC 9110, 5.6.1.2).
-    if (!option.empty() && !is_token(option)) malformed = true;
+    if (!is_token(option)) malformed = true;
     if (equal_ignoring_case(option, "close")) close = true;
     if (equal_ignoring_case(option, "keep-alive")) keep = true;
   });
@@ -198,10 +210,13 @@ Refusal check_expect(RequestHead& head) noexcept {
   if (!head.has(KnownHeader::expect) || head.minor_version == 0) return accepted;
   bool other = false;
   for_each_element(head, KnownHeader::expect, [&](std::string_view expectation) {
-    if (!equal_ignoring_case(expectation, "100-continue")) other = true;
+    if (equal_ignoring_case(expectation, "100-continue")) {
+      head.expects_continue = true;
+    } else {
+      other = true;
+    }
   });
   if (other) return {417, "only the expectation 100-continue can be met"};
-  head.expects_continue = true;
   return accepted;
 }
 

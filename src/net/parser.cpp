@@ -143,8 +143,9 @@ ParseState Parser::request_line() noexcept {
     refusal_ = {414, "the request line is too long"};
     return ParseState::refused;
   }
-  if (p_[5] != '1' || p_[7] > '1') return refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
-  head_.minor_version = static_cast<std::uint8_t>(p_[7] - '0');
+  if (p_[5] != '1') return refuse(505, "only HTTP/1 is spoken here");
+  // A higher minor version is the highest known one with something more (RFC 9110, 2.5).
+  head_.minor_version = p_[7] == '0' ? 0 : 1;
   p_ += version_bytes;
   if (Refusal found = split_target(target_text, plain, head_); found.status != 0) {
     refusal_ = found;

@@ -13,10 +13,10 @@
 //         Transfer-Encoding, chunked not last or twice, Transfer-Encoding in HTTP/1.0,
 //         '..' or a NUL or a malformed escape in the path |
 // | 413 | Content-Length beyond 2^63 |
-// | 414, 431 | request line, head or number of headers over the limit |
+// | 414, 431 | request line, head or number of headers over the limit; 431 of trailers too |
 // | 417 | an expectation other than 100-continue |
 // | 501 | a transfer coding other than chunked, CONNECT |
-// | 505 | a version other than HTTP/1.0 and HTTP/1.1 |
+// | 505 | a major version other than HTTP/1; HTTP/1.2 and later are read as HTTP/1.1 |
 //
 // After any refusal the end of the request is unknown: the connection must be closed.
 #pragma once

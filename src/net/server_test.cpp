@@ -274,7 +274,7 @@ TEST_F(ServerTest, unknown_paths_methods_and_options) {
   EXPECT_EQ(answers[0].status, 404);
   EXPECT_THAT(answers[0].body, HasSubstr("\"error\":"));
   EXPECT_EQ(answers[1].status, 405);
-  EXPECT_EQ(answers[1].header("Allow"), "POST");
+  EXPECT_EQ(answers[1].header("Allow"), "POST, OPTIONS");
   EXPECT_EQ(answers[2].status, 405);
   EXPECT_EQ(answers[3].status, 501);
   EXPECT_EQ(answers[4].status, 204);

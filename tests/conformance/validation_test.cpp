@@ -268,6 +268,9 @@ class ValidationCase : public ::testing::Test {
       } else if (check == "flags") {
         ASSERT_FALSE(appender.stored.empty());
         EXPECT_EQ(appender.stored.back().attributes.flags, number(value));
+      } else if (check == "header") {
+        const std::size_t colon = value.find(':');
+        EXPECT_EQ(response.header(value.substr(0, colon)), value.substr(colon + 1));
       } else if (check == "absent") {
         EXPECT_EQ(response.body.find(value), std::string::npos) << response.body;
       } else {

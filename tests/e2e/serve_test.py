@@ -52,7 +52,7 @@ class Clients(ServerTest):
         self.assertEqual(server.get("/nowhere").status, 404)
         answer = server.request("DELETE", "/v1/epro/reports")
         self.assertEqual(answer.status, 405)
-        self.assertEqual(set(answer.headers["Allow"].split(", ")), {"GET", "HEAD", "POST"})
+        self.assertEqual(set(answer.headers["Allow"].split(", ")), {"GET", "HEAD", "POST", "OPTIONS"})
 
     def test_requests_on_one_connection_are_answered_in_order(self):
         server = self.server().start()

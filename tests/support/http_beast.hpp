@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The same bytes taken apart by Boost.Beast's parser. One empty line before a request is skipped
-// for it, as RFC 9112 allows: Beast itself refuses it.
+// for it, as RFC 9112 allows: Beast itself refuses it. So it does HTTP/1.2 and later: where
+// `later_minors` is set they are made HTTP/1.1 for it.
 #pragma once
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -10,15 +11,29 @@
 
 namespace trialwire::support {
 
-inline Stream parse_stream_with_beast(std::string_view bytes, std::size_t body_max = 1 << 20) {
+/// The first line of `text` from `begin` on has 1.1 for a higher minor version then.
+inline void lower_minor_version(std::string& text, std::size_t begin) {
+  constexpr std::string_view version = " HTTP/1.";
+  const std::size_t end = text.find("\r\n", begin);
+  if (end == text.npos || end - begin <= version.size()) return;
+  char& minor = text[end - 1];
+  const auto before = std::string_view(text).substr(end - 1 - version.size(), version.size());
+  if (before == version && minor > '1' && minor <= '9') minor = '1';
+}
+
+inline Stream parse_stream_with_beast(std::string_view input, std::size_t body_max = 1 << 20,
+                                      bool later_minors = false) {
   namespace http = boost::beast::http;
   Stream stream;
+  std::string text(input);
+  std::string_view bytes = text;
   while (!bytes.empty()) {
     if (bytes.starts_with("\r\n")) bytes.remove_prefix(2);
     if (bytes.empty()) {
       stream.end = StreamEnd::incomplete;
       break;
     }
+    if (later_minors) lower_minor_version(text, text.size() - bytes.size());
     http::request_parser<http::string_body> parser;
     parser.eager(false);
     parser.header_limit(64 << 10);

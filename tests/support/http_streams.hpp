@@ -128,7 +128,9 @@ inline bool take_request(Pieces& pieces, const net::HeadLimits& limits, std::siz
     pieces.drop(step.consumed);
     if (step.state == net::ChunkDecoder::State::done) break;
     if (step.state == net::ChunkDecoder::State::malformed)
-      return ends(StreamEnd::refused, decoder.over_limit() ? 413 : 400);
+      return ends(StreamEnd::refused, decoder.over_limit()            ? 413
+                                      : decoder.trailers_over_limit() ? 431
+                                                                      : 400);
     if (!pieces.feed()) return ends(StreamEnd::incomplete, 0);
   }
   stream.requests.push_back(std::move(request));
