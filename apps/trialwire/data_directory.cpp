@@ -13,6 +13,8 @@
 
 #include <fmt/format.h>
 
+#include "stop_signal.hpp"
+
 namespace trialwire {
 namespace {
 
@@ -68,7 +70,10 @@ DataDirectory::DataDirectory(DataDirectory&& other) noexcept
       published_(std::exchange(other.published_, false)) {}
 
 DataDirectory::~DataDirectory() {
-  if (published_) ::unlink(ports_file(path_).c_str());
+  if (published_) {
+    ::unlink(ports_file(path_).c_str());
+    StopSignal::removes({});  // before the lock goes: from then on the file may be another's
+  }
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
@@ -102,6 +107,7 @@ Result<void> DataDirectory::publish(const ServingAddresses& addresses) {
                              fmt::format("{{\"pid\":{},\"http\":\"{}\",\"admin\":\"{}\"}}\n",
                                          ::getpid(), addresses.http, addresses.admin));
   published_ = written.has_value();
+  if (published_) StopSignal::removes(std::filesystem::absolute(ports_file(path_)));
   return written;
 }
 

@@ -5,11 +5,14 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <ctime>
+#include <string>
 
 #include "base/check.hpp"
 #include "exit_code.hpp"
@@ -24,7 +27,15 @@ std::atomic<Phase> phase{Phase::starting};
 std::atomic<int> received{0};
 sem_t wake;
 
+std::array<char, PATH_MAX> file;
+std::atomic<bool> removes_file{false};
+
 constexpr std::array<int, 3> handled{SIGTERM, SIGINT, SIGALRM};
+
+[[noreturn]] void end_at_once(int code) {
+  if (removes_file.load()) ::unlink(file.data());
+  ::_exit(code);
+}
 
 void on_signal(int number) {
   int before = errno;
@@ -35,9 +46,9 @@ void on_signal(int number) {
   } else if (number == SIGALRM) {
     constexpr char text[] = "trialwire: stopping took too long, ended\n";
     [[maybe_unused]] auto written = ::write(STDERR_FILENO, text, sizeof text - 1);
-    ::_exit(phase.load() == Phase::committed ? exit_ok : exit_failed);
+    end_at_once(phase.load() == Phase::committed ? exit_ok : exit_failed);
   } else {
-    ::_exit(128 + number);
+    end_at_once(128 + number);
   }
   errno = before;
 }
@@ -85,6 +96,14 @@ int StopSignal::wait() {
 
 void StopSignal::committed() noexcept {
   phase.store(Phase::committed);
+}
+
+void StopSignal::removes(const std::filesystem::path& path) noexcept {
+  removes_file.store(false);
+  const std::string& text = path.native();
+  if (text.empty() || text.size() >= file.size()) return;
+  *std::ranges::copy(text, file.begin()).out = '\0';
+  removes_file.store(true);
 }
 
 void StopSignal::limit(std::chrono::nanoseconds time) {

@@ -6,8 +6,10 @@
 //   stopping   another one, or the time limit, ends the process at once
 //   committed  likewise, but the limit is no failure: what is acknowledged is on disk, and a sink
 //              that is cut off in its transaction repeats it at the next start
+// Whatever ends the process here first removes the file that says where it listens.
 #pragma once
 #include <chrono>
+#include <filesystem>
 
 namespace trialwire {
 
@@ -27,6 +29,9 @@ class StopSignal {
   void limit(std::chrono::nanoseconds time);
   /// The journal has committed all it will. Any thread.
   static void committed() noexcept;
+  /// What a signal or the time limit removes before it ends the process; empty: nothing. Of one
+  /// whose path is longer than the system's limit nothing is removed. The main thread.
+  static void removes(const std::filesystem::path& file) noexcept;
 };
 
 }  // namespace trialwire

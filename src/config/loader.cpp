@@ -55,10 +55,11 @@ bool is_list(Kind kind) noexcept {
 
 /// A key as it may be shown: what is no word may be a value, even a secret, in the wrong place.
 std::string shown_key(std::string_view key) {
-  bool word = !key.empty() && key.size() <= 64 && std::ranges::all_of(key, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '.' || c == '-';
-  });
+  if (key.empty()) return "(empty key)";
+  bool word = key.size() <= 64 && std::ranges::all_of(key, [](char c) {
+                return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '_' || c == '.' || c == '-';
+              });
   return word ? std::string(key) : "(unprintable key)";
 }
 
@@ -96,6 +97,7 @@ class Reader {
     if (equals == std::string_view::npos) {
       return add("--set", shown_key(assignment), "wants key=value");
     }
+    if (equals == 0) return add("--set", "", "wants key=value: there is no key");
     std::string_view path = assignment.substr(0, equals);
     const Descriptor* descriptor = find(path);
     if (descriptor == nullptr) return add_unknown("--set", path);
@@ -216,10 +218,15 @@ Loaded load_text(std::string_view yaml, std::string_view name,
 Loaded load(const Sources& sources) {
   if (!sources.file) return load_text("", "", sources.assignments);
   Reader reader(sources.file->string());
+  std::error_code unknown;  // then opening it says why
+  if (std::filesystem::is_directory(*sources.file, unknown)) {
+    reader.add(reader.name(), "", "is a directory; --config wants a file");
+    return std::unexpected(std::move(reader.problems));
+  }
+  errno = 0;
   std::ifstream file(*sources.file, std::ios::binary);
-  if (!file || std::filesystem::is_directory(*sources.file)) {
-    int error = errno == 0 ? EISDIR : errno;
-    reader.add(reader.name(), "", "cannot be read: " + std::generic_category().message(error));
+  if (!file) {
+    reader.add(reader.name(), "", "cannot be read: " + std::generic_category().message(errno));
     return std::unexpected(std::move(reader.problems));
   }
   std::string text(file_bytes_max + 1, '\0');

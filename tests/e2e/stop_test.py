@@ -135,6 +135,8 @@ class Stopping(ServerTest):
             answer = server.ask_admin("/readyz")
             self.assertEqual(answer.status, 503)
             self.assertIn("process failed: draining", answer.body.decode())
+            self.assertTrue((server.data / "run/ports.json").exists())
             self.assertEqual(server.stop(signal.SIGINT), 128 + signal.SIGINT)
+        self.assertEqual(list((server.data / "run").iterdir()), [])
         server.start()
         self.assertEqual(server.post("/v1/epro/reports", report(1)).status, 200)
