@@ -52,6 +52,8 @@ measured from then, so that a stalled server is charged for all that waited.
 Generated records have all mandatory fields and some others, about 220 bytes; no two are the same,
 also across runs.
 
+Ctrl-C ends a run and prints what was measured so far; a second one ends it at once.
+
 Examples:
   trialwire load --connections 256 --pipeline 16 --duration 30s
       how many reports a second can it take?
@@ -75,8 +77,8 @@ Examples:
       rows of other kinds
 
 Exit codes:
-  0  every request was answered with 2xx
-  1  a request was refused or not answered, or a connection was lost
+  0  every request was answered with 2xx, and no line of NDJSON rejected
+  1  a request or a line was refused or not answered, or a connection was lost
   2  the run could not start: no connection, an unreadable file, options that make no sense)";
 
 void add_options(CLI::App& command, LoadArguments& arguments) {
@@ -164,10 +166,11 @@ int execute(LoadArguments& arguments, const CLI::App& command) {
     return exit_usage;
   };
   if (auto settled = settle(arguments, command); !settled) return refuse(settled.error());
-  stop_on_signals();
   const bool shows_progress = !arguments.quiet && ::isatty(STDERR_FILENO) == 1;
   loadgen::ProgressView before;
-  loadgen::LoadHooks hooks{.stop = stop_requested, .on_progress = {}};
+  // Before, a signal ends the process: there is nothing to print yet.
+  loadgen::LoadHooks hooks{
+      .stop = stop_requested, .on_progress = {}, .on_connected = stop_on_signals};
   if (shows_progress) {
     hooks.on_progress = [&before](const loadgen::ProgressView& now) {
       fmt::print(stderr, "\r{:<79}", loadgen::progress_line(now, before));

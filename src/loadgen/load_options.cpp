@@ -3,13 +3,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace trialwire::loadgen {
 namespace {
 
+constexpr unsigned connections_max = 1'000'000;
 constexpr unsigned pipeline_max = 1024;
+constexpr std::uint64_t in_flight_max = 1 << 24;
 constexpr unsigned ndjson_max = 100'000;
+// Generated records of one worker are numbered in so many.
+constexpr std::uint64_t records_max = 10'000'000'000;
+constexpr double rate_min = 0.001;
+constexpr double rate_max = 1e7;
 
 Result<std::uint16_t> parse_port(std::string_view text) {
   std::uint16_t port = 0;
@@ -18,6 +25,37 @@ Result<std::uint16_t> parse_port(std::string_view text) {
     return fail(ErrorCode::invalid_argument, fmt::format("'{}' is not a port", text));
   }
   return port;
+}
+
+bool names_csv(std::string_view file) noexcept {
+  const auto ends = [&file](std::string_view suffix) {
+    if (file.size() < suffix.size()) return false;
+    const auto same = [](char a, char b) { return (a | 0x20) == (b | 0x20); };
+    return std::ranges::equal(file.substr(file.size() - suffix.size()), suffix, same);
+  };
+  return ends(".csv") || ends(".csv.gz");
+}
+
+/// How much at once, and how much in all.
+std::string refused_amount(const LoadOptions& options) {
+  if (options.connections == 0 || options.connections > connections_max) {
+    return fmt::format("--connections must be from 1 to {}", connections_max);
+  }
+  if (options.pipeline == 0 || options.pipeline > pipeline_max) {
+    return fmt::format("--pipeline must be from 1 to {}", pipeline_max);
+  }
+  if (std::uint64_t{options.connections} * options.pipeline > in_flight_max) {
+    return fmt::format("--connections times --pipeline must be at most {}", in_flight_max);
+  }
+  if (options.ndjson > ndjson_max) return fmt::format("--ndjson must be at most {}", ndjson_max);
+  if (options.count > records_max / std::max(options.ndjson, 1U)) {
+    return fmt::format("--count must be from 1 to {}, the records of all bodies together",
+                       records_max);
+  }
+  if (options.rate != 0 && !(options.rate >= rate_min && options.rate <= rate_max)) {
+    return fmt::format("--rate must be from {} to {:.0f} a second, or 0", rate_min, rate_max);
+  }
+  return {};
 }
 
 }  // namespace
@@ -76,7 +114,7 @@ Result<void> check_options(const LoadOptions& options) {
   const auto refuse = [](std::string text) -> Result<void> {
     return fail(ErrorCode::invalid_argument, std::move(text));
   };
-  if (options.connections == 0) return refuse("--connections must be at least 1");
+  if (auto refused = refused_amount(options); !refused.empty()) return refuse(std::move(refused));
   if (options.threads == 0) return refuse("--threads must be at least 1");
   if (options.threads > options.connections || options.threads > 99) {
     return refuse("--threads must not exceed --connections, nor 99");
@@ -84,13 +122,6 @@ Result<void> check_options(const LoadOptions& options) {
   if (options.count > 0 && options.count < options.threads) {
     return refuse("--count must not be smaller than --threads");
   }
-  if (options.pipeline == 0 || options.pipeline > pipeline_max) {
-    return refuse(fmt::format("--pipeline must be from 1 to {}", pipeline_max));
-  }
-  if (options.ndjson > ndjson_max) {
-    return refuse(fmt::format("--ndjson must be at most {}", ndjson_max));
-  }
-  if (!(options.rate >= 0)) return refuse("--rate must not be negative");
   if (options.count == 0 && options.duration.count() == 0) {
     return refuse("--duration must be longer than 0");
   }
@@ -104,6 +135,9 @@ Result<void> check_options(const LoadOptions& options) {
     return refuse("--path must not hold spaces or line ends");
   }
   if (!options.mapping.empty() && options.file.empty()) return refuse("--map needs --file");
+  if (options.mapping.empty() && names_csv(options.file)) {
+    return refuse("a CSV --file needs --map, which column becomes which field: see load --help");
+  }
   return {};
 }
 

@@ -70,6 +70,7 @@ class Run {
   Result<LoadResult> execute() {
     if (auto ready = prepare(); !ready) return std::unexpected(ready.error());
     if (auto connected = connect(); !connected) return std::unexpected(connected.error());
+    if (hooks_.on_connected) hooks_.on_connected();
     Window window;
     window.start_ns = monotonic_ns();
     window.measured_from_ns = window.start_ns + options_.warmup.count();

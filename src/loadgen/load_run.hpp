@@ -31,6 +31,7 @@ struct ProgressView {
 struct LoadHooks {
   const std::atomic<bool>& stop;                         // set: end as if the time were up
   std::function<void(const ProgressView&)> on_progress;  // once a second; may be empty
+  std::function<void()> on_connected = {};               // `stop` is looked at from here on
 };
 
 /// Errors are those that keep a run from starting: options, file, connecting.

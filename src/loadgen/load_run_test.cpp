@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -260,7 +261,8 @@ TEST(LoadRun, receipts_name_each_acknowledged_report_once) {
 
 TEST(LoadRun, receipts_of_a_batch_leave_out_rejected_lines) {
   const TinyServer server([](std::uint64_t) {
-    return answer("200 OK", R"({"accepted":2,"rejected":[{"line":2,"field":"x"}],)"
+    return answer("200 OK", R"({"accepted":2,"rejected":[{"line":2,"field":"x","errors":)"
+                            R"([{"field":"x"},{"field":"y"}]}],)"
                             R"("receipt":{"firstSequence":7,"count":2}})");
   });
   auto options = towards(server);
@@ -271,12 +273,51 @@ TEST(LoadRun, receipts_of_a_batch_leave_out_rejected_lines) {
   const auto result = load(options);
   ASSERT_TRUE(result);
   EXPECT_EQ(result->totals.accepted_reports, 2U);
+  EXPECT_EQ(result->totals.rejected_reports, 1U);
+  EXPECT_FALSE(flawless(*result));
+  EXPECT_THAT(summary_text(*result), HasSubstr("2 accepted, 1 rejected,"));
+  EXPECT_THAT(summary_json(*result), HasSubstr(R"("rejectedReports":1,)"));
   std::ifstream file(options.receipts);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   EXPECT_EQ(std::ranges::count(text, '\n'), 2);
-  EXPECT_THAT(text, HasSubstr("-000000000002\",\"firstSequence\":7}"));
+  EXPECT_THAT(text, HasSubstr("-000000000000\",\"sequence\":7}"));
+  EXPECT_THAT(text, HasSubstr("-000000000002\",\"sequence\":8}"));
   EXPECT_THAT(text, ::testing::Not(HasSubstr("-000000000001\"")));
   std::filesystem::remove(options.receipts);
+}
+
+TEST(LoadRun, receipts_of_a_batch_name_the_sequences_of_lines_that_were_stored_before) {
+  const TinyServer server([](std::uint64_t) {
+    return answer("200 OK", R"({"accepted":3,"rejected":[],"receipt":{"firstSequence":7,)"
+                            R"("count":3,"sequences":[41,7,12]}})");
+  });
+  auto options = towards(server);
+  options.connections = 1;
+  options.count = 1;
+  options.ndjson = 3;
+  options.receipts = ::testing::TempDir() + "loadgen_again_" + std::to_string(::getpid());
+  ASSERT_TRUE(load(options));
+  std::ifstream file(options.receipts);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_THAT(text, HasSubstr("-000000000000\",\"sequence\":41}"));
+  EXPECT_THAT(text, HasSubstr("-000000000001\",\"sequence\":7}"));
+  EXPECT_THAT(text, HasSubstr("-000000000002\",\"sequence\":12}"));
+  std::filesystem::remove(options.receipts);
+}
+
+TEST(LoadRun, lines_of_a_body_that_is_refused_whole_are_rejected) {
+  const TinyServer server([](std::uint64_t number) {
+    return number == 0 ? answer("400 Bad", R"({"accepted":0,"rejected":[{"line":1}]})")
+                       : answer("503 Busy", "{}");
+  });
+  auto options = towards(server);
+  options.connections = 1;
+  options.count = 2;
+  options.ndjson = 3;
+  const auto result = load(options);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->totals.accepted_reports, 0U);
+  EXPECT_EQ(result->totals.rejected_reports, 3U);
 }
 
 TEST(LoadRun, a_closed_port_and_an_unknown_host_are_clear_errors) {
@@ -319,7 +360,22 @@ TEST(LoadOptions, what_makes_no_sense_is_refused) {
   EXPECT_FALSE(refused([](LoadOptions&) {}));
   EXPECT_TRUE(refused([](LoadOptions& o) { o.connections = 0; }));
   EXPECT_TRUE(refused([](LoadOptions& o) { o.pipeline = 5000; }));
+  EXPECT_TRUE(refused([](LoadOptions& o) { o.connections = 4'000'000'000; }));
+  EXPECT_TRUE(refused([](LoadOptions& o) { o.connections = 1'000'000, o.pipeline = 1'000; }));
+  EXPECT_FALSE(refused([](LoadOptions& o) { o.connections = 10'000, o.pipeline = 1'000; }));
+  EXPECT_TRUE(refused([](LoadOptions& o) { o.count = 0 - std::uint64_t{1}; }));
+  EXPECT_TRUE(refused([](LoadOptions& o) { o.count = 1'000'000'000, o.ndjson = 100; }));
+  EXPECT_FALSE(refused([](LoadOptions& o) { o.count = 100'000'000, o.ndjson = 100; }));
   EXPECT_TRUE(refused([](LoadOptions& o) { o.rate = -1; }));
+  for (const double rate : {1e9, 1e-9, double{INFINITY}, -double{INFINITY}, double{NAN}}) {
+    EXPECT_TRUE(refused([rate](LoadOptions& o) { o.rate = rate; })) << rate;
+  }
+  EXPECT_FALSE(refused([](LoadOptions& o) { o.rate = 1e7; }));
+  for (const auto* name : {"x.csv", "x.csv.gz", "a/B.CSV"}) {
+    EXPECT_TRUE(refused([name](LoadOptions& o) { o.file = name; })) << name;
+    EXPECT_FALSE(refused([name](LoadOptions& o) { o.file = name, o.mapping = "a=b"; })) << name;
+  }
+  EXPECT_FALSE(refused([](LoadOptions& o) { o.file = "csv.ndjson"; }));
   EXPECT_TRUE(refused([](LoadOptions& o) { o.threads = 65; }));
   EXPECT_TRUE(refused([](LoadOptions& o) { o.path = "submit"; }));
   EXPECT_TRUE(refused([](LoadOptions& o) { o.path = "/a b"; }));

@@ -31,6 +31,31 @@ std::vector<bool> rejected_lines(std::string_view answer, std::size_t lines) {
   return rejected;
 }
 
+/// The sequences of an NDJSON answer's accepted lines, one after the other: a range, or, where some
+/// were stored before, a list.
+class AcceptedSequences {
+ public:
+  explicit AcceptedSequences(std::string_view answer) noexcept
+      : next_(number_after(answer, "\"firstSequence\":", 0)) {
+    constexpr std::string_view key = "\"sequences\":[";
+    const auto found = answer.find(key);
+    if (found != answer.npos) listed_ = answer.substr(found + key.size());
+  }
+
+  std::uint64_t next() noexcept {
+    if (listed_.data() == nullptr) return next_++;
+    std::uint64_t sequence = 0;
+    const auto read = std::from_chars(listed_.data(), listed_.data() + listed_.size(), sequence);
+    listed_ = listed_.substr(static_cast<std::size_t>(read.ptr - listed_.data()));
+    if (listed_.starts_with(',')) listed_.remove_prefix(1);
+    return sequence;
+  }
+
+ private:
+  std::uint64_t next_;
+  std::string_view listed_;
+};
+
 }  // namespace
 
 std::uint64_t number_after(std::string_view body, std::string_view key,
@@ -53,11 +78,11 @@ void ReceiptBuffer::add(std::string_view answer, const std::vector<std::string>&
     return;
   }
   const auto rejected = rejected_lines(answer, report_ids.size());
-  const auto first = number_after(answer, "\"firstSequence\":", 0);
+  AcceptedSequences sequences(answer);
   for (std::size_t i = 0; i < report_ids.size(); ++i) {
     if (rejected[i]) continue;
-    fmt::format_to(out, "{{\"reportId\":{},\"firstSequence\":{}}}\n", json_string(report_ids[i]),
-                   first);
+    fmt::format_to(out, "{{\"reportId\":{},\"sequence\":{}}}\n", json_string(report_ids[i]),
+                   sequences.next());
   }
 }
 

@@ -2,7 +2,7 @@
 // The list of what a server acknowledged, so that a crash test can ask for it afterwards. One JSON
 // object a line:
 //   {"reportId":"…","recordId":"…","sequence":812}     a report answered alone
-//   {"reportId":"…","firstSequence":900}               an accepted line of an NDJSON body
+//   {"reportId":"…","sequence":902}                    an accepted line of an NDJSON body
 // A line is written only after the whole 200 was received, and before the next wait for answers:
 // what is in the file was acknowledged, whatever happens to server or client later.
 #pragma once

@@ -42,4 +42,9 @@ void Schedule::advance() noexcept {
   due_ = start_ns_ + static_cast<std::int64_t>(offset_);
 }
 
+std::uint64_t Schedule::due_before(std::int64_t until_ns) const noexcept {
+  if (due_ >= until_ns) return 0;
+  return 1 + static_cast<std::uint64_t>(static_cast<double>(until_ns - due_ - 1) / gap_ns_);
+}
+
 }  // namespace trialwire::loadgen

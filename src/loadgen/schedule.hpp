@@ -22,6 +22,8 @@ class Schedule {
   /// When the next request should leave; stays until `advance`.
   [[nodiscard]] std::int64_t due_ns() const noexcept { return due_; }
   void advance() noexcept;
+  /// How many more are due before this time: of random gaps as many as there are on average.
+  [[nodiscard]] std::uint64_t due_before(std::int64_t until_ns) const noexcept;
 
  private:
   double gap_ns_;

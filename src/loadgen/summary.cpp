@@ -90,10 +90,12 @@ std::string summary_text(const LoadResult& result) {
   fmt::format_to(out, "{}{}   {} connections × {}, {}, {:.1f} s{}\n", result.endpoint, options.path,
                  options.connections, options.pipeline, loop_text(options), result.window_seconds,
                  result.interrupted ? " (interrupted)" : "");
-  fmt::format_to(out, "  reports   {:.0f}/s   {} accepted, {:.0f} bytes each{}\n",
-                 per_second(totals.window_accepted_reports, result),
-                 grouped(totals.accepted_reports), result.report_bytes,
-                 options.ndjson > 0 ? fmt::format(", {} in a body", options.ndjson) : "");
+  fmt::format_to(
+      out, "  reports   {:.0f}/s   {} accepted, {}{:.0f} bytes each{}\n",
+      per_second(totals.window_accepted_reports, result), grouped(totals.accepted_reports),
+      totals.rejected_reports > 0 ? fmt::format("{} rejected, ", grouped(totals.rejected_reports))
+                                  : "",
+      result.report_bytes, options.ndjson > 0 ? fmt::format(", {} in a body", options.ndjson) : "");
   fmt::format_to(out, "  requests  {:.0f}/s   {} sent, {} answered\n",
                  per_second(totals.window_answered, result), grouped(totals.sent),
                  grouped(totals.answered));
@@ -133,9 +135,10 @@ std::string summary_json(const LoadResult& result) {
                  per_second(totals.window_accepted_reports, result), result.report_bytes);
   fmt::format_to(
       out,
-      R"("windowRequests":{},"windowReports":{},"sent":{},"answered":{},"acceptedReports":{},)",
+      R"("windowRequests":{},"windowReports":{},"sent":{},"answered":{},"acceptedReports":{},)"
+      R"("rejectedReports":{},)",
       totals.window_answered, totals.window_accepted_reports, totals.sent, totals.answered,
-      totals.accepted_reports);
+      totals.accepted_reports, totals.rejected_reports);
   text += R"("status":{)";
   for (std::size_t status = 0; status < totals.by_status.size(); ++status) {
     if (totals.by_status[status] == 0) continue;
@@ -178,8 +181,8 @@ std::string progress_line(const ProgressView& now, const ProgressView& before) {
 bool flawless(const LoadResult& result) noexcept {
   const Totals& totals = result.totals;
   return totals.answered == totals.sent && answered_2xx(totals) == totals.answered &&
-         totals.connections_failed == 0 && totals.connections_lost == 0 && totals.not_sent == 0 &&
-         totals.answered > 0;
+         totals.rejected_reports == 0 && totals.connections_failed == 0 &&
+         totals.connections_lost == 0 && totals.not_sent == 0 && totals.answered > 0;
 }
 
 }  // namespace trialwire::loadgen

@@ -8,6 +8,7 @@ void Totals::merge(const Totals& other) {
   sent += other.sent;
   answered += other.answered;
   accepted_reports += other.accepted_reports;
+  rejected_reports += other.rejected_reports;
   bytes_sent += other.bytes_sent;
   bytes_received += other.bytes_received;
   connections_failed += other.connections_failed;

@@ -16,6 +16,7 @@ struct Totals {
   std::uint64_t sent = 0;
   std::uint64_t answered = 0;
   std::uint64_t accepted_reports = 0;
+  std::uint64_t rejected_reports = 0;  // lines of NDJSON that a 200 or a 400 rejects
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_received = 0;
   std::uint64_t connections_failed = 0;  // never opened

@@ -34,8 +34,12 @@ void Worker::refill(Tag tag) {
 }
 
 void Worker::send_due() {
-  while (schedule_ && sending_ && unsent_count_ > 0 && free_count_ > 0 &&
-         schedule_->due_ns() <= std::min(now_, window_.measured_until_ns - 1)) {
+  // However many are due: whoever stops the run is heard between turns.
+  constexpr unsigned turn_max = 4096;
+  for (unsigned turn = 0;
+       schedule_ && sending_ && turn < turn_max && unsent_count_ > 0 && free_count_ > 0 &&
+       schedule_->due_ns() <= std::min(now_, window_.measured_until_ns - 1);
+       ++turn) {
     const Tag tag = free_[free_head_];
     free_head_ = (free_head_ + 1) % free_.size();
     --free_count_;
@@ -133,14 +137,18 @@ void Worker::count_answer(const InFlight& request, const ParsedResponse& answer)
   ++totals_.by_status[static_cast<std::size_t>(answer.status)];
   last_answer_ns_ = now_;
   std::uint64_t accepted = 0;
+  const bool lines = options_.load.ndjson > 0;
   if (answer.status < 300) {
-    accepted = options_.load.ndjson > 0
-                   ? number_after(answer.body, "\"accepted\":", source_->reports_in(request.number))
-                   : 1;
+    const std::uint64_t sent = source_->reports_in(request.number);
+    accepted = lines ? std::min(number_after(answer.body, "\"accepted\":", sent), sent) : 1;
+    totals_.rejected_reports += sent - accepted;
     if (receipts_ && answer.status == 200) {
       receipts_->add(answer.body, source_->report_ids(request.number));
     }
   } else {
+    if (lines && answer.status == 400) {
+      totals_.rejected_reports += source_->reports_in(request.number);
+    }
     progress_.refused.store(progress_.refused.load(std::memory_order_relaxed) + 1,
                             std::memory_order_relaxed);
   }

@@ -2,9 +2,11 @@
 """The kinds of record besides reports: answers, vital signs, metrics."""
 import gzip
 import json
+import signal
+import subprocess
 import unittest
 
-from harness import ServerTest
+from harness import BINARY, ServerTest, eventually
 
 ANSWER = {"patient_id": "P-1", "question_id": "Q1", "answer": 3,
           "submit_time": "2026-03-01T08:15:30Z", "trial_id": "T-1", "instrument": "SF-36"}
@@ -86,12 +88,44 @@ class Kinds(ServerTest):
         table = self.directory / "vs.csv.gz"
         table.write_bytes(gzip.compress(SIGNS_CSV.encode()))
         server = self.server().start()
-        server.run("load", f"http://{server.http}", "--kind", "vital", "--file", str(table),
-                   "--map", SIGNS_MAP, "--ndjson", "4", "--connections", "1", "--json")
+        receipts = self.directory / "receipts"
+        run = server.run("load", f"http://{server.http}", "--kind", "vital", "--file", str(table),
+                         "--map", SIGNS_MAP, "--ndjson", "4", "--connections", "1", "--json",
+                         "--receipts", str(receipts))
+        result = json.loads(run.stdout)
+        self.assertEqual((run.returncode, result["acceptedReports"], result["rejectedReports"]),
+                         (1, 5, 1), run.stderr)
+        sequences = [json.loads(line)["sequence"] for line in receipts.read_text().splitlines()]
+        self.assertEqual(sorted(sequences), [1, 2, 3, 4, 5])
         self.assertEqual(server.metric("trialwire_ingest_records_total", kind="vital_sign",
                                        outcome="accepted"), 5)
         self.assertEqual(server.metric("trialwire_ingest_records_total", kind="vital_sign",
                                        outcome="invalid"), 1)
+
+    def test_load_says_at_once_what_makes_no_sense(self):
+        table = self.directory / "vs.csv"
+        table.write_text(SIGNS_CSV)
+        for arguments in (["-r", "inf"], ["-r", "1e9"], ["-r", "nan"], ["-n", "-1"], ["-n", "0"],
+                          ["-c", "4e9"], ["-c", "4000000000"], ["-c", "-1"], ["-p", "-1"],
+                          ["--ndjson", "-1"], ["-d", "inf"], ["-f", str(table)]):
+            with self.subTest(arguments=arguments):
+                run = self.server().run("load", "http://127.0.0.1:1", *arguments, timeout=10)
+                self.assertEqual((run.returncode, run.stdout), (2, ""), run.stderr)
+                self.assertLess(len(run.stderr.splitlines()), 4, run.stderr)
+
+    def test_a_run_that_cannot_keep_up_is_ended_by_one_signal(self):
+        server = self.server().start()
+        for arguments in (["-r", "1e7", "-d", "1h"], ["-r", "1e7", "-n", "1000000000"],
+                          ["-n", "1000000000"]):
+            with self.subTest(arguments=arguments):
+                run = subprocess.Popen([BINARY, "load", f"http://{server.http}", "--json", "-c", "8",
+                                        *arguments], stdout=subprocess.PIPE)
+                before = server.metric("trialwire_ingest_records_total", outcome="accepted")
+                eventually("it sends", lambda: server.metric(
+                    "trialwire_ingest_records_total", outcome="accepted") > before + 100)
+                run.send_signal(signal.SIGINT)
+                out, _ = run.communicate(timeout=10)
+                self.assertTrue(json.loads(out)["interrupted"])
 
 
 if __name__ == "__main__":
