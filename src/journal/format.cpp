@@ -2,7 +2,7 @@
 #include "journal/format.hpp"
 
 #include <algorithm>
-#include <cstdlib>
+#include <cstring>
 
 #include "base/check.hpp"
 #include "base/sha256_pair.hpp"
@@ -274,10 +274,6 @@ BatchCheck check_batch(const BatchHead& head, ByteView batch) {
   return same ? check : BatchCheck{State::damaged, 0, "payload hash"};
 }
 
-void BatchBuffer::Free::operator()(std::byte* memory) const noexcept {
-  std::free(memory);
-}
-
 BatchBuffer::BatchBuffer(std::size_t capacity) {
   reserve(capacity);
 }
@@ -286,10 +282,7 @@ BatchBuffer::BatchBuffer(BatchBuffer&&) noexcept = default;
 BatchBuffer& BatchBuffer::operator=(BatchBuffer&&) noexcept = default;
 
 void BatchBuffer::reserve(std::size_t bytes) {
-  if (bytes <= capacity_) return;
-  capacity_ = align_up(bytes, block_bytes);
-  memory_.reset(static_cast<std::byte*>(std::aligned_alloc(block_bytes, capacity_)));
-  TW_CHECK(memory_ != nullptr);
+  if (bytes > memory_.size()) memory_ = BlockMemory(bytes);
 }
 
 MutableBytes BatchBuffer::begin(std::size_t payload_bytes, std::uint32_t records,
@@ -305,7 +298,7 @@ MutableBytes BatchBuffer::begin(std::size_t payload_bytes, std::uint32_t records
   digested_ = false;
   const std::size_t total = std::size_t{layout_.blocks} * block_bytes;
   reserve(total);
-  std::byte* at = memory_.get();
+  std::byte* at = memory_.data();
   std::memset(at, 0, layout_.header_bytes);
   const std::size_t end = layout_.header_bytes + payload_bytes;
   std::memset(at + end, 0, total - end);
@@ -315,7 +308,7 @@ MutableBytes BatchBuffer::begin(std::size_t payload_bytes, std::uint32_t records
 void BatchBuffer::append(ByteView bytes) {
   constexpr std::size_t piece_bytes = 8 << 10;
   TW_CHECK(bytes.size() <= payload_bytes_ - appended_);
-  std::byte* payload_at = memory_.get() + layout_.header_bytes;
+  std::byte* payload_at = memory_.data() + layout_.header_bytes;
   while (!bytes.empty()) {
     const ByteView piece = bytes.first(std::min(piece_bytes, bytes.size()));
     std::memcpy(payload_at + appended_, piece.data(), piece.size());
@@ -333,7 +326,7 @@ void BatchBuffer::digest() {
   TW_CHECK(appended_ == 0 || appended_ == payload_bytes_);
   const ByteView whole = payload();
   payload_hash_ = appended_ != 0 ? digest_.finish(whole.subspan(hashed_)) : digest_.digest(whole);
-  std::byte* table = memory_.get() + head_bytes;
+  std::byte* table = memory_.data() + head_bytes;
   for_each_block_crc(bytes(), layout_.header_bytes,
                      [&](std::size_t i, std::uint32_t crc) { store_le(table + 4 * i, crc); });
   digested_ = true;
@@ -341,7 +334,7 @@ void BatchBuffer::digest() {
 
 Sha256 BatchBuffer::finish(const BatchPlace& place) {
   if (!digested_) digest();
-  std::byte* at = memory_.get();
+  std::byte* at = memory_.data();
   std::memcpy(at, magic.data(), magic.size());
   store_le(at + at_version, format_version);
   store_le(at + at_flags, flags_);
@@ -364,11 +357,11 @@ Sha256 BatchBuffer::finish(const BatchPlace& place) {
 }
 
 ByteView BatchBuffer::bytes() const noexcept {
-  return {memory_.get(), std::size_t{layout_.blocks} * block_bytes};
+  return {memory_.data(), std::size_t{layout_.blocks} * block_bytes};
 }
 
 ByteView BatchBuffer::payload() const noexcept {
-  return {memory_.get() + layout_.header_bytes, payload_bytes_};
+  return {memory_.data() + layout_.header_bytes, payload_bytes_};
 }
 
 }  // namespace trialwire::journal

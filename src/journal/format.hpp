@@ -7,7 +7,6 @@
 // repeats as `previous`.
 #pragma once
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -15,6 +14,7 @@
 #include "base/hash.hpp"
 #include "base/sha256_leaves.hpp"
 #include "base/uuid.hpp"
+#include "journal/block_memory.hpp"
 #include "journal/file_layer.hpp"
 #include "journal/record.hpp"
 
@@ -168,17 +168,13 @@ class BatchBuffer {
   ByteView bytes() const noexcept;
   ByteView payload() const noexcept;
   std::uint32_t records() const noexcept { return records_; }
-  std::size_t capacity() const noexcept { return capacity_; }
+  std::size_t capacity() const noexcept { return memory_.size(); }
 
  private:
   void reserve(std::size_t bytes);
 
-  struct Free {
-    void operator()(std::byte* memory) const noexcept;
-  };
-  std::unique_ptr<std::byte, Free> memory_;
+  BlockMemory memory_;
   LeafDigest digest_;
-  std::size_t capacity_ = 0;
   BatchLayout layout_;
   std::size_t payload_bytes_ = 0;
   std::size_t appended_ = 0;

@@ -3,9 +3,9 @@
 // through: recovery, readers, scrubber, command line.
 #pragma once
 #include <cstdint>
-#include <memory>
 
 #include "base/error.hpp"
+#include "journal/block_memory.hpp"
 #include "journal/file_layer.hpp"
 
 namespace trialwire::journal {
@@ -24,17 +24,13 @@ class ReadWindow {
   Result<ByteView> view(std::uint64_t offset, std::size_t bytes, std::size_t ahead);
 
  private:
-  struct Free {
-    void operator()(std::byte* memory) const noexcept;
-  };
   void reserve(std::size_t bytes);
 
   File* file_ = nullptr;
   std::uint64_t limit_ = 0;
   std::uint64_t start_ = 0;
   std::size_t loaded_ = 0;
-  std::size_t capacity_ = 0;
-  std::unique_ptr<std::byte, Free> memory_;
+  BlockMemory memory_;
 };
 
 }  // namespace trialwire::journal

@@ -36,7 +36,7 @@ class EncodeBuffer {
     void operator()(std::byte* memory) const noexcept { std::free(memory); }
   };
   void grow(std::size_t bytes) {
-    std::size_t wanted = capacity_ == 0 ? 16 << 10 : capacity_ * 2;
+    std::size_t wanted = capacity_ == 0 ? 2 << 10 : capacity_ * 2;
     while (wanted - size_ < bytes) wanted *= 2;
     auto* memory = static_cast<std::byte*>(std::realloc(memory_.get(), wanted));
     TW_CHECK(memory != nullptr);
