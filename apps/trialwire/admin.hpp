@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What operators ask on the admin port: /healthz (the process answers), /readyz (may traffic be
-// sent here, a line a check), /metrics (Prometheus). Served by the control shard, so that a scrape
-// costs no shard of clients anything.
+// sent here, a line a check), /metrics (Prometheus), /debug/config (effective settings, secrets
+// masked), /debug/log (PUT ?level=debug[&module=net]: what is logged from now on). Served by the
+// control shard, so that a scrape costs no shard of clients anything.
 #pragma once
 #include <atomic>
 #include <functional>
@@ -34,6 +35,7 @@ ReadinessPage readiness_page(const std::vector<ReadinessCheck>& checks);
 struct AdminSources {
   const telemetry::Registry* metrics = nullptr;
   std::function<std::vector<ReadinessCheck>()> checks;  // on the control shard
+  std::function<std::string()> config;                  // effective, secrets masked
 };
 
 /// The sources must outlive the router's use.

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "config/pages.hpp"
 #include "open_files.hpp"
 #include "process_metrics.hpp"
 #include "serve_options.hpp"
@@ -115,6 +116,7 @@ Result<void> Serving::make_routes() {
   }
   admin_sources_.metrics = &metrics_;
   admin_sources_.checks = [this] { return readiness(); };
+  admin_sources_.config = [this] { return config::print_yaml(settings_); };
   return add_admin_routes(admin_router_, admin_sources_);
 }
 

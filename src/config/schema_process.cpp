@@ -145,6 +145,12 @@ void add_log(std::vector<Descriptor>& rows) {
                                           "One line an event: plain text or a JSON object."));
   rows.push_back(row<&S::log, &L::file>("log.file", {.kind = Kind::text},
                                         "File to append to; empty is standard error."));
+  rows.push_back(row<&S::log, &L::access>(
+      "log.access", boolean,
+      "A line for each request of clients: route, method, status and time, module access."));
+  rows.push_back(row<&S::log, &L::slow_request>(
+      "log.slow_request", duration(0, hour),
+      "A request that takes so long gets a line at warn, also without log.access; 0 is off."));
 }
 
 }  // namespace trialwire::config::schema

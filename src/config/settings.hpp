@@ -264,6 +264,8 @@ struct LogSettings {
   LogLevel level = LogLevel::info;
   LogFormat format = LogFormat::plain;
   std::string file;
+  bool access = false;
+  Duration slow_request = 500ms;  // 0: off
 };
 
 struct Settings {

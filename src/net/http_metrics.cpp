@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/http_metrics.hpp"
 
+#include <chrono>
+#include <limits>
+
+#include "telemetry/log.hpp"
+
 namespace trialwire::net {
 
-HttpMetrics::HttpMetrics(telemetry::Registry& registry, std::string server, std::size_t routes)
+HttpMetrics::HttpMetrics(telemetry::Registry& registry, std::string server, std::size_t routes,
+                         const RequestLog& log)
     : accepted(registry.counter("trialwire_http_connections_accepted_total",
                                 "Connections accepted.", {{"server", server}})),
       turned_away(registry.counter("trialwire_http_connections_refused_total",
@@ -25,6 +31,9 @@ HttpMetrics::HttpMetrics(telemetry::Registry& registry, std::string server, std:
       partial_bytes(registry.gauge("trialwire_http_partial_bytes",
                                    "Memory held by incomplete requests.", {{"server", server}})),
       registry_(registry),
+      log_every_(log.every),
+      slow_s_(log.slow.count() > 0 ? std::chrono::duration<double>(log.slow).count()
+                                   : std::numeric_limits<double>::infinity()),
       server_(std::move(server)),
       routes_(routes + 1) {
   for (std::size_t kind = 0; kind < timeouts_.size(); ++kind) {
@@ -57,6 +66,20 @@ void HttpMetrics::answered(const Route* route, Method method, Status status, dou
         {{"server", server_}, {"route", route == nullptr ? "none" : route->pattern}});
   }
   place.duration->observe(seconds);
+  const bool slow = seconds >= slow_s_;
+  if (log_every_ || slow) [[unlikely]]
+    log(route, method, status, seconds, slow);
+}
+
+void HttpMetrics::log(const Route* route, Method method, Status status, double seconds,
+                      bool slow) const noexcept {
+  telemetry::log(slow ? telemetry::LogLevel::warn : telemetry::LogLevel::info, "access",
+                 slow ? "slow request" : "request",
+                 {{"server", std::string_view(server_)},
+                  {"method", name_of(method)},
+                  {"route", route == nullptr ? std::string_view("none") : route->pattern},
+                  {"status", std::uint64_t{status}},
+                  {"ms", seconds * 1e3}});
 }
 
 void HttpMetrics::refused(Status status) {

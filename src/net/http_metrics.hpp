@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The counters of one listener on one shard. Cells of a (route, method, status) are asked for when
-// the first such answer is given; after that counting is a short search in an array.
+// The counters of one listener on one shard, and its lines in the log. Cells of a (route, method,
+// status) are asked for when the first such answer is given; after that counting is a short search
+// in an array.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -10,6 +11,7 @@
 
 #include "net/http.hpp"
 #include "net/router.hpp"
+#include "net/server.hpp"
 #include "net/timeouts.hpp"
 #include "telemetry/metrics.hpp"
 
@@ -17,7 +19,8 @@ namespace trialwire::net {
 
 class HttpMetrics {
  public:
-  HttpMetrics(telemetry::Registry& registry, std::string server, std::size_t routes);
+  HttpMetrics(telemetry::Registry& registry, std::string server, std::size_t routes,
+              const RequestLog& log = {});
 
   /// Null route: nothing is at that path. For a method that the path does not have, any of its own.
   void answered(const Route* route, Method method, Status status, double seconds);
@@ -47,7 +50,12 @@ class HttpMetrics {
   };
   telemetry::Counter& cell(PerRoute& place, const Route* route, Method method, Status status);
 
+  void log(const Route* route, Method method, Status status, double seconds,
+           bool slow) const noexcept;
+
   telemetry::Registry& registry_;
+  const bool log_every_;
+  const double slow_s_;
   std::string server_;
   std::vector<PerRoute> routes_;  // by Route::index; the last is "none"
   std::vector<std::pair<Status, telemetry::Counter*>> refusals_;

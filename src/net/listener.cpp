@@ -29,7 +29,7 @@ Listener::Listener(runtime::Shard& shard, std::shared_ptr<ServerCore> core,
                    telemetry::Registry& registry, int socket)
     : shard_(shard),
       core_(std::move(core)),
-      metrics_(registry, core_->options.name, core_->router.routes().size()),
+      metrics_(registry, core_->options.name, core_->router.routes().size(), core_->options.log),
       admission_(std::make_shared<Admission>(core_->admission, shard.index(), registry)),
       pool_(ContextPool::create(admission_)),
       exchange_(shard, workspace_.writer, *pool_),

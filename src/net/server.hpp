@@ -23,6 +23,13 @@ namespace trialwire::net {
 
 class TlsCertificates;
 
+/// Which requests get a line in the log, as module "access". It holds the route's template, never
+/// the target, and nothing of who asked.
+struct RequestLog {
+  bool every = false;
+  std::chrono::nanoseconds slow{std::chrono::milliseconds(500)};  // at least so long; 0: none
+};
+
 struct ServerOptions {
   std::string name = "http";  // in metrics and in ConnectionInfo::origin
   std::string listen;         // "127.0.0.1:8080", "[::1]:0"
@@ -52,6 +59,7 @@ struct ServerOptions {
   /// and it is for the handlers to answer 503. Called before each read, on the shard's thread.
   std::function<bool()> may_read;
   std::chrono::milliseconds overload_wait{250};
+  RequestLog log;
   /// Who may go on to a route's handler; null: everybody, as anonymous. Outlives the server.
   Gate* gate = nullptr;
   /// What connections are encrypted with; null: nothing. Outlives the server.

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -220,6 +221,12 @@ LogState& state() {
 std::string_view name_of(LogLevel level) noexcept {
   auto index = static_cast<std::size_t>(level);
   return index < level_names.size() ? level_names[index] : "?";
+}
+
+std::optional<LogLevel> log_level_of(std::string_view name) noexcept {
+  const auto found = std::ranges::find(level_names, name);
+  if (found == level_names.end()) return std::nullopt;
+  return static_cast<LogLevel>(found - level_names.begin());
 }
 
 Result<void> configure_log(const LogOptions& options) {

@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -59,6 +60,7 @@ constexpr std::size_t log_value_bytes_max = 512;
 
 /// "trace" … "off".
 std::string_view name_of(LogLevel level) noexcept;
+std::optional<LogLevel> log_level_of(std::string_view name) noexcept;
 
 /// At run time, per module ("journal", "net", …); an empty module sets all.
 void set_log_level(std::string_view module, LogLevel level);

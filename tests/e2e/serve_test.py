@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import Server, ServerTest, report
+from harness import Server, ServerTest, eventually, report
 
 
 class Clients(ServerTest):
@@ -75,6 +75,36 @@ class Clients(ServerTest):
 
 
 class Operators(ServerTest):
+    def test_effective_settings_are_shown_with_secrets_masked(self):
+        server = self.server(**{"store.url": "postgres://me:top-secret@127.0.0.1:1/none"}).start()
+        page = server.ask_admin("/debug/config")
+        self.assertEqual(page.status, 200)
+        self.assertIn(b"batch_delay: 20ms", page.body)
+        self.assertIn(b"postgres://me:", page.body)
+        self.assertNotIn(b"top-secret", page.body)
+
+    def test_what_is_logged_is_changed_while_it_runs(self):
+        server = self.server(**{"log.access": "true"}).start()
+        server.post("/v1/epro/reports", report(1, patientId="P-secret"))
+        server.get("/v1/epro/reports?patientId=P-secret")
+        eventually("access lines", lambda: server.log().count("access: request") == 2)
+        self.assertRegex(server.log(), r"access: request server=http method=POST "
+                                       r"route=/v1/epro/reports status=200 ms=[\d.e-]+")
+        self.assertNotIn("P-secret", server.log())
+        answer = server.request("PUT", "/debug/log?level=error&module=access", address=server.admin)
+        self.assertEqual(answer.status, 200, answer.body)
+        server.post("/v1/epro/reports", report(2))
+        self.assertEqual(server.log().count("access: request"), 2)
+        for wrong in ("", "?level=loud", "?module=net", "?level=debug&of=all", "?level=%zz"):
+            answer = server.request("PUT", "/debug/log" + wrong, address=server.admin)
+            self.assertEqual(answer.status, 400, wrong)
+        self.assertIn("what is logged was changed level=error of=access", server.log())
+
+    def test_a_slow_request_is_logged_without_the_access_log(self):
+        server = self.server(**{"log.slow_request": "1ns"}).start()
+        server.post("/v1/epro/reports", report(1))
+        eventually("a line", lambda: "warn  access: slow request" in server.log())
+
     def test_health_readiness_and_metrics_are_served(self):
         server = self.server().start()
         self.assertEqual(server.ask_admin("/healthz").body, b"ok\n")
