@@ -62,7 +62,7 @@ class Collector {
   }
   bool on_array_begin(error_code& ec) {
     if (frames_.empty()) return malformed(ec);  // not an object
-    if (Claim* claim = value()) claim->kind = Claim::Kind::texts;
+    if (Claim* claim = leaf()) claim->kind = Claim::Kind::texts;
     return open(true, ec);
   }
   bool on_object_end(std::size_t, error_code&) { return close(); }
@@ -90,7 +90,7 @@ class Collector {
   }
   bool on_string(Text part, std::size_t, error_code& ec) {
     text_.append(part.data(), part.size());
-    if (Claim* claim = value()) {
+    if (Claim* claim = leaf()) {
       claim->kind = Claim::Kind::text;
       claim->text = std::move(text_);
     } else if (Claim* list = element()) {
@@ -110,7 +110,7 @@ class Collector {
   bool on_double(double number, Text, error_code& ec) { return on_number(number, ec); }
   bool on_bool(bool, error_code& ec) { return on_other(ec); }
   bool on_null(error_code& ec) {
-    if (Claim* claim = value()) claim->kind = Claim::Kind::null;
+    if (Claim* claim = leaf()) claim->kind = Claim::Kind::null;
     if (Claim* list = element()) list->kind = Claim::Kind::other;
     return in_object(ec);
   }
@@ -132,7 +132,7 @@ class Collector {
   bool in_object(error_code& ec) const { return !frames_.empty() || malformed(ec); }
 
   bool on_number(double number, error_code& ec) {
-    if (Claim* claim = value()) {
+    if (Claim* claim = leaf()) {
       claim->kind = Claim::Kind::number;
       claim->number = number;
     } else if (Claim* list = element()) {
@@ -141,7 +141,7 @@ class Collector {
     return in_object(ec);
   }
   bool on_other(error_code& ec) {
-    if (Claim* claim = value()) {
+    if (Claim* claim = leaf()) {
       claim->kind = Claim::Kind::other;
     } else if (Claim* list = element()) {
       list->kind = Claim::Kind::other;
@@ -156,6 +156,19 @@ class Collector {
       if (pointers_[i] == path_) return &claims_[i];
     }
     return nullptr;
+  }
+  /// Likewise, of a value that is no object. A claim that would have been within it is there, and
+  /// not what it should be: it is not absent. (One within an object of an array is found later.)
+  Claim* leaf() {
+    if (frames_.empty() || frames_.back().array) return nullptr;
+    for (std::size_t i = 0; i < pointers_.size(); ++i) {
+      const std::string& pointer = pointers_[i];
+      if (pointer.size() > path_.size() && pointer[path_.size()] == '/' &&
+          pointer.starts_with(path_)) {
+        claims_[i].kind = Claim::Kind::other;
+      }
+    }
+    return value();
   }
   Claim* element() {
     if (frames_.empty() || !frames_.back().array) return nullptr;

@@ -31,7 +31,9 @@ struct JsonBounds {
 /// "roles" and "/roles" are the same, "/realm_access/roles" is a member of a member.
 std::string claim_pointer(std::string_view name);
 
-/// `claims[i]` is what is at `pointers[i]`. False when the text is malformed or beyond the bounds.
+/// `claims[i]` is what is at `pointers[i]`: `absent` when the object that would hold it has no such
+/// member, or is not there itself; `other` when something else is in that object's place: null, a
+/// text, an array without it. False when the text is malformed or beyond the bounds.
 bool read_claims(std::string_view json, std::span<const std::string> pointers,
                  const JsonBounds& bounds, std::vector<Claim>& claims);
 

@@ -15,7 +15,7 @@ bool Principal::has_role(std::string_view role) const noexcept {
 
 Foreign foreign(const Principal& who, const About& record) noexcept {
   auto beyond = [](const Named& allowed, std::string_view name) {
-    return allowed.kind == Named::Kind::listed && !name.empty() && !allowed.lists(name);
+    return allowed.kind == Named::Kind::listed && !allowed.lists(name);
   };
   if (who.subject && *who.subject != record.patient) return Foreign::subject;
   if (beyond(who.studies, record.study)) return Foreign::study;

@@ -4,8 +4,8 @@
 //
 // | claim | absent | named | "*" |
 // | --- | --- | --- | --- |
-// | studies | reads nothing; writes by scope alone | these | all |
-// | sites | all of the studies | these | all |
+// | studies | reads nothing; writes by scope alone | these, and names one in each record | all |
+// | sites | all of the studies | these, and names one in each record | all |
 // | subject | anybody | this patient alone, for reading and writing | this patient |
 //
 // A device gateway that only writes needs no studies; a claim that is spelled wrong in the settings
@@ -53,8 +53,8 @@ struct About {
 
 enum class Foreign : std::uint8_t { none, subject, study, site };
 
-/// May they write it? A record that names no study or site is nobody's yet, and taken; one that
-/// names no patient is not a subject's own.
+/// May they write it? Who is limited to patients, studies or sites writes only what says that it is
+/// about one of them: what says nothing may be anybody's, and would be taken for theirs later.
 Foreign foreign(const Principal& who, const About& record) noexcept;
 
 /// Everybody, while authentication is off.

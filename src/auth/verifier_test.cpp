@@ -261,6 +261,26 @@ TEST_F(VerifierTest, a_claim_of_another_type_is_no_leave_to_see_more) {
   }
 }
 
+TEST_F(VerifierTest, a_claim_whose_way_is_blocked_is_not_absent) {
+  options.claims.sites = "/app/limits/sites";
+  options.claims.roles = "/groups/0/roles";
+  for (const char* blocked :
+       {R"(,"app":null)", R"(,"app":"T-1")", R"(,"app":7)", R"(,"app":true)", R"(,"app":[])",
+        R"(,"app":{"limits":null})", R"(,"app":{"limits":["S-1"]})", R"(,"groups":[])",
+        R"(,"groups":["auditor"])", R"(,"groups":null)"}) {
+    EXPECT_EQ(refusal_of_claims(expiring(blocked)), "claims") << blocked;
+  }
+  for (const char* absent :
+       {"", R"(,"app":{})", R"(,"app":{"limits":{}})", R"(,"app":{"limits":{"sites ":1}})",
+        R"(,"apps":null)", R"(,"ap":"T-1")", R"(,"other":{"app":null})"}) {
+    EXPECT_EQ(refusal_of_claims(expiring(absent)), "taken") << absent;
+  }
+  Principal who = principal(
+      expiring(R"(,"app":{"limits":{"sites":["S-1"]}},"groups":[{"roles":["auditor"]}])"));
+  EXPECT_EQ(who.sites.names, std::vector<std::string>{"S-1"});
+  EXPECT_TRUE(who.has_role("auditor"));
+}
+
 TEST_F(VerifierTest, a_name_twice_makes_a_token_malformed) {
   EXPECT_EQ(refusal_of_claims(expiring(R"(,"exp":99999999999)")), "malformed");
   EXPECT_EQ(refusal_of_claims(expiring(R"(,"subject":"P-1","subject":"P-2")")), "malformed");

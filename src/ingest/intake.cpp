@@ -58,8 +58,23 @@ void add_syntax_error(FieldErrors& errors, const JsonReader& reader) {
 }
 
 constexpr std::string_view not_own = "is not what the token is for";
+constexpr std::string_view not_named =
+    "must be named: the token is only for certain patients, studies or sites";
+constexpr std::string_view not_nameable =
+    "records of this kind do not name what the token is limited to";
 constexpr std::string_view not_utf8 = "must be UTF-8";
 constexpr std::string_view not_object = "must be a JSON object";
+
+bool is_named(const auth::About& about, auth::Foreign what) noexcept {
+  if (what == auth::Foreign::study) return !about.study.empty();
+  if (what == auth::Foreign::site) return !about.site.empty();
+  return !about.patient.empty();
+}
+
+/// What was wrong in the end: a fault in the text has taken the place of what came before it.
+ErrorCode code_of(const FieldErrors& errors) noexcept {
+  return errors.count(Rule::forbidden) != 0 ? ErrorCode::forbidden : ErrorCode::invalid_argument;
+}
 
 }  // namespace
 
@@ -80,7 +95,7 @@ struct Intake::Job {
   IdentityScope scope;
   std::uint64_t records = 0;         // read so far, valid or not
   std::uint64_t unknown_fields = 0;  // of the valid ones
-  bool forbidden = false;            // one of them was not theirs to write
+  bool forbidden = false;            // a line that was rejected was not theirs to write
   std::string_view subject_json;     // of the last one
 };
 
@@ -165,8 +180,9 @@ void Intake::check_owner(Job& job, const auth::About& about) {
   std::string_view field = fields.patient;
   if (foreign == auth::Foreign::study) field = fields.study;
   if (foreign == auth::Foreign::site) field = fields.site;
-  shard_.errors.add(field, Rule::forbidden, "{}", not_own);
-  job.forbidden = true;
+  std::string_view message = is_named(about, foreign) ? not_own : not_named;
+  if (field.empty()) message = not_nameable;
+  shard_.errors.add(field, Rule::forbidden, "{}", message);
 }
 
 void Intake::read_document(Job& job, std::string_view text, std::size_t padding) {
@@ -254,6 +270,7 @@ void Intake::read_line(Job& job, std::string_view line, std::size_t padding, std
   }
   if (errors.empty()) return;
   shard_.pending.resize(pending);  // text after a valid record spoils it
+  if (code_of(errors) == ErrorCode::forbidden) job.forbidden = true;
   shard_.rejected.add(number, errors, shard_.options.errors_max);
   metrics_.errors(errors);
   errors.clear();
@@ -337,7 +354,7 @@ void Intake::answer_errors(Job& job) {
   FieldErrors& errors = shard_.errors;
   metrics_.errors(errors);
   metrics_.invalid(job.records);
-  const ErrorCode code = job.forbidden ? ErrorCode::forbidden : ErrorCode::invalid_argument;
+  const ErrorCode code = code_of(errors);
   metrics_.refused(code, 0);
   std::string& text = shard_.text;
   text.clear();

@@ -44,9 +44,7 @@ class TrialMetricDecoder final : public ingest::KindDecoder {
   journal::ContentType content_type() const noexcept override { return journal::ContentType::json; }
   std::string_view label() const noexcept override { return "trial_metric"; }
   std::string_view sender_id_field() const noexcept override { return {}; }
-  ingest::AboutFields about_fields() const noexcept override {
-    return {"patientId", "studyId", "siteId"};
-  }
+  ingest::AboutFields about_fields() const noexcept override { return {{}, "studyId", "siteId"}; }
   auth::Scope scope() const noexcept override { return auth::Scope::metrics_write; }
   bool decode(ingest::JsonReader& reader, ingest::DecodeContext& context,
               ingest::Decoded& out) const override;

@@ -189,8 +189,7 @@ class AuthTest(ServerTest):
                 self.assertEqual(answer.status, 403)
                 self.assertEqual(answer.json()["errors"][0]["rule"], "forbidden")
                 self.assertNotIn("P-2", answer.body.decode())
-                if path != "/submit":  # which names no study
-                    self.assertEqual(self.ask("POST", path, study, body).status, 403)
+                self.assertEqual(self.ask("POST", path, study, body).status, 403)
         self.assertGreater(self.metric(
             'trialwire_ingest_field_errors_total{kind="epro_report",rule="forbidden"}'), 0)
 
