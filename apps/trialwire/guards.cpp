@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guards.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
 
 namespace trialwire {
 
-runtime::Guard& Guards::add(std::string dependency) {
-  return guards_.emplace_back(std::move(dependency), options_, metrics_);
+runtime::Guard& Guards::add(std::string dependency, std::uint32_t failures_max) {
+  resilience::BreakerOptions options = options_;
+  options.protection = std::min(options.protection, failures_max);
+  options.calls_min = std::min(options.calls_min, failures_max + 1);
+  return guards_.emplace_back(std::move(dependency), options, metrics_);
 }
 
 std::vector<ReadinessCheck> Guards::readiness() const {

@@ -99,7 +99,8 @@ void add_kafka_sink(const config::Settings& settings, const std::filesystem::pat
                     journal::Journal& journal, SinkService& sinks, Guards& guards,
                     telemetry::Registry& metrics) {
   if (settings.kafka.brokers.empty()) return;
-  runtime::Guard& guard = guards.add("kafka");
+  // The client has tried for kafka.confirm_timeout before it says that a delivery failed.
+  runtime::Guard& guard = guards.add("kafka", 0);
   auto& options = sinks.add(
       "kafka",
       [&settings, data_dir, &journal, &guard, &metrics](unsigned) {

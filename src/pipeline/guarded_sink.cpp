@@ -16,8 +16,10 @@ class GuardedSink final : public Sink {
 
   std::string_view name() const noexcept override { return sink_->name(); }
   Result<journal::Cursor> durable_cursor(const Uuid& journal) override {
+    if (sink_->keeps_cursor_here()) return sink_->durable_cursor(journal);
     return guarded([&] { return sink_->durable_cursor(journal); });
   }
+  bool keeps_cursor_here() const noexcept override { return sink_->keeps_cursor_here(); }
   Result<void> deliver(std::span<const journal::Record> records,
                        const journal::Cursor& cursor) override {
     return guarded([&] { return sink_->deliver(records, cursor); });
@@ -37,15 +39,17 @@ class GuardedSink final : public Sink {
     return answer;
   }
 
-  /// What it said last is what an operator wants to know; but a call that was not made did not take
-  /// too long.
+  /// What it said last is what an operator wants to know, and that it was not asked now; but a call
+  /// that was not made did not take too long.
   Error not_asked() const {
     if (!failed_) {
       return {ErrorCode::unavailable,
-              fmt::format("not asked: it failed too often just now (breaker {})", guard_.name())};
+              fmt::format("not asked, breaker {} is open: others' calls fail", guard_.name())};
     }
     const bool late = failed_->code == ErrorCode::deadline_exceeded;
-    return {late ? ErrorCode::unavailable : failed_->code, failed_->text};
+    return {late ? ErrorCode::unavailable : failed_->code,
+            fmt::format("not asked, breaker {} is open; the last call said: {}", guard_.name(),
+                        failed_->text)};
   }
 
   std::unique_ptr<Sink> sink_;

@@ -16,6 +16,7 @@ struct Destination {
   std::optional<ErrorCode> answers;
   int asked = 0;
   bool given_up = false;
+  bool keeps_cursor_here = false;
 };
 
 class OneSink final : public Sink {
@@ -23,10 +24,12 @@ class OneSink final : public Sink {
   explicit OneSink(Destination& to) : to_(to) {}
   std::string_view name() const noexcept override { return "one"; }
   Result<journal::Cursor> durable_cursor(const Uuid& journal) override {
+    if (to_.keeps_cursor_here) return journal::Cursor{journal, 7};
     ++to_.asked;
     if (to_.answers) return fail(*to_.answers, "the reason");
     return journal::Cursor{journal, 7};
   }
+  bool keeps_cursor_here() const noexcept override { return to_.keeps_cursor_here; }
   Result<void> deliver(std::span<const journal::Record>, const journal::Cursor&) override {
     ++to_.asked;
     if (to_.answers) return fail(*to_.answers, "the reason");
@@ -75,7 +78,7 @@ TEST_F(GuardedSinkTest, says_why_while_it_does_not_ask) {
   EXPECT_EQ(destination_.asked, 2);
   EXPECT_EQ(refused.error().code, ErrorCode::forbidden)
       << "the lane is stuck, and not just waiting";
-  EXPECT_EQ(refused.error().text, "the reason");
+  EXPECT_EQ(refused.error().text, "not asked, breaker one is open; the last call said: the reason");
 }
 
 TEST_F(GuardedSinkTest, goes_on_after_a_good_answer_while_others_are_refused) {
@@ -88,6 +91,17 @@ TEST_F(GuardedSinkTest, goes_on_after_a_good_answer_while_others_are_refused) {
   EXPECT_EQ(destination_.asked, 3);
   EXPECT_FALSE(sink_->deliver({}, {}));
   EXPECT_EQ(destination_.asked, 3) << "it has failed itself";
+}
+
+TEST_F(GuardedSinkTest, is_not_taken_for_well_because_a_cursor_kept_here_can_be_read) {
+  destination_.keeps_cursor_here = true;
+  destination_.answers = ErrorCode::unavailable;
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_FALSE(sink_->deliver({}, {}));
+    EXPECT_EQ(sink_->durable_cursor({})->next_sequence, 7U) << "also while it is open";
+  }
+  EXPECT_EQ(destination_.asked, 2);
+  EXPECT_EQ(guard_.state(), resilience::BreakerState::open);
 }
 
 TEST_F(GuardedSinkTest, goes_on_asking_one_that_refuses_records) {

@@ -50,6 +50,9 @@ class Sink {
   /// Errors: corrupt, when it holds a cursor of this journal that cannot be (named in the text).
   virtual Result<journal::Cursor> durable_cursor(const Uuid& journal) = 0;
 
+  /// Whether that cursor is kept on this machine: then its answer says nothing of the destination.
+  virtual bool keeps_cursor_here() const noexcept { return false; }
+
   /// Makes `records` (in order) and `cursor` (not before the last of them) durable in one step:
   /// when it returns without error both are, otherwise neither. The destination must still hold
   /// the cursor that was read or delivered last: it is an error (conflict) if it does not.

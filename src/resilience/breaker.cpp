@@ -71,6 +71,17 @@ double Breaker::drop() const noexcept {
   return (over - std::max(weight, options_.floor) * accepts) / (total + 1);
 }
 
+/// `drop`, and what follows for the adaptive form's `open_`.
+double Breaker::look() noexcept {
+  const double over = drop();
+  if (over > 0) {
+    open_ = true;
+  } else if (answers_) {
+    open_ = false;
+  }
+  return over;
+}
+
 bool Breaker::probe_is_due(std::int64_t now_ns) const noexcept {
   return now_ns - made_ns_ > options_.probe_interval.count();
 }
@@ -94,7 +105,7 @@ Breaker::Call Breaker::make(std::int64_t now_ns) noexcept {
 }
 
 Breaker::Call Breaker::admit_adaptive(std::int64_t now_ns, double chance) noexcept {
-  const double over = drop();
+  const double over = look();
   if (over <= 0) return Call::made;
   if (probe_is_due(now_ns)) return Call::probe;
   const double share =
@@ -130,13 +141,17 @@ void Breaker::judge_by_ratio(Call call, std::int64_t now_ns, bool success) noexc
 void Breaker::succeeded(Call call, std::int64_t now_ns) noexcept {
   if (call == Call::probe) probing_ = false;
   count(now_ns, true, false);
-  if (options_.kind == BreakerKind::ratio) judge_by_ratio(call, now_ns, true);
+  if (options_.kind == BreakerKind::ratio) return judge_by_ratio(call, now_ns, true);
+  answers_ = true;
+  look();
 }
 
 void Breaker::failed(Call call, std::int64_t now_ns) noexcept {
   if (call == Call::probe) probing_ = false;
   count(now_ns, false, true);
-  if (options_.kind == BreakerKind::ratio) judge_by_ratio(call, now_ns, false);
+  if (options_.kind == BreakerKind::ratio) return judge_by_ratio(call, now_ns, false);
+  answers_ = false;
+  look();
 }
 
 void Breaker::withdrawn(Call call) noexcept {
@@ -150,8 +165,10 @@ BreakerState Breaker::state(std::int64_t now_ns) noexcept {
     const bool half = probing_ || now_ns - opened_ns_ >= options_.open_for.count();
     return half ? BreakerState::half_open : BreakerState::open;
   }
-  if (drop() <= 0) return BreakerState::closed;
-  return probing_ || probe_is_due(now_ns) ? BreakerState::half_open : BreakerState::open;
+  const double over = look();
+  if (!open_) return BreakerState::closed;
+  return over <= 0 || probing_ || probe_is_due(now_ns) ? BreakerState::half_open
+                                                       : BreakerState::open;
 }
 
 }  // namespace trialwire::resilience

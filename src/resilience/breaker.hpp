@@ -23,6 +23,10 @@
 //   | open      | refused, mostly   | half_open after open_for (ratio) or probe_interval
 //   | half_open | one probe is made | closed when it succeeds (adaptive: once drop <= 0), else open
 //
+// Adaptive is half_open, too, when the window has forgotten the failures and no call has succeeded
+// since the last of them: calls are made, and whether the dependency is well is not known. Only a
+// call that succeeds ends an outage.
+//
 // Example, adaptive, defaults: 20 calls, all failed within one bucket: w = 1.49, drop = 15/21 =
 // 0.71. With 6 failures of 6: drop = 1/7. Five failures are never enough.
 //
@@ -77,6 +81,7 @@ class Breaker {
   void advance(std::int64_t now_ns) noexcept;
   void count(std::int64_t now_ns, bool accepted, bool failure) noexcept;
   double drop() const noexcept;
+  double look() noexcept;
   std::size_t working_buckets() const noexcept;
   std::size_t failing_buckets() const noexcept;
   bool probe_is_due(std::int64_t now_ns) const noexcept;
@@ -91,7 +96,8 @@ class Breaker {
   std::int64_t failures_ = 0;
   std::int64_t made_ns_ = INT64_MIN / 2;  // the last call that was made
   std::int64_t opened_ns_ = 0;
-  bool open_ = false;     // ratio: open or half open
+  bool open_ = false;     // open or half open
+  bool answers_ = true;   // adaptive: the last call whose end is known succeeded
   bool probing_ = false;  // a probe is under way, since made_ns_
 };
 

@@ -111,10 +111,33 @@ TEST_F(AdaptiveBreaker, counts_what_it_refuses) {
   EXPECT_NEAR(refused_under(breaker_, start), 2.0 / 8, 0.001);
 }
 
-TEST_F(AdaptiveBreaker, forgets_after_its_window) {
+TEST_F(AdaptiveBreaker, refuses_nothing_after_its_window_and_is_closed_by_a_success_alone) {
   fail(breaker_, 20, start);
   EXPECT_NE(breaker_.state(start + 39 * bucket), State::closed);
-  EXPECT_EQ(breaker_.state(start + 40 * bucket), State::closed);
+  EXPECT_EQ(breaker_.state(start + 40 * bucket), State::half_open) << "nothing has succeeded";
+  EXPECT_EQ(breaker_.admit(start + 40 * bucket, 0), Call::made);
+  fail(breaker_, 1, start + 41 * bucket);
+  EXPECT_EQ(breaker_.state(start + 41 * bucket), State::half_open) << "one failure is no excuse";
+  succeed(breaker_, 1, start + 42 * bucket);
+  EXPECT_EQ(breaker_.state(start + 42 * bucket), State::closed);
+}
+
+TEST_F(AdaptiveBreaker, that_is_asked_seldom_stays_open_through_an_outage) {
+  fail(breaker_, 6, start);
+  std::int64_t now = start;
+  for (int i = 0; i < 20; ++i) {
+    now += 11'000 * ms;  // longer than the window
+    EXPECT_NE(breaker_.state(now), State::closed) << i;
+    fail(breaker_, 1, now);
+    EXPECT_NE(breaker_.state(now), State::closed) << i;
+  }
+}
+
+TEST_F(AdaptiveBreaker, closes_with_its_window_when_the_last_call_succeeded) {
+  fail(breaker_, 20, start);
+  succeed(breaker_, 1, start + bucket);
+  EXPECT_EQ(breaker_.state(start + bucket), State::open);
+  EXPECT_EQ(breaker_.state(start + 41 * bucket), State::closed);
 }
 
 TEST_F(AdaptiveBreaker, lets_a_probe_through_a_second_after_the_last_call) {
@@ -211,12 +234,15 @@ TEST(Breaker, agrees_with_the_formula_under_any_sequence) {
     Model model;
     std::int64_t now = start;
     std::int64_t made = -10 * start;
+    bool open = false;
+    bool answers = true;
     std::uint64_t failing = random.below(101);  // percent, changes now and then
     for (int i = 0; i < 1'500; ++i) {
       const std::int64_t number = now / (options.window.count() / 40);
       const double chance = static_cast<double>(random.below(1'000'000)) / 1e6;
       const double plain = model.drop(now, options, false);
       const Call call = breaker.admit(now, chance);
+      open = plain > 0 || (open && !answers);
       Call expected = Call::made;
       if (plain > 0) {
         const bool refused = chance < model.drop(now, options, true);
@@ -230,8 +256,10 @@ TEST(Breaker, agrees_with_the_formula_under_any_sequence) {
         const bool bad = random.percent(failing);
         bad ? breaker.failed(call, now) : breaker.succeeded(call, now);
         model.events.push_back({number, bad ? Model::Event::failure : Model::Event::success});
+        answers = !bad;
       }
-      ASSERT_EQ(breaker.state(now) == State::closed, model.drop(now, options, false) <= 0);
+      open = model.drop(now, options, false) > 0 || (open && !answers);
+      ASSERT_EQ(breaker.state(now) == State::closed, !open);
       now += static_cast<std::int64_t>(random.below(random.one_in(100) ? 3'000 * ms
                                                     : random.one_in(5) ? 200 * ms
                                                                        : ms));

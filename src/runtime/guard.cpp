@@ -48,16 +48,31 @@ struct Guard::State {
   State(std::string dependency, const resilience::BreakerOptions& options)
       : name(std::move(dependency)), breaker(options), random(std::random_device{}()) {}
 
-  /// Under the lock, after whatever may have changed it.
-  void note_state(std::int64_t now) {
-    const BreakerState state = breaker.state(now);
-    const bool closed = state == BreakerState::closed;
-    if (closed == was_closed) return;
-    was_closed = closed;
+  /// Has it opened or closed? Under the lock, after whatever may have changed it.
+  bool turned(std::int64_t now) noexcept {
+    const bool closed = breaker.state(now) == BreakerState::closed;
+    return std::exchange(was_closed, closed) != closed;
+  }
+  /// Without the lock: a log that blocks must not hold up who calls.
+  void log_turn(bool closed) const {
     telemetry::log(closed ? telemetry::LogLevel::info : telemetry::LogLevel::warn, "breaker",
                    closed ? "a dependency is called again"
                           : "a dependency fails and is called only now and then",
                    {{"dependency", std::string_view(name)}});
+  }
+
+  template <typename Tell>
+  void ended(Tell tell) {
+    bool turned_now = false;
+    bool closed = false;
+    {
+      std::lock_guard lock(mutex);
+      const std::int64_t now = now_ns();
+      tell(breaker, now);
+      turned_now = turned(now);
+      closed = was_closed;
+    }
+    if (turned_now) log_turn(closed);
   }
 
   const std::string name;
@@ -125,20 +140,15 @@ void Guard::Call::succeeded() noexcept {
   if (!state_) return;
   auto state = std::exchange(state_, nullptr);
   state->succeeded.fetch_add(1, std::memory_order_relaxed);
-  std::lock_guard lock(state->mutex);
-  const std::int64_t now = now_ns();
-  state->breaker.succeeded(call_, now);
-  state->note_state(now);
+  state->ended(
+      [call = call_](Breaker& breaker, std::int64_t now) { breaker.succeeded(call, now); });
 }
 
 void Guard::Call::failed() noexcept {
   if (!state_) return;
   auto state = std::exchange(state_, nullptr);
   state->failed.fetch_add(1, std::memory_order_relaxed);
-  std::lock_guard lock(state->mutex);
-  const std::int64_t now = now_ns();
-  state->breaker.failed(call_, now);
-  state->note_state(now);
+  state->ended([call = call_](Breaker& breaker, std::int64_t now) { breaker.failed(call, now); });
 }
 
 void Guard::Call::withdraw() noexcept {

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 
 from harness import ServerTest, eventually, report
 
@@ -99,6 +100,30 @@ class Delivery(KafkaTest):
         self.kafka.order("up")
         eventually("all", lambda: server.metric("trialwire_kafka_messages_total") == 15)
         self.assertEqual([m[1] for m in self.kafka.messages()], list(range(1, 16)))
+
+    def test_an_outage_opens_its_breaker_until_a_message_is_confirmed(self):
+        server = self.gateway(**{"kafka.confirm_timeout": "1s", "breaker.window": "2s"}).start()
+
+        def closed():
+            return server.metric("trialwire_breaker_state", dependency="kafka", state="closed")
+
+        self.send(server, range(3))
+        eventually("3 messages", lambda: server.metric("trialwire_kafka_messages_total") == 3)
+        self.assertEqual(closed(), 1)
+        self.kafka.order("down")
+        self.send(server, range(3, 6))
+        eventually("it is open", lambda: closed() == 0)
+        # Over several windows, in each of which at most one or two deliveries fail.
+        until = time.monotonic() + 6
+        while time.monotonic() < until:
+            self.assertEqual(closed(), 0)
+            time.sleep(0.1)
+        self.assertRegex(server.ask_admin("/readyz").body.decode(),
+                         r"(?m)^breaker kafka degraded: (open|half_open)$")
+        self.kafka.order("up")
+        eventually("all", lambda: server.metric("trialwire_kafka_messages_total") == 6)
+        self.send(server, range(6, 9))
+        eventually("it is closed", lambda: closed() == 1)
 
     def test_a_replay_sends_events_again_and_leaves_the_servers_cursor(self):
         server = self.gateway().start()

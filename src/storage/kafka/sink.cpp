@@ -89,6 +89,7 @@ class KafkaSink final : public pipeline::Sink, private Reports {
 
   std::string_view name() const noexcept override { return sink_name; }
   Result<journal::Cursor> durable_cursor(const Uuid& journal) override;
+  bool keeps_cursor_here() const noexcept override { return true; }
   Result<void> deliver(Records records, const journal::Cursor& cursor) override;
   void reset() noexcept override;
   void give_up() noexcept override { given_up_.store(true, std::memory_order_relaxed); }
