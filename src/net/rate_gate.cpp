@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/rate_gate.hpp"
 
-#include <random>
 #include <string>
 
 #include <fmt/format.h>
