@@ -139,7 +139,8 @@ Admission::Admission(std::shared_ptr<AdmissionCommon> common, unsigned shard,
       rates_(common_->limits_rates()),
       watches_intake_(common_->options().loop_lag_max.count() > 0 ||
                       common_->options().commit_age_max.count() > 0),
-      shedder_({.cpu_threshold = common_->options().cpu_threshold}),
+      shedder_({.cpu_threshold = common_->options().cpu_threshold,
+                .flight_min = common_->options().waiting_min}),
       in_flight_(metrics.gauge("trialwire_admission_in_flight",
                                "Requests under way, but for intake.",
                                {{"server", common_->server()}})),
@@ -163,10 +164,17 @@ Admitted Admission::refuse(Refused reason, Admitted admitted) noexcept {
   return admitted;
 }
 
-Admitted Admission::admit(std::optional<RouteKind> kind, const Hash128& address,
-                          std::int64_t now_ns, std::int64_t loop_lag_ns) noexcept {
+Admitted Admission::admit_head(const Hash128& address, std::int64_t now_ns) noexcept {
   Admitted admitted;
-  const bool waits = kind == RouteKind::waiting;
+  if (!rates_) return admitted;
+  common_->take(address, now_ns, admitted);
+  return admitted.refused == Refused::no ? admitted : refuse(admitted.refused, admitted);
+}
+
+Admitted Admission::admit(const Asked& asked, std::int64_t now_ns,
+                          std::int64_t loop_lag_ns) noexcept {
+  Admitted admitted;
+  const bool waits = asked.kind == RouteKind::waiting;
   if (waits) {
     const AdmissionOptions& options = common_->options();
     if (!common_->fly()) return refuse(Refused::concurrent, admitted);
@@ -175,8 +183,10 @@ Admitted Admission::admit(std::optional<RouteKind> kind, const Hash128& address,
       return refuse(Refused::queued, admitted);
     }
   }
-  if (rates_) [[unlikely]] {
-    common_->take(address, now_ns, admitted);
+  if (asked.rate) [[unlikely]] {
+    admitted.rate = *asked.rate;
+  } else if (rates_) [[unlikely]] {
+    common_->take(asked.address, now_ns, admitted);
     if (admitted.refused != Refused::no) {
       if (waits) common_->land();
       return refuse(admitted.refused, admitted);
@@ -190,7 +200,7 @@ Admitted Admission::admit(std::optional<RouteKind> kind, const Hash128& address,
     }
     admitted.flying = true;
     in_flight_.add(1);
-  } else if (kind == RouteKind::intake && watches_intake_) {
+  } else if (asked.kind == RouteKind::intake && watches_intake_) {
     if (Refused reason = load_of_intake(now_ns, loop_lag_ns); reason != Refused::no) [[unlikely]]
       return refuse(reason, admitted);
   }

@@ -7,6 +7,9 @@
 //   load                           intake: loop lag, age of the commit queue; routes that wait:
 //                                  resilience/shedder.hpp  503, Retry-After
 //
+// A token is looked at behind them. Where it is looked at before a body is waited for, the rates
+// are taken before that, and not again with the rest.
+//
 // Intake does not count against the concurrency limit: what it may hold is bounded in bytes
 // (limits.unacknowledged_*), which a count of requests of any size says nothing of. A route that is
 // exempt (health checks, streams) meets the rate limits alone. RateLimit and RateLimit-Policy are
@@ -97,9 +100,14 @@ class Admission {
   /// `shard` names it to AdmissionOptions::commit_age_ns and in metrics.
   Admission(std::shared_ptr<AdmissionCommon> common, unsigned shard, telemetry::Registry& metrics);
 
-  /// `kind` is nothing for a request without a route.
-  Admitted admit(std::optional<RouteKind> kind, const Hash128& address, std::int64_t now_ns,
-                 std::int64_t loop_lag_ns) noexcept;
+  struct Asked {
+    std::optional<RouteKind> kind;  // nothing: it has no route
+    Hash128 address;
+    std::optional<RateNote> rate;  // what `admit_head` said of it; nothing: it was not asked
+  };
+  Admitted admit(const Asked& asked, std::int64_t now_ns, std::int64_t loop_lag_ns) noexcept;
+  /// The rates alone, of a request whose body is not there yet.
+  Admitted admit_head(const Hash128& address, std::int64_t now_ns) noexcept;
   /// Of one that flies: it was answered, after so long; or it failed, or nobody waits for it.
   void landed(std::int64_t now_ns, std::int64_t took_ns) noexcept;
   void left() noexcept;

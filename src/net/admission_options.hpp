@@ -21,6 +21,7 @@ struct AdmissionOptions {
   std::size_t concurrent_max = 0;              // requests under way, of all shards; 0: no limit
   std::size_t queued_max = 0;                  // of `queued`; 0: no limit
   double cpu_threshold = 1'000;                // per mille; 1,000: no shedding by load
+  std::uint32_t waiting_min = 1;               // of a shard: never shed by load
   std::chrono::nanoseconds loop_lag_max{0};    // 0: no limit
   std::chrono::nanoseconds commit_age_max{0};  // 0: no limit
 

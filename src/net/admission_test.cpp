@@ -44,7 +44,8 @@ class AdmissionTest : public testing::Test {
   }
   Admitted admit(RouteKind kind, std::int64_t now_ns, std::int64_t lag_ns = 0,
                  const std::string& address = "10.0.0.1") {
-    return admission_->admit(kind, common_->key_of(peer(address)), now_ns, lag_ns);
+    return admission_->admit({.kind = kind, .address = common_->key_of(peer(address)), .rate = {}},
+                             now_ns, lag_ns);
   }
 
   telemetry::Registry metrics_;
@@ -73,8 +74,11 @@ TEST_F(AdmissionTest, limits_the_rate_of_each_address) {
   EXPECT_FALSE(third.flying);
   EXPECT_EQ(third.retry_after_s, 1U);
   EXPECT_EQ(third.rate.remaining, 0U);
-  EXPECT_EQ(admission_->admit(std::nullopt, common_->key_of(peer("10.0.0.1")), second, 0).refused,
-            Refused::rate_address)
+  EXPECT_EQ(
+      admission_
+          ->admit({.kind = {}, .address = common_->key_of(peer("10.0.0.1")), .rate = {}}, second, 0)
+          .refused,
+      Refused::rate_address)
       << "a path that there is not costs a token too";
   EXPECT_EQ(admit(RouteKind::intake, second, 0, "10.0.0.2").refused, Refused::no);
   EXPECT_EQ(admit(RouteKind::intake, second + 100 * ms).refused, Refused::no);

@@ -191,6 +191,49 @@ TEST_F(BearerGateTest, a_stranger_s_body_is_not_waited_for) {
   EXPECT_EQ(refused("missing"), 2);
 }
 
+TEST_F(BearerGateTest, a_body_for_a_path_that_is_none_is_not_waited_for) {
+  for (const char* head : {"POST /nowhere", "POST /who", "BREW /later", "OPTIONS /nowhere"}) {
+    for (const char* body :
+         {"Content-Length: 1000\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n5\r\nab"}) {
+      HttpClient client(server->address());
+      client.send(fmt::format("{} HTTP/1.1\r\nHost: a\r\n{}", head, body));
+      const HttpAnswer answer = client.read();
+      EXPECT_GE(answer.status, 404) << head;
+      EXPECT_EQ(answer.header("Connection"), "close") << head;
+      client.read_to_end();
+      EXPECT_TRUE(client.closed());
+    }
+  }
+}
+
+TEST_F(BearerGateTest, an_address_over_its_rate_has_no_token_verified) {
+  HttpServer limited(router, {.gate = gate.get(), .admission = {.address = {1, 2}}});
+  std::string statuses;
+  for (int i = 0; i < 4; ++i) {
+    HttpClient client(limited.address());
+    client.send("POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n" + bearer("x.y.z") +
+                "\r\n{");
+    const HttpAnswer answer = client.read();
+    statuses += std::to_string(answer.status) + " ";
+    EXPECT_NE(answer.header("RateLimit"), "");
+    EXPECT_EQ(answer.header("Connection"), "close");
+  }
+  EXPECT_EQ(statuses, "401 401 429 429 ");
+  EXPECT_EQ(refused("malformed"), 2);
+}
+
+TEST_F(BearerGateTest, a_body_in_pieces_counts_once_against_the_rate) {
+  HttpServer limited(router, {.gate = gate.get(), .admission = {.address = {1, 5}}});
+  HttpClient client(limited.address());
+  client.send("POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n" +
+              bearer(token("alice", "reports:write")) + "\r\nhello");
+  support::on(limited.shard(), [] {});
+  client.send("hello");
+  const HttpAnswer answer = client.read();
+  EXPECT_EQ(answer.body, "alice");
+  EXPECT_THAT(answer.header("RateLimit"), HasSubstr(";r=4;"));
+}
+
 TEST_F(BearerGateTest, a_stranger_is_not_told_to_go_on) {
   HttpClient client(server->address());
   client.send(

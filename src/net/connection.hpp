@@ -22,6 +22,7 @@
 #include <coroutine>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -99,6 +100,7 @@ class Connection final : public runtime::Watcher,
   void dispatch(std::string_view body, bool last_of_read);
   void fill_request(std::string_view body) noexcept;
   bool let_in(Admitted& admitted);
+  bool begin_answer(const Admitted& admitted, bool close);
   const auth::Principal* admit();
   bool admitted_before_its_body();
   void answer_without_handler();
@@ -137,6 +139,7 @@ class Connection final : public runtime::Watcher,
   std::size_t accounted_ = 0;
   std::size_t lingered_ = 0;
   std::int64_t read_ns_ = 0;
+  std::optional<RateNote> rate_;  // of the request whose body is waited for
   ChunkDecoder chunks_;
   std::unique_ptr<TlsSession> tls_;  // null: plain
   int socket_;

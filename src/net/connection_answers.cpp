@@ -111,16 +111,22 @@ void Connection::fill_request(std::string_view body) noexcept {
 
 /// Begins the answer; false: it is a refusal, and written.
 bool Connection::let_in(Admitted& admitted) {
-  Workspace& work = listener_.workspace();
-  const RequestHead& head = work.head;
-  const Route* route = work.match.route;
+  const Route* route = listener_.workspace().match.route;
   runtime::Shard& shard = listener_.shard();
   admitted = listener_.admission().admit(
-      route == nullptr ? std::nullopt : std::optional(route->options.kind), address_,
+      {.kind = route == nullptr ? std::nullopt : std::optional(route->options.kind),
+       .address = address_,
+       .rate = std::exchange(rate_, std::nullopt)},
       shard.now_ns(), shard.lag_ns());
+  return begin_answer(admitted, close_after_);
+}
+
+bool Connection::begin_answer(const Admitted& admitted, bool close) {
+  Workspace& work = listener_.workspace();
+  const RequestHead& head = work.head;
   ResponseFraming framing{.head_only = head.method == Method::head,
-                          .close = close_after_,
-                          .keep_alive_1_0 = head.minor_version == 0 && head.keep_alive,
+                          .close = close,
+                          .keep_alive_1_0 = !close && head.minor_version == 0 && head.keep_alive,
                           .retry_after_s = 1,
                           .lines = {}};
   if (admitted.rate.present) [[unlikely]] {
@@ -129,7 +135,7 @@ bool Connection::let_in(Admitted& admitted) {
   }
   if (admitted.refused != Refused::no) [[unlikely]]
     framing.retry_after_s = admitted.retry_after_s;
-  work.writer.begin(framing, shard.unix_now_ns());
+  work.writer.begin(framing, listener_.shard().unix_now_ns());
   if (admitted.refused == Refused::no) [[likely]]
     return true;
   const bool rate =
@@ -155,17 +161,19 @@ const auth::Principal* Connection::admit() {
   return nullptr;
 }
 
-/// So that a stranger cannot have bodies held here. False: answered, and the last of its
-/// connection.
+/// So that a stranger cannot have bodies held here; behind the rate of his address, so that he
+/// cannot have tokens verified either. False: answered, and the last of its connection.
 bool Connection::admitted_before_its_body() {
   if (listener_.options().gate == nullptr) return true;
   Workspace& work = listener_.workspace();
   std::size_t mark = work.output.size();
   fill_request({});
   work.request.whole = false;
-  work.writer.begin({.head_only = work.head.method == Method::head, .close = true},
-                    listener_.shard().unix_now_ns());
-  if (admit() != nullptr) return true;
+  const Admitted admitted = listener_.admission().admit_head(address_, listener_.shard().now_ns());
+  if (begin_answer(admitted, true) && admit() != nullptr) {
+    rate_ = admitted.rate;
+    return true;
+  }
   close_after_ = true;
   linger_ = true;
   settle(mark, false);

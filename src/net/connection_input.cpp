@@ -153,14 +153,12 @@ std::size_t Connection::take_request(char* at, std::size_t size) {
 /// Before a body is waited for. False: answered already, the body is not wanted.
 bool Connection::accepts_body() {
   Workspace& work = listener_.workspace();
-  if (work.match.route != nullptr && !admitted_before_its_body()) return false;
-  if (!work.head.expects_continue) return true;
   if (work.match.route != nullptr) {
-    continue_due_ = true;
+    if (!admitted_before_its_body()) return false;
+    continue_due_ = work.head.expects_continue;
     return true;
   }
-  // The client waits for leave to send: it gets the final answer instead, and whether the body
-  // still comes is unknown.
+  // Of no use to anybody: the client gets its answer, and whether the body still comes is unknown.
   work.head.keep_alive = false;
   work.parser.forget();
   linger_ = true;
