@@ -35,7 +35,7 @@ void QueryProbe::tick(Clock::time_point now) {
     if (asking_ || now < due_) return;
     asking_ = true;
   }
-  if (workers_.submit([this] { ask(); })) return;
+  if (workers_.submit_first([this] { ask(); })) return;
   const std::lock_guard lock(mutex_);
   asking_ = false;
   due_ = now + options_.interval;
@@ -49,6 +49,7 @@ void QueryProbe::ask() noexcept {
   } catch (const std::exception& thrown) {
     failure = Error{ErrorCode::internal, thrown.what()};
   }
+  if (!failure && options_.answered) options_.answered();
   const std::lock_guard lock(mutex_);
   asking_ = false;
   due_ = Clock::now() + options_.interval;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether lists are answered, for /readyz: a worker asks each of them for nothing now and then, so
-// that a database that is away or has no schema is known before a client meets it. A database that
+// that a database that is away or has no schema is known before a client meets it. It goes before
+// the queries that wait for a worker: they may be what keeps the workers. A database that
 // is silent is given up after `patience` and connecting after its own limit; a queue that is full
 // or connections that are all in use are load, not an outage, and leave the answer as it was.
 //
@@ -8,6 +9,7 @@
 // before it or the query goes.
 #pragma once
 #include <chrono>
+#include <functional>
 #include <mutex>
 #include <span>
 #include <stop_token>
@@ -25,6 +27,7 @@ struct QueryProbeOptions {
   std::chrono::milliseconds interval{1'000};  // from answer to question
   std::chrono::milliseconds patience{2'000};  // for all lists together
   bool required = true;                       // nothing else is served here
+  std::function<void()> answered;             // told, on a worker, of each good answer; or empty
 };
 
 class QueryProbe {

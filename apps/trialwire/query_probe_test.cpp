@@ -85,6 +85,17 @@ TEST_F(QueryProbeTest, a_silent_database_is_said_to_be_silent) {
   EXPECT_EQ(asked(probe).detail, "the database does not answer within 2000 ms");
 }
 
+TEST_F(QueryProbeTest, good_answers_are_told_and_no_others) {
+  std::atomic<int> told = 0;
+  QueryProbe probe({.answered = [&] { ++told; }}, routes, database, workers);
+  probe.tick(now);
+  while (!probe.check().ok) std::this_thread::yield();
+  EXPECT_EQ(told, 1);
+  database.failure = Error{ErrorCode::unavailable, "away"};
+  EXPECT_FALSE(asked(probe).ok);
+  EXPECT_EQ(told, 1);
+}
+
 TEST_F(QueryProbeTest, load_is_no_outage) {
   database.failure = Error{ErrorCode::overloaded, "all database connections are in use"};
   QueryProbe probe({}, routes, database, workers);

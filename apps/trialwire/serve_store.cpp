@@ -32,7 +32,9 @@ storage::RowMappers row_mappers() {
 
 query::RecordListOptions list_options(const config::Settings& settings, Guards& guards) {
   query::RecordListOptions options;
-  if (has_role(settings, config::Role::api)) options.guard = &guards.add("queries");
+  if (has_role(settings, config::Role::api)) {
+    options.guard = &guards.add("queries", settings.runtime.workers);
+  }
   options.query_timeout =
       std::chrono::ceil<std::chrono::milliseconds>(settings.limits.request_deadline);
   return options;
@@ -125,8 +127,9 @@ StoreService::StoreService(const config::Settings& settings, std::unique_ptr<sto
       workers_(worker_options(settings)),
       query_(store_->make_query()),
       lists_(list_options(settings, guards), list_routes(), *query_, workers_),
-      probe_({.required = !has_role(settings, config::Role::gateway)}, list_routes(), *query_,
-             workers_) {
+      probe_({.required = !has_role(settings, config::Role::gateway),
+              .answered = [this] { lists_.note_answer(); }},
+             list_routes(), *query_, workers_) {
   metrics.observe("trialwire_worker_queue", "Queries that wait for a worker.", {},
                   [this] { return static_cast<double>(workers_.queued()); });
   metrics.observe("trialwire_worker_queue_max", "Queries that may wait for a worker.", {},

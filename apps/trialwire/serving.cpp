@@ -159,6 +159,8 @@ net::AdmissionOptions Serving::admission() {
   auto options = admission_options(settings_);
   options.cpu = [this] { return load_.per_mille(); };
   if (store_) options.queued = [this] { return store_->queued(); };
+  const auto shards = static_cast<std::uint32_t>(std::max<std::size_t>(shards_.size(), 1));
+  options.waiting_min = std::max(settings_.runtime.workers / shards, 1U);
   if (journal_) {
     options.commit_age_ns = [this](unsigned shard, std::int64_t now_ns) {
       return journal_->commit_age_ns(shard, now_ns);

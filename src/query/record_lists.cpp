@@ -20,6 +20,7 @@ namespace {
 
 using ingest::FieldErrors;
 using ingest::Rule;
+using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view json = "application/json";
 constexpr std::uint32_t errors_listed_max = 20;
@@ -55,20 +56,35 @@ struct Question {
   storage::Principal principal;
   storage::ListFilter filter;
   std::stop_source stop;
-  std::chrono::steady_clock::time_point deadline;
+  Clock::time_point deadline;
+  Clock::time_point began;                   // when a worker took it
   std::optional<runtime::Guard::Call> call;  // the worker's, once it was accepted
   ListAnswer* answer = nullptr;              // shard's thread only
 };
 
-/// One that was cancelled when its time was over has failed, as one that noticed the time itself.
-void judge(Question& question, const Result<storage::ListPage>& page) noexcept {
-  if (!question.call) return;
+std::int64_t nanoseconds(Clock::time_point time) noexcept {
+  return std::chrono::nanoseconds(time.time_since_epoch()).count();
+}
+
+/// One that was cancelled when its time was over ran out of time, as one that noticed it itself.
+bool ran_out_of_time(const Question& question, const Result<storage::ListPage>& page) noexcept {
   constexpr std::chrono::milliseconds near{50};  // the connection's deadline and the query's
-  const bool late = std::chrono::steady_clock::now() + near >= question.deadline;
-  if (!page && page.error().code == ErrorCode::cancelled && late) {
-    question.call->failed();
-  } else {
+  if (page) return false;
+  if (page.error().code == ErrorCode::deadline_exceeded) return true;
+  return page.error().code == ErrorCode::cancelled && Clock::now() + near >= question.deadline;
+}
+
+/// `answered_ns`: when the database gave anybody an answer last. One for which no worker was free
+/// in time was not asked.
+void judge(Question& question, const Result<storage::ListPage>& page,
+           std::int64_t answered_ns) noexcept {
+  if (!question.call) return;
+  if (!ran_out_of_time(question, page)) {
     question.call->judge(page ? nullptr : &page.error());
+  } else if (question.began >= question.deadline || answered_ns >= nanoseconds(question.began)) {
+    question.call->withdraw();
+  } else {
+    question.call->failed();
   }
 }
 
@@ -151,16 +167,19 @@ void RecordLists::handle(const ListRoute& route, net::Exchange& exchange) {
   if (options_.guard != nullptr) {
     auto call = options_.guard->begin();
     if (!call) {
-      exchange.fail({ErrorCode::unavailable, "queries fail at the moment: not asked"});
+      exchange.fail({ErrorCode::unavailable,
+                     "the database has not answered queries just now, and is not asked"});
       return;
     }
     question->call.emplace(std::move(call));
   }
   question->principal = visible_to(exchange.principal());
-  question->deadline = std::chrono::steady_clock::now() + options_.query_timeout;
-  bool accepted = workers_.submit([&query = query_, &shard = exchange.shard(), question] {
-    auto page = std::make_shared<Result<storage::ListPage>>(ask(query, *question));
-    judge(*question, *page);
+  question->deadline = Clock::now() + options_.query_timeout;
+  bool accepted = workers_.submit([this, &shard = exchange.shard(), question] {
+    question->began = Clock::now();
+    auto page = std::make_shared<Result<storage::ListPage>>(ask(query_, *question));
+    if (*page) note_answer();
+    judge(*question, *page, answered_ns_.load(std::memory_order_relaxed));
     shard.post([question, page] { question->answer->answered(std::move(*page)); });
   });
   if (!accepted) {
@@ -169,6 +188,10 @@ void RecordLists::handle(const ListRoute& route, net::Exchange& exchange) {
   }
   // The worker may be done already, but what it posts runs after this.
   question->answer = &exchange.defer<ListAnswer>(question);
+}
+
+void RecordLists::note_answer() noexcept {
+  answered_ns_.store(nanoseconds(Clock::now()), std::memory_order_relaxed);
 }
 
 Result<void> RecordLists::add_routes(net::Router& router) {

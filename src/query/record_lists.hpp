@@ -4,12 +4,15 @@
 // sent when it comes back.
 //
 // All that is wrong with the parameters is answered at once. Bounds: the pool's queue (full: 503),
-// `query_timeout` (504). While queries fail, be it for want of time, most are answered 503 by the
-// shard, without a worker. A client that goes away, or a request whose deadline passes, cancels its
-// query. Threads: `handle` on any shard. The query, the pool and this object outlive the router's
-// server.
+// `query_timeout` (504). While queries fail most are answered 503 by the shard, without a worker.
+// One that ran out of time has failed only if nobody's was answered meanwhile: else it is the query
+// that is slow, and not the database. A client that goes away, or a request whose deadline passes,
+// cancels its query. Threads: `handle` on any shard. The query, the pool and this object outlive
+// the router's server.
 #pragma once
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -51,12 +54,15 @@ class RecordLists {
   /// `route` is one of those given.
   void handle(const ListRoute& route, net::Exchange& exchange);
   std::span<const ListRoute> routes() const noexcept { return routes_; }
+  /// The database has answered just now, whoever asked it. Any thread.
+  void note_answer() noexcept;
 
  private:
   RecordListOptions options_;
   std::vector<ListRoute> routes_;
   storage::RecordQuery& query_;
   runtime::WorkerPool& workers_;
+  std::atomic<std::int64_t> answered_ns_{INT64_MIN};  // last, of the steady clock
 };
 
 }  // namespace trialwire::query

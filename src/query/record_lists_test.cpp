@@ -294,10 +294,41 @@ TEST_F(GuardedListsTest, so_does_one_that_is_cancelled_when_its_time_is_over) {
   query.answer = [](auto&, auto&, auto&) -> Result<ListPage> {
     return fail(ErrorCode::cancelled, "by the connection's deadline");
   };
-  RecordLists list({.query_timeout = std::chrono::milliseconds(10), .guard = &guard_}, routes,
+  RecordLists list({.query_timeout = std::chrono::milliseconds(45), .guard = &guard_}, routes,
                    query, workers);
   respond_to(list, "");
   EXPECT_EQ(guard_.state(), resilience::BreakerState::open);
+}
+
+TEST_F(GuardedListsTest, a_slow_query_is_not_the_database_s_fault_while_it_answers_others) {
+  RecordLists list({.guard = &guard_}, routes, query, workers);
+  query.answer = [&](auto&, auto&, auto&) -> Result<ListPage> {
+    list.note_answer();  // somebody else's
+    return fail(ErrorCode::deadline_exceeded, "late");
+  };
+  EXPECT_TRUE(respond_to(list, "").starts_with("HTTP/1.1 504 "));
+  EXPECT_EQ(guard_.state(), resilience::BreakerState::closed);
+}
+
+TEST_F(GuardedListsTest, an_answer_of_before_is_no_excuse) {
+  RecordLists list({.guard = &guard_}, routes, query, workers);
+  list.note_answer();
+  query.answer = [&](auto&, auto&, auto&) -> Result<ListPage> {
+    return fail(ErrorCode::deadline_exceeded, "late");
+  };
+  respond_to(list, "");
+  EXPECT_EQ(guard_.state(), resilience::BreakerState::open);
+}
+
+TEST_F(GuardedListsTest, what_no_worker_took_in_time_says_nothing_of_the_database) {
+  query.answer = [](auto&, auto&, const QueryControl& control) -> Result<ListPage> {
+    EXPECT_GE(std::chrono::steady_clock::now(), control.deadline);
+    return fail(ErrorCode::deadline_exceeded, "late");
+  };
+  RecordLists list({.query_timeout = std::chrono::milliseconds(0), .guard = &guard_}, routes, query,
+                   workers);
+  respond_to(list, "");
+  EXPECT_EQ(guard_.state(), resilience::BreakerState::closed);
 }
 
 TEST_F(GuardedListsTest, one_whose_client_has_gone_says_nothing) {

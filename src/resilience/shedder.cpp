@@ -43,7 +43,8 @@ bool Shedder::overloaded(std::int64_t now_ns, double cpu) const noexcept {
 
 bool Shedder::admit(std::int64_t now_ns, double cpu) noexcept {
   if (overloaded(now_ns, cpu)) [[unlikely]] {
-    const double most = max_flight(now_ns) * factor(cpu, options_.cpu_threshold);
+    const double most = std::max(max_flight(now_ns) * factor(cpu, options_.cpu_threshold),
+                                 static_cast<double>(options_.flight_min) - 1);
     if (average_flying_ > most && static_cast<double>(flying_) > most) {
       shed_ns_ = now_ns;
       return false;

@@ -8,7 +8,11 @@
 //     min_rt     smallest mean round trip of one bucket, in seconds; 1 when nothing was answered
 //   factor     = clamp((1000 - cpu) / (1000 - threshold), 0.1, 1)
 //   shed       = (cpu >= threshold, or something was shed less than 1 s ago)
-//                and flying > max_flight · factor and avg_flying > max_flight · factor
+//                and flying > most and avg_flying > most
+//     most       max(max_flight · factor, flight_min - 1)
+//
+// (Of the reference flight_min is 1. Here it is as many as what is behind can work on at once: most
+// of a list's time is the database's, and one at a time would leave the workers idle.)
 //
 // 50 buckets of 100 ms, of which the one that lasts is not looked at. avg_flying follows flying
 // with each answer: 0.9 · old + 0.1 · flying. Round trips are kept in nanoseconds: in whole
@@ -26,7 +30,8 @@
 namespace trialwire::resilience {
 
 struct ShedderOptions {
-  double cpu_threshold = 900;  // per mille of the processors; 1000 and more: never
+  double cpu_threshold = 900;    // per mille of the processors; 1000 and more: never
+  std::uint32_t flight_min = 1;  // so many are let in whatever the load; at least 1
 };
 
 class Shedder {

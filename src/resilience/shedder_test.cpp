@@ -72,6 +72,20 @@ TEST(Shedder, sheds_only_when_loaded_and_more_is_under_way_than_can_be) {
   EXPECT_FALSE(shedder.admit(100 * ms, 950)) << "6 is";
 }
 
+TEST(Shedder, lets_in_as_many_as_can_be_worked_on_whatever_the_load) {
+  for (const std::uint32_t flight_min : {1U, 3U}) {
+    SCOPED_TRACE(flight_min);
+    Shedder shedder({.cpu_threshold = 900, .flight_min = flight_min});
+    admit(shedder, 40, 0);
+    finish(shedder, 40, 0, 200'000);  // 40 · 0.0002 · 10 is under 1, and a tenth of that is left
+    admit(shedder, 20, 0);            // what was let in while nothing was loaded
+    for (int i = 0; i < 20; ++i) shedder.left();
+    std::uint32_t in = 0;
+    while (shedder.admit(100 * ms, 1'000)) ASSERT_LT(++in, 10U);
+    EXPECT_EQ(in, flight_min);
+  }
+}
+
 TEST(Shedder, stays_alert_for_a_second_after_it_shed) {
   Shedder shedder({.cpu_threshold = 900});
   admit(shedder, 40, 0);

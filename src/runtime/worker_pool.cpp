@@ -20,6 +20,7 @@
 namespace trialwire::runtime {
 
 struct WorkerPool::State {
+  bool take(std::move_only_function<void()> work, bool first);
   void work(unsigned number) noexcept;
   void run(std::move_only_function<void()>& task) noexcept;
 
@@ -33,6 +34,23 @@ struct WorkerPool::State {
   std::atomic<std::uint64_t> failed{0};
   std::atomic<std::uint64_t> refused{0};
 };
+
+bool WorkerPool::State::take(std::move_only_function<void()> work, bool first) {
+  {
+    std::lock_guard lock(mutex);
+    if (stopping || queue.size() >= options.queue_max) {
+      refused.fetch_add(1, std::memory_order_relaxed);
+      return false;
+    }
+    if (first) {
+      queue.push_front(std::move(work));
+    } else {
+      queue.push_back(std::move(work));
+    }
+  }
+  wake.notify_one();
+  return true;
+}
 
 void WorkerPool::State::work(unsigned number) noexcept {
   // The kernel keeps 15 characters of a name.
@@ -82,16 +100,11 @@ WorkerPool::~WorkerPool() {
 }
 
 bool WorkerPool::submit(std::move_only_function<void()> work) {
-  {
-    std::lock_guard lock(state_->mutex);
-    if (state_->stopping || state_->queue.size() >= state_->options.queue_max) {
-      state_->refused.fetch_add(1, std::memory_order_relaxed);
-      return false;
-    }
-    state_->queue.push_back(std::move(work));
-  }
-  state_->wake.notify_one();
-  return true;
+  return state_->take(std::move(work), false);
+}
+
+bool WorkerPool::submit_first(std::move_only_function<void()> work) {
+  return state_->take(std::move(work), true);
 }
 
 std::size_t WorkerPool::queued() const noexcept {

@@ -28,6 +28,8 @@ class WorkerPool {
   /// False when the queue is full or the pool stops: the caller answers 503.
   /// An exception that leaves `work` is logged and counted; the thread goes on.
   [[nodiscard]] bool submit(std::move_only_function<void()> work);
+  /// The same, before all that waits.
+  [[nodiscard]] bool submit_first(std::move_only_function<void()> work);
   /// Waiting, not those that run.
   std::size_t queued() const noexcept;
   /// Work that an exception left, and work that `submit` refused.

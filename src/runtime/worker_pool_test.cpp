@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <stdexcept>
+#include <string>
 
 #include "support/event.hpp"
 
@@ -38,6 +39,25 @@ TEST(WorkerPool, refuses_when_the_queue_is_full_and_accepts_again_when_it_is_not
   while (!pool.submit([&] { drained.set(); })) {
   }
   drained.wait();
+}
+
+TEST(WorkerPool, runs_what_is_first_before_all_that_waits) {
+  WorkerPool pool({.name = "test", .threads = 1, .queue_max = 3});
+  support::Event running;
+  support::Event release;
+  ASSERT_TRUE(pool.submit([&] {
+    running.set();
+    release.wait();
+  }));
+  running.wait();
+  std::string order;  // the one thread's
+  ASSERT_TRUE(pool.submit([&] { order += 'a'; }));
+  ASSERT_TRUE(pool.submit([&] { order += 'b'; }));
+  ASSERT_TRUE(pool.submit_first([&] { order += 'c'; }));
+  EXPECT_FALSE(pool.submit_first([] {})) << "the bound is the same";
+  release.set();
+  pool.stop();
+  EXPECT_EQ(order, "cab");
 }
 
 TEST(WorkerPool, a_task_that_throws_is_counted_and_the_thread_goes_on) {
