@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The opaque cursor of a list: the sort key of the last item sent, with a keyed checksum, as
-// base64url. Pages continue after that key, so rows that arrive meanwhile neither repeat nor hide
-// an item: those that sort before it are simply not seen by this walk.
+// The opaque cursor of a list: the sort key of the last item sent, encrypted, as base64url. Pages
+// continue after that key, so rows that arrive meanwhile neither repeat nor hide an item: those
+// that sort before it are simply not seen by this walk.
 //
-//   1 byte  version, 1
-//   8 bytes timestamp, ns since the Unix epoch, little-endian
-//   8 bytes row id, little-endian
-//   16 bytes SipHash-1-3-128 of the bytes before, under the database's own key
+//   17 bytes encrypted
+//     1 byte  version, 2
+//     8 bytes timestamp, ns since the Unix epoch, little-endian
+//     8 bytes row id, little-endian
+//   16 bytes SipHash-1-3-128 of those bytes as they were, under the database's own key
+//
 // 33 bytes, always 44 characters. It grants nothing: each page applies the principal's limits anew.
+// It says nothing either: row ids are counted over all studies, and two of them would tell how much
+// others have sent. Encrypted by XOR with SipHash-1-3-128 of checksum and counter under a second
+// key, which the first one makes: a synthetic initialisation vector (as in RFC 5297), so that equal
+// positions are equal cursors, and any two others have nothing in common.
 #pragma once
 #include <cstdint>
 #include <optional>
