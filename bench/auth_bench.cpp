@@ -48,7 +48,7 @@ void verify(benchmark::State& state, KeySet keys, const Signer& signer) {
 
 void verify_hs256(benchmark::State& state) {
   KeySet keys;
-  keys.keys.push_back({Algorithm::hs256, {}, auth::testing::secret, nullptr});
+  keys.keys.push_back({Algorithm::hs256, {}, auth::Secret(auth::testing::secret), nullptr});
   verify(state, std::move(keys), Signer::of_secret(auth::testing::secret));
 }
 
@@ -90,7 +90,7 @@ void cached(benchmark::State& state) {
 
 void refused_stranger(benchmark::State& state) {
   KeySet keys;
-  keys.keys.push_back({Algorithm::hs256, {}, auth::testing::secret, nullptr});
+  keys.keys.push_back({Algorithm::hs256, {}, auth::Secret(auth::testing::secret), nullptr});
   Verifier verifier(options(), std::make_shared<KeySet>(std::move(keys)));
   std::string token = *Signer::of_secret("a secret that is not known to them").sign(claims);
   for (auto _ : state) TW_CHECK(!verifier.verify(token, now_s));

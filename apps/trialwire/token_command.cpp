@@ -53,7 +53,8 @@ Result<auth::Signer> signer_of(const Arguments& arguments, const config::JwtSett
   }
   auto pem = read_guarded_file(arguments.key_file, FileAccess::secret, auth::key_file_bytes_max);
   if (!pem) return std::unexpected(pem.error());
-  auto signer = auth::Signer::of_pem(*pem);
+  const auth::Secret text(std::move(*pem));
+  auto signer = auth::Signer::of_pem(text.view());
   if (!signer) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{} {}", arguments.key_file, signer.error().text));
@@ -82,6 +83,9 @@ int run_issue(const config::Settings& settings, Arguments arguments) {
       {.kind = config::Kind::duration, .minimum = second_ns, .maximum = decade_ns},
       arguments.lifetime);
   if (!lifetime) return refuse("--for " + lifetime.error(), exit_usage);
+  if (arguments.content.name.empty() && arguments.content.subject.empty()) {
+    return refuse("give --name or --subject: a token that names nobody is refused", exit_usage);
+  }
   auto signer = signer_of(arguments, settings.auth.jwt);
   if (!signer) return refuse(signer.error().text, exit_failed);
   TokenContent& content = arguments.content;

@@ -53,9 +53,11 @@ Authenticator::~Authenticator() = default;
 std::expected<const Principal*, Refusal> Authenticator::authenticate(std::string_view authorization,
                                                                      std::int64_t unix_now_ns) {
   if (version_ != keys_.version()) [[unlikely]] {
-    version_ = keys_.version();
-    verifier_ = std::make_unique<Verifier>(options_.tokens, keys_.keys());
+    const std::uint64_t version = keys_.version();  // first: newer keys are noticed again
+    auto verifier = std::make_unique<Verifier>(options_.tokens, keys_.keys());
     cache_.clear();
+    verifier_ = std::move(verifier);
+    version_ = version;  // last: what threw before is tried again
   }
   constexpr std::int64_t second_ns = 1'000'000'000;
   auto who = check(authorization, unix_now_ns / second_ns);

@@ -86,12 +86,12 @@ TEST_F(AuthenticatorTest, an_expiry_is_looked_at_with_every_request) {
 
 TEST_F(AuthenticatorTest, a_clock_that_is_set_back_does_not_open_a_token_early) {
   Authenticator authenticator({}, *ring, metrics);
-  std::string header =
-      "Bearer " + *Signer::of_secret(testing::secret)
-                       .sign(fmt::format(R"({{"exp":{},"nbf":{}}})", now_s + 600, now_s));
-  EXPECT_EQ(who(authenticator, header), "unnamed");
+  std::string header = "Bearer " + *Signer::of_secret(testing::secret)
+                                        .sign(fmt::format(R"({{"sub":"alice","exp":{},"nbf":{}}})",
+                                                          now_s + 600, now_s));
+  EXPECT_EQ(who(authenticator, header), "alice");
   EXPECT_EQ(who(authenticator, header, now_s - 31), "!not_yet_valid");
-  EXPECT_EQ(who(authenticator, header, now_s - 30), "unnamed");
+  EXPECT_EQ(who(authenticator, header, now_s - 30), "alice");
 }
 
 TEST_F(AuthenticatorTest, tokens_of_a_key_that_is_gone_are_refused_though_they_were_known) {

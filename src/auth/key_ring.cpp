@@ -21,6 +21,9 @@ KeyRing::KeyRing(KeyOptions options, telemetry::Registry& metrics)
       count_(metrics.gauge("trialwire_auth_keys", "Keys that tokens may be signed with.")),
       skipped_(metrics.gauge("trialwire_auth_keys_skipped",
                              "Keys of a JWKS that are for nothing that is verified here.")),
+      current_(metrics.gauge("trialwire_auth_keys_current",
+                             "1: the keys in force are those that the files hold; 0: they hold "
+                             "what cannot be used, and the ones of before are in force.")),
       reloads_(reloads(metrics, "ok")),
       failures_(reloads(metrics, "failed")) {
   metrics.gauge("trialwire_auth_keys_max", "Limit of keys.").set(static_cast<double>(keys_max));
@@ -46,6 +49,8 @@ std::vector<FileStamp> KeyRing::stamps() const {
 void KeyRing::put(KeySet keys) {
   count_.set(static_cast<double>(keys.keys.size()));
   skipped_.set(static_cast<double>(keys.skipped));
+  current_.set(1);
+  trouble_.clear();
   {
     const std::lock_guard lock(mutex_);
     keys_ = std::make_shared<const KeySet>(std::move(keys));
@@ -53,18 +58,23 @@ void KeyRing::put(KeySet keys) {
   version_.fetch_add(1, std::memory_order_release);
 }
 
+/// What stays wrong is said once.
+void KeyRing::refused(std::string_view reason, bool changed) {
+  current_.set(0);
+  if (!changed && reason == trouble_) return;
+  trouble_ = reason;
+  failures_.add();
+  telemetry::log(telemetry::LogLevel::error, "auth",
+                 "changed keys cannot be used: the old ones stay in force", {{"reason", reason}});
+}
+
 void KeyRing::refresh() {
   auto now = stamps();
-  if (now == stamps_) return;
+  const bool changed = now != stamps_;
+  if (!changed && trouble_.empty()) return;
   stamps_ = std::move(now);
   auto keys = load_keys(options_);
-  if (!keys) {
-    failures_.add();
-    telemetry::log(telemetry::LogLevel::error, "auth",
-                   "changed keys cannot be used: the old ones stay in force",
-                   {{"reason", std::string_view(keys.error().text)}});
-    return;
-  }
+  if (!keys) return refused(keys.error().text, changed);
   put(std::move(*keys));
   reloads_.add();
   telemetry::log(telemetry::LogLevel::info, "auth", "keys were read again",

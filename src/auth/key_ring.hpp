@@ -25,7 +25,8 @@ class KeyRing {
   static Result<std::unique_ptr<KeyRing>> open(const KeyOptions& options,
                                                telemetry::Registry& metrics);
 
-  /// Looks whether a file is another than it was, and reads all of them if so. Blocks briefly.
+  /// Looks whether a file is another than it was, and reads all of them if so, or if what was there
+  /// could not be used. Blocks briefly.
   void refresh();
 
   std::uint64_t version() const noexcept { return version_.load(std::memory_order_acquire); }
@@ -35,14 +36,17 @@ class KeyRing {
   KeyRing(KeyOptions options, telemetry::Registry& metrics);
   std::vector<FileStamp> stamps() const;
   void put(KeySet keys);
+  void refused(std::string_view reason, bool changed);
 
   const KeyOptions options_;
   std::vector<FileStamp> stamps_;
+  std::string trouble_;  // why what is there is not used; empty: it is
   mutable std::mutex mutex_;
   std::shared_ptr<const KeySet> keys_;  // checkers of all threads hold it as long as they use it
   std::atomic<std::uint64_t> version_{0};
   telemetry::Gauge& count_;
   telemetry::Gauge& skipped_;
+  telemetry::Gauge& current_;
   telemetry::Counter& reloads_;
   telemetry::Counter& failures_;
 };

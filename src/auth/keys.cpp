@@ -2,10 +2,12 @@
 #include "auth/keys.hpp"
 
 #include <openssl/bio.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -19,6 +21,9 @@ namespace {
 
 struct FreeBio {
   void operator()(BIO* bio) const noexcept { BIO_free(bio); }
+};
+struct FreeContext {
+  void operator()(EVP_PKEY_CTX* context) const noexcept { EVP_PKEY_CTX_free(context); }
 };
 struct FreeCertificate {
   void operator()(X509* certificate) const noexcept { X509_free(certificate); }
@@ -44,6 +49,16 @@ PublicKey key_of_certificate(std::string_view text) {
 PublicKey key_of_pem(std::string_view text) {
   auto bio = reader_of(text);
   return PublicKey(PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr));
+}
+
+/// What is no key, though it reads as one: an RSA exponent of one would make every text its own
+/// signature.
+bool is_sound(EVP_PKEY* key) {
+  const std::unique_ptr<EVP_PKEY_CTX, FreeContext> check(
+      EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
+  const bool sound = check != nullptr && EVP_PKEY_public_check(check.get()) == 1;
+  if (!sound) ERR_clear_error();
+  return sound;
 }
 
 /// Each block of "-----BEGIN …" by itself.
@@ -101,23 +116,30 @@ Result<Key> usable_key(PublicKey key) {
     return std::unexpected(wrong(fmt::format("has an RSA key of {} bits, not of {} to {}", bits,
                                              rsa_bits_min, rsa_bits_max)));
   }
+  if (!is_sound(key.get())) {
+    return std::unexpected(
+        wrong("has a key that is malformed: it is no point of its curve, or its "
+              "numbers make no RSA key"));
+  }
   return Key{algorithm, {}, {}, std::move(key)};
 }
 
-Result<std::string> read_secret(const std::filesystem::path& path, bool allow_weak) {
+Result<Secret> read_secret(const std::filesystem::path& path, bool allow_weak) {
   constexpr std::size_t secret_bytes_max = 4 << 10;
   auto bytes = read_guarded_file(path, FileAccess::secret, secret_bytes_max);
-  if (!bytes) return bytes;
+  if (!bytes) return std::unexpected(bytes.error());
   if (bytes->ends_with('\n')) bytes->pop_back();
   if (bytes->ends_with('\r')) bytes->pop_back();
-  if (bytes->empty()) return std::unexpected(wrong(fmt::format("{} is empty", path.native())));
-  if (bytes->size() < secret_bytes_min && !allow_weak) {
+  Secret secret(std::move(*bytes));
+  const std::size_t size = secret.view().size();
+  if (size == 0) return std::unexpected(wrong(fmt::format("{} is empty", path.native())));
+  if (size < secret_bytes_min && !allow_weak) {
     return std::unexpected(
         wrong(fmt::format("{} holds fewer than {} bytes, which can be guessed; set "
                           "auth.jwt.allow_weak_secret: true if it cannot be replaced",
                           path.native(), secret_bytes_min)));
   }
-  return bytes;
+  return secret;
 }
 
 Result<KeySet> parse_keys(std::string_view text) {
@@ -145,6 +167,16 @@ Result<KeySet> load_keys(const KeyOptions& options) {
   }
   if (set.keys.size() > keys_max) {
     return std::unexpected(wrong(fmt::format("there are more than {} keys", keys_max)));
+  }
+  for (std::size_t i = 0; i < algorithm_names.size(); ++i) {
+    const auto unnamed = std::ranges::count_if(set.keys, [i](const Key& key) {
+      return key.id.empty() && key.algorithm == static_cast<Algorithm>(i);
+    });
+    if (static_cast<std::size_t>(unnamed) <= tried_keys_max) continue;
+    return std::unexpected(wrong(
+        fmt::format("there are more than {} keys for {} without a name, and each would be tried "
+                    "for every token: give them names (kid) in a JWKS",
+                    tried_keys_max, algorithm_names[i])));
   }
   return set;
 }

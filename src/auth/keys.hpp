@@ -14,6 +14,7 @@
 #include <openssl/types.h>
 
 #include "auth/options.hpp"
+#include "auth/secret.hpp"
 #include "base/error.hpp"
 
 namespace trialwire::auth {
@@ -25,9 +26,9 @@ using PublicKey = std::unique_ptr<EVP_PKEY, FreeKey>;
 
 struct Key {
   Algorithm algorithm = Algorithm::hs256;
-  std::string id;      // empty: it has none
-  std::string secret;  // of HS256
-  PublicKey key;       // of the others
+  std::string id;  // empty: it has none
+  Secret secret;   // of HS256
+  PublicKey key;   // of the others
 };
 
 struct KeySet {
@@ -44,6 +45,6 @@ Result<KeySet> load_keys(const KeyOptions& options);
 Result<KeySet> parse_keys(std::string_view text);
 
 /// A secret as it is in a file, whose last end of line does not count.
-Result<std::string> read_secret(const std::filesystem::path& path, bool allow_weak);
+Result<Secret> read_secret(const std::filesystem::path& path, bool allow_weak);
 
 }  // namespace trialwire::auth

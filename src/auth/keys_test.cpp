@@ -3,11 +3,16 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/param_build.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
+#include <new>
 #include <string>
+#include <utility>
 
 #include "auth/jwks.hpp"
 #include "auth/key_ring.hpp"
@@ -70,7 +75,7 @@ TEST_F(KeysTest, a_secret_has_thirty_two_bytes_unless_a_weak_one_is_allowed) {
   auto exact = write("secret", std::string(32, 's') + "\r\n");
   auto keys = load_keys({.secret_file = exact});
   ASSERT_TRUE(keys);
-  EXPECT_EQ(keys->keys.front().secret, std::string(32, 's'));
+  EXPECT_EQ(keys->keys.front().secret.view(), std::string(32, 's'));
   EXPECT_THAT(problem({.secret_file = write("secret", "\n"), .allow_weak_secret = true}),
               HasSubstr("is empty"));
 }
@@ -169,7 +174,8 @@ TEST_F(KeysTest, a_changed_file_is_read_again_and_a_broken_one_leaves_the_old_ke
   write("secret", "another secret that has bytes enough for all");
   (*ring)->refresh();
   EXPECT_GT((*ring)->version(), first);
-  EXPECT_EQ((*ring)->keys()->keys.front().secret, "another secret that has bytes enough for all");
+  EXPECT_EQ((*ring)->keys()->keys.front().secret.view(),
+            "another secret that has bytes enough for all");
 
   std::uint64_t second = (*ring)->version();
   write("secret", "short");
@@ -178,8 +184,98 @@ TEST_F(KeysTest, a_changed_file_is_read_again_and_a_broken_one_leaves_the_old_ke
   EXPECT_EQ((*ring)->version(), second);
   std::filesystem::remove(path);
   (*ring)->refresh();
-  EXPECT_EQ((*ring)->keys()->keys.front().secret, "another secret that has bytes enough for all");
+  EXPECT_EQ((*ring)->keys()->keys.front().secret.view(),
+            "another secret that has bytes enough for all");
   EXPECT_THAT(metrics.text(), HasSubstr("trialwire_auth_key_reloads_total{result=\"failed\"} 2"));
+}
+
+TEST_F(KeysTest, what_could_not_be_read_is_read_as_soon_as_it_can) {
+  write("secret", testing::secret);
+  telemetry::Registry metrics;
+  auto ring = KeyRing::open({.secret_file = directory / "secret"}, metrics);
+  ASSERT_TRUE(ring) << ring.error().text;
+  write("secret", "another secret that has bytes enough for all");
+  const auto current = [&] { return (*ring)->keys()->keys.front().secret.view(); };
+  rlimit files{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = files.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  (*ring)->refresh();
+  (*ring)->refresh();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
+  EXPECT_EQ(current(), testing::secret);
+  EXPECT_THAT(metrics.text(), HasSubstr("trialwire_auth_keys_current 0\n"));
+  EXPECT_THAT(metrics.text(), HasSubstr("trialwire_auth_key_reloads_total{result=\"failed\"} 1\n"))
+      << "said once";
+  (*ring)->refresh();
+  EXPECT_EQ(current(), "another secret that has bytes enough for all") << "nothing has changed";
+  EXPECT_THAT(metrics.text(), HasSubstr("trialwire_auth_keys_current 1\n"));
+}
+
+TEST_F(KeysTest, a_mode_that_is_changed_is_noticed) {
+  const auto path = write("secret", testing::secret);
+  telemetry::Registry metrics;
+  auto ring = KeyRing::open({.secret_file = path}, metrics);
+  ASSERT_TRUE(ring) << ring.error().text;
+  const FileStamp before = stamp_of(path);
+  ::chmod(path.c_str(), 0644);
+  while (stamp_of(path) == before) ::chmod(path.c_str(), 0644);  // the clock of a file is coarse
+  (*ring)->refresh();
+  EXPECT_THAT(metrics.text(), HasSubstr("trialwire_auth_keys_current 0\n"));
+  ::chmod(path.c_str(), 0600);
+  (*ring)->refresh();
+  EXPECT_THAT(metrics.text(), HasSubstr("trialwire_auth_keys_current 1\n"));
+}
+
+TEST_F(KeysTest, of_pem_are_checked_as_those_of_a_set_are) {
+  // An exponent of one makes every text its own signature.
+  auto modulus = testing::make_rsa();
+  BIGNUM* n = nullptr;
+  ASSERT_EQ(EVP_PKEY_get_bn_param(modulus.get(), OSSL_PKEY_PARAM_RSA_N, &n), 1);
+  OSSL_PARAM_BLD* builder = OSSL_PARAM_BLD_new();
+  OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n);
+  OSSL_PARAM_BLD_push_uint(builder, OSSL_PKEY_PARAM_RSA_E, 1);
+  OSSL_PARAM* params = OSSL_PARAM_BLD_to_param(builder);
+  EVP_PKEY_CTX* context = EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr);
+  EVP_PKEY* made = nullptr;
+  ASSERT_EQ(EVP_PKEY_fromdata_init(context), 1);
+  ASSERT_EQ(EVP_PKEY_fromdata(context, &made, EVP_PKEY_PUBLIC_KEY, params), 1);
+  const PublicKey weak(made);
+  EXPECT_THAT(problem_of(testing::pem_of(weak.get(), false)), HasSubstr("malformed"));
+  EVP_PKEY_CTX_free(context);
+  OSSL_PARAM_free(params);
+  OSSL_PARAM_BLD_free(builder);
+  BN_free(n);
+}
+
+TEST_F(KeysTest, without_names_are_few_for_each_would_be_tried) {
+  std::string pem;
+  for (std::size_t i = 0; i < tried_keys_max; ++i) {
+    pem += testing::pem_of(testing::make_elliptic().get(), false);
+  }
+  EXPECT_EQ(problem({.key_files = {write("keys.pem", pem)}}), "none");
+  pem += testing::pem_of(testing::make_elliptic().get(), false);
+  EXPECT_THAT(problem({.key_files = {write("keys.pem", pem)}}), HasSubstr("ES256 without a name"));
+}
+
+TEST(Secrets, leave_nothing_behind_where_they_were) {
+  constexpr std::string_view text = "0123456789";  // as short as to be within the object
+  alignas(Secret) std::array<char, sizeof(Secret)> memory{};
+  auto* secret = new (memory.data()) Secret(text);
+  const auto left = [&] {
+    return std::string_view(memory.data(), memory.size()).find("1234") != std::string_view::npos;
+  };
+  ASSERT_TRUE(left());
+  const Secret moved(std::move(*secret));
+  EXPECT_EQ(moved.view(), text);
+  EXPECT_FALSE(left()) << "where it was moved from";
+  *secret = Secret(text);
+  ASSERT_TRUE(left());
+  secret->~Secret();
+  EXPECT_FALSE(left());
+  std::string taken(text);
+  const Secret of_text(std::move(taken));
+  EXPECT_EQ(of_text.view(), text);
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ struct KeyOptions {
 constexpr std::size_t secret_bytes_min = 32;  // RFC 7518, 3.2
 constexpr std::size_t key_file_bytes_max = 256 << 10;
 constexpr std::size_t keys_max = 64;
-/// Keys that are tried for a token which names none.
-constexpr std::size_t unnamed_keys_max = 4;
+/// Keys that are tried for a token which names none, or none that is known.
+constexpr std::size_t tried_keys_max = 4;
 
 }  // namespace trialwire::auth

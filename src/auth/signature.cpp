@@ -60,7 +60,7 @@ struct FreeContext {
 using Mac = std::unique_ptr<EVP_MAC_CTX, FreeMac>;
 using Context = std::unique_ptr<EVP_PKEY_CTX, FreeContext>;
 
-Mac make_mac(const std::string& secret) {
+Mac make_mac(std::string_view secret) {
   EVP_MAC* hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
   TW_CHECK(hmac != nullptr);
   Mac context(EVP_MAC_CTX_new(hmac));
@@ -102,7 +102,7 @@ SignatureChecker::SignatureChecker(std::shared_ptr<const KeySet> keys)
   for (const Key& key : keys_->keys) {
     auto ready = std::make_unique<Ready>(key);
     if (key.algorithm == Algorithm::hs256) {
-      ready->mac = make_mac(key.secret);
+      ready->mac = make_mac(key.secret.view());
     } else {
       ready->context = make_context(key);
     }
@@ -115,24 +115,25 @@ SignatureChecker::~SignatureChecker() = default;
 std::optional<Refusal> SignatureChecker::check(Algorithm algorithm, std::string_view key_id,
                                                std::string_view signed_text,
                                                std::string_view signature) {
-  bool named = false;
-  bool tried = false;
-  if (!key_id.empty()) {
+  std::size_t tried = 0;
+  auto one_of = [&](auto wanted) {
     for (auto& ready : ready_) {
-      if (ready->key.algorithm != algorithm || ready->key.id != key_id) continue;
-      named = true;
-      if (matches(*ready, signed_text, signature)) return std::nullopt;
+      if (ready->key.algorithm != algorithm || !wanted(ready->key)) continue;
+      if (tried == tried_keys_max) return false;
+      ++tried;
+      if (matches(*ready, signed_text, signature)) return true;
     }
-    if (named) return Refusal::signature;
+    return false;
+  };
+  if (!key_id.empty()) {
+    if (one_of([&](const Key& key) { return key.id == key_id; })) return std::nullopt;
+    if (tried != 0) return Refusal::signature;
   }
-  std::size_t others = 0;
-  for (auto& ready : ready_) {
-    if (ready->key.algorithm != algorithm) continue;
-    if (!ready->key.id.empty() && (!key_id.empty() || ++others > unnamed_keys_max)) continue;
-    tried = true;
-    if (matches(*ready, signed_text, signature)) return std::nullopt;
+  if (one_of([](const Key& key) { return key.id.empty(); })) return std::nullopt;
+  if (key_id.empty() && one_of([](const Key& key) { return !key.id.empty(); })) {
+    return std::nullopt;
   }
-  return tried ? Refusal::signature : Refusal::unknown_key;
+  return tried != 0 ? Refusal::signature : Refusal::unknown_key;
 }
 
 bool SignatureChecker::hmac_matches(Ready& key, std::string_view text, std::string_view signature) {

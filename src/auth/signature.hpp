@@ -22,8 +22,8 @@ class SignatureChecker {
   SignatureChecker& operator=(const SignatureChecker&) = delete;
 
   /// Nothing, when a key of that algorithm and id has signed `signed_text`; else unknown_key or
-  /// signature. Without an id, or where the id is no key's, keys that have none are tried; without
-  /// an id the first unnamed_keys_max others, too.
+  /// signature. Without an id, or where the id is no key's, keys that have none are tried, and
+  /// without an id the others after them: tried_keys_max in all.
   std::optional<Refusal> check(Algorithm algorithm, std::string_view key_id,
                                std::string_view signed_text, std::string_view signature);
 

@@ -52,7 +52,7 @@ Result<std::string> raw_of_der(std::string_view der) {
 
 }  // namespace
 
-Signer Signer::of_secret(std::string secret) {
+Signer Signer::of_secret(Secret secret) {
   return {Algorithm::hs256, std::move(secret), nullptr};
 }
 
@@ -72,8 +72,8 @@ Result<Signer> Signer::of_pem(std::string_view text) {
 Result<std::string> Signer::signature(std::string_view text) const {
   if (algorithm_ == Algorithm::hs256) {
     std::array<unsigned char, 32> mac{};
-    if (HMAC(EVP_sha256(), secret_.data(), static_cast<int>(secret_.size()), bytes_of(text),
-             text.size(), mac.data(), nullptr) == nullptr) {
+    if (HMAC(EVP_sha256(), secret_.view().data(), static_cast<int>(secret_.view().size()),
+             bytes_of(text), text.size(), mac.data(), nullptr) == nullptr) {
       return cannot_sign();
     }
     return std::string(mac.begin(), mac.end());

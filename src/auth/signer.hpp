@@ -12,7 +12,8 @@ namespace trialwire::auth {
 
 class Signer {
  public:
-  static Signer of_secret(std::string secret);
+  static Signer of_secret(Secret secret);
+  static Signer of_secret(std::string_view secret) { return of_secret(Secret(secret)); }
   /// A private key in PEM, not encrypted. Errors: invalid_argument.
   static Result<Signer> of_pem(std::string_view text);
 
@@ -25,12 +26,12 @@ class Signer {
                                        std::string_view claims_json) const;
 
  private:
-  Signer(Algorithm algorithm, std::string secret, PublicKey key)
+  Signer(Algorithm algorithm, Secret secret, PublicKey key)
       : algorithm_(algorithm), secret_(std::move(secret)), key_(std::move(key)) {}
   Result<std::string> signature(std::string_view text) const;
 
   Algorithm algorithm_;
-  std::string secret_;
+  Secret secret_;
   PublicKey key_;  // with its private part
 };
 

@@ -138,9 +138,10 @@ bool read_principal(std::vector<Claim>& claims, Principal& to) {
     to.name = std::move(name.text);
     return true;
   }
-  // One that names nobody must not pass for the anonymous of a server without authentication.
-  to.name = to.subject.value_or("unnamed");
-  return name.kind == Kind::absent;
+  // Whose tokens name nobody would all be one: one rate, and one sender of every identity.
+  if (name.kind != Kind::absent || !to.subject) return false;
+  to.name = *to.subject;
+  return true;
 }
 
 bool is_for(const Claim& audience, std::string_view us) noexcept {

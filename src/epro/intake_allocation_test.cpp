@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <new>
 #include <string>
 
@@ -22,10 +23,12 @@
 
 namespace {
 std::atomic<std::size_t> allocations{0};
-}
+std::atomic<bool> exhausted{false};  // there is no memory
+}  // namespace
 
 void* operator new(std::size_t size) {
   ++allocations;
+  if (exhausted) throw std::bad_alloc();
   if (void* place = std::malloc(size == 0 ? 1 : size)) return place;
   throw std::bad_alloc();
 }
@@ -87,16 +90,41 @@ TEST(IntakeAllocation, is_none_for_an_array) {
   EXPECT_EQ(allocations_when_warm({"", {}, body + "]"}), 0u);
 }
 
-TEST(IntakeAllocation, is_none_for_a_token_that_is_known) {
+std::unique_ptr<auth::KeyRing> ring_of_secret(telemetry::Registry& metrics) {
   auto path = std::filesystem::temp_directory_path() /
               ("trialwire-allocation-" + std::to_string(::getpid()));
   std::ofstream(path) << std::string(40, 's');
   ::chmod(path.c_str(), 0600);
-  telemetry::Registry metrics;
   auto keys = auth::KeyRing::open({.secret_file = path}, metrics);
   std::filesystem::remove(path);
-  ASSERT_TRUE(keys);
-  auth::Authenticator authenticator({}, **keys, metrics);
+  return keys ? std::move(*keys) : nullptr;
+}
+
+TEST(IntakeAllocation, that_fails_while_keys_are_got_ready_is_tried_again) {
+  telemetry::Registry metrics;
+  const auto keys = ring_of_secret(metrics);
+  ASSERT_NE(keys, nullptr);
+  auth::Authenticator authenticator({}, *keys, metrics);
+  const std::string header =
+      "Bearer " +
+      *auth::Signer::of_secret(std::string(40, 's')).sign(R"({"sub":"a","exp":1772356530})");
+  exhausted = true;
+  bool thrown = false;
+  try {
+    (void)authenticator.authenticate(header, now_ns);
+  } catch (const std::bad_alloc&) {
+    thrown = true;
+  }
+  exhausted = false;
+  EXPECT_TRUE(thrown);
+  EXPECT_TRUE(authenticator.authenticate(header, now_ns));
+}
+
+TEST(IntakeAllocation, is_none_for_a_token_that_is_known) {
+  telemetry::Registry metrics;
+  const auto keys = ring_of_secret(metrics);
+  ASSERT_NE(keys, nullptr);
+  auth::Authenticator authenticator({}, *keys, metrics);
   std::string header =
       "Bearer " + *auth::Signer::of_secret(std::string(40, 's'))
                        .sign(R"({"sub":"a gateway with a long name","exp":1772356530,)"

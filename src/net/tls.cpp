@@ -94,12 +94,16 @@ void TlsCertificates::put(TlsContext context) {
   not_after_s_ = not_after_unix_s(*context);
   not_after_.set(static_cast<double>(not_after_s_));
   current_.set(1);
+  trouble_.clear();
   const std::lock_guard lock(mutex_);
   context_ = std::move(context);
 }
 
-void TlsCertificates::refused(std::string_view reason) {
+/// What stays wrong is said once.
+void TlsCertificates::refused(std::string_view reason, bool changed) {
   current_.set(0);
+  if (!changed && reason == trouble_) return;
+  trouble_ = reason;
   failures_.add();
   telemetry::log(telemetry::LogLevel::error, "tls",
                  "the certificate on disk cannot be used: the one of before stays in force",
@@ -108,16 +112,13 @@ void TlsCertificates::refused(std::string_view reason) {
 
 void TlsCertificates::refresh(std::int64_t unix_now_s) {
   auto now = stamps();
-  if (now == stamps_) return;
+  const bool changed = now != stamps_;
+  if (!changed && trouble_.empty()) return;
   stamps_ = std::move(now);
   auto context = make_tls_context(options_);
-  if (!context) {
-    refused(context.error().text);
-    return;
-  }
+  if (!context) return refused(context.error().text, changed);
   if (not_after_unix_s(**context) < unix_now_s && not_after_s_ >= unix_now_s) {
-    refused("it has expired");
-    return;
+    return refused("it has expired", changed);
   }
   put(std::move(*context));
   reloads_.add();

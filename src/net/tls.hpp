@@ -97,8 +97,9 @@ class TlsCertificates {
   static Result<std::unique_ptr<TlsCertificates>> open(TlsOptions options,
                                                        telemetry::Registry& metrics);
 
-  /// Looks whether a file is another than it was, and reads all of them if so. Blocks briefly. In
-  /// place of a valid certificate an expired one is not taken.
+  /// Looks whether a file is another than it was, and reads all of them if so, or if what was there
+  /// could not be used. Blocks briefly. In place of a valid certificate an expired one is not
+  /// taken.
   void refresh(std::int64_t unix_now_s);
 
   std::unique_ptr<TlsSession> accept(int socket) const;
@@ -107,10 +108,11 @@ class TlsCertificates {
   TlsCertificates(TlsOptions options, telemetry::Registry& metrics);
   std::vector<FileStamp> stamps() const;
   void put(TlsContext context);
-  void refused(std::string_view reason);
+  void refused(std::string_view reason, bool changed);
 
   const TlsOptions options_;
   std::vector<FileStamp> stamps_;
+  std::string trouble_;  // why what is there is not used; empty: it is
   std::int64_t not_after_s_ = 0;
   mutable std::mutex mutex_;
   TlsContext context_;

@@ -3,6 +3,7 @@
 #include "net/tls.hpp"
 
 #include <openssl/ssl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -286,6 +287,23 @@ TEST_F(TlsTest, what_cannot_be_used_leaves_the_old_in_force_and_is_seen) {
   certificates_->refresh(unix_now_s());
   EXPECT_EQ(name_served(), "good");
   EXPECT_THAT(metrics_.text(), HasSubstr("trialwire_tls_certificate_current 1\n"));
+}
+
+TEST_F(TlsTest, what_could_not_be_read_is_read_as_soon_as_it_can) {
+  serve();
+  put(authority_.sign("second"));
+  rlimit files{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = files.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  certificates_->refresh(unix_now_s());
+  certificates_->refresh(unix_now_s());
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
+  EXPECT_EQ(name_served(), "first");
+  EXPECT_THAT(metrics_.text(), HasSubstr("trialwire_tls_certificate_current 0\n"));
+  EXPECT_THAT(metrics_.text(), HasSubstr("trialwire_tls_reloads_total{result=\"failed\"} 1\n"));
+  certificates_->refresh(unix_now_s());
+  EXPECT_EQ(name_served(), "second") << "though no file has changed";
 }
 
 TEST_F(TlsTest, a_server_whose_certificate_has_expired_starts_and_says_until_when_it_was_valid) {

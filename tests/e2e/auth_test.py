@@ -212,6 +212,7 @@ class AuthTest(ServerTest):
             ("issuer", self.token("records:read", iss="https://other")),
             ("audience", self.token("records:read", aud=["other"])),
             ("claims", self.token("records:read", studies={"T-1": True})),
+            ("claims", sign({"iss": "https://idp", "aud": "trialwire", "scope": "records:read"})),
             ("critical", self.token("records:read", header={"alg": "HS256", "crit": ["x"]})),
             ("malformed", "a.b"),
             ("too_large", "a" * 9000),
@@ -281,6 +282,9 @@ class AuthTest(ServerTest):
         said = json.loads(verified.stdout)
         self.assertEqual((said["name"], said["subject"], said["studies"], said["scopes"]),
                          ("app", "P-1", ["T-1"], ["reports:write", "records:read"]))
+        nobody = self.gateway.run("token", "issue", "--study", "T-1", "--scope", "reports:write")
+        self.assertEqual(nobody.returncode, 2)
+        self.assertIn("--name", nobody.stderr)
         refused = self.gateway.run("token", "verify", input=token[:-3] + "abc\n")
         self.assertEqual(refused.returncode, 1)
         self.assertIn("signature", refused.stderr)

@@ -29,8 +29,8 @@ const std::string theirs = "another secret of more than thirty-two";
 
 std::shared_ptr<const KeySet> our_keys() {
   auto set = std::make_shared<KeySet>();
-  set->keys.push_back({Algorithm::hs256, {}, ours, nullptr});
-  set->keys.push_back({Algorithm::hs256, "named", ours, nullptr});
+  set->keys.push_back({Algorithm::hs256, {}, Secret(ours), nullptr});
+  set->keys.push_back({Algorithm::hs256, "named", Secret(ours), nullptr});
   return set;
 }
 
