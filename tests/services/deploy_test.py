@@ -47,16 +47,30 @@ class Deploy(ServerTest):
         self.assertEqual(server.post("/v1/epro/reports", {}).status, 400)
         server.wait_stored(1)
         text = server.ask_admin("/metrics").body.decode()
+        server.stop()
+        # And of what is off unless it is set.
+        certificate, key, secret = (self.directory / name for name in ("c.pem", "c.key", "secret"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=deploy", "-keyout",
+                        str(key), "-out", str(certificate)], check=True, capture_output=True)
+        secret.write_text("a secret of more than thirty-two bytes")
+        for file in (key, secret):
+            file.chmod(0o600)
+        server.settings.update({"http.tls.cert": str(certificate), "http.tls.key": str(key),
+                                "auth.mode": "jwt", "auth.jwt.secret_file": str(secret),
+                                "limits.rate.per_second": "1000"})
+        server.start()
+        text += server.ask_admin("/metrics").body.decode()
         return {line.split("{")[0].split(" ")[0] for line in text.splitlines()
                 if line and line[0] != "#"}
 
     def test_alerts_and_dashboard_ask_for_what_there_is(self):
         have = self.metric_names() | NOT_OURS
         rules = re.findall(r"expr: (?:>-\n)?((?:.|\n)*?)(?=\n\s+(?:for|labels):)", RULES.read_text())
-        self.assertGreaterEqual(len(rules), 14)
+        self.assertGreaterEqual(len(rules), 21)
         board = json.loads((DEPLOY / "grafana-dashboard.json").read_text())
         asked = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
-        self.assertGreaterEqual(len(asked), 20)
+        self.assertGreaterEqual(len(asked), 35)
         for expression in rules + asked:
             found = names(expression)
             self.assertTrue(found, expression)
