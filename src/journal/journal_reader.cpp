@@ -16,6 +16,7 @@ JournalReader::~JournalReader() {
 
 void JournalReader::release() noexcept {
   batch_.records.clear();
+  batch_.lost_from = batch_.lost_to = 0;
   if (pinned_ != nullptr) sources_.recent.unpin(std::exchange(pinned_, nullptr));
 }
 
@@ -49,9 +50,18 @@ Result<Batch*> JournalReader::from_disk() {
     disk_.reset();
     return std::unexpected(view.error());
   }
-  // What `wait_for` says is durable is in the segments: it is published after the store's tail.
-  TW_CHECK(*view != nullptr);
-  return decode(**view);
+  return *view != nullptr ? decode(**view) : pass_gap();
+}
+
+/// What `wait_for` says is durable is in the segments, since it is published after the store's
+/// tail, or it is in a gap with nothing behind it.
+Result<Batch*> JournalReader::pass_gap() {
+  const std::uint64_t behind = sources_.store.behind_gap(next_sequence_);
+  TW_CHECK(behind > next_sequence_);
+  batch_.lost_from = next_sequence_;
+  batch_.lost_to = behind;
+  next_sequence_ = behind;
+  return &batch_;
 }
 
 Result<Batch*> JournalReader::decode(const BatchView& view) {
@@ -62,6 +72,10 @@ Result<Batch*> JournalReader::decode(const BatchView& view) {
     return fail(ErrorCode::corrupt,
                 fmt::format("segment {}: offset {}: the batch holds no sequence of records",
                             view.head.segment, view.head.offset));
+  }
+  if (view.head.first_sequence > next_sequence_) {
+    batch_.lost_from = next_sequence_;
+    batch_.lost_to = view.head.first_sequence;
   }
   next_sequence_ = view.head.next_sequence();
   return &batch_;

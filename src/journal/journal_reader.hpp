@@ -26,6 +26,7 @@ class JournalReader final : public Reader {
   void release() noexcept;
   Result<Batch*> from_memory();
   Result<Batch*> from_disk();
+  Result<Batch*> pass_gap();
   Result<Batch*> decode(const BatchView& view);
 
   Sources sources_;

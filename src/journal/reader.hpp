@@ -23,6 +23,10 @@ struct Cursor {
 /// The records of one batch from the cursor on; views are valid until the reader's next call.
 struct Batch {
   std::uint64_t first_sequence = 0;
+  /// [lost_from, lost_to): lost before these records, and declared so by a repair; equal: none.
+  /// Of an empty batch: it was passed over, and nothing is behind it yet.
+  std::uint64_t lost_from = 0;
+  std::uint64_t lost_to = 0;
   std::vector<Record> records;
 };
 

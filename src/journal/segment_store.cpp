@@ -235,6 +235,16 @@ class Store final : public SegmentStore {
 
   Result<void> check_cursor(const Cursor& cursor) const override { return ledger_.check(cursor); }
 
+  std::uint64_t behind_gap(std::uint64_t sequence) const override {
+    // In the order of the journal: one may go on where another begins.
+    for (const Gap& gap : gaps_) {
+      if (gap.lost_from <= sequence && sequence < gap.resume_sequence) {
+        sequence = gap.resume_sequence;
+      }
+    }
+    return sequence;
+  }
+
   Result<std::unique_ptr<SegmentReader>> read(std::uint64_t next_sequence) override {
     if (auto fits = ledger_.check({meta_.id, next_sequence}); !fits) {
       return std::unexpected(fits.error());

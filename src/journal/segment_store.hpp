@@ -124,6 +124,9 @@ class SegmentStore {
   /// not_found when what it points at was deleted.
   virtual Result<void> check_cursor(const Cursor& cursor) const = 0;
 
+  /// Where the journal goes on when `sequence` is one that a repair declared lost; else `sequence`.
+  virtual std::uint64_t behind_gap(std::uint64_t sequence) const { return sequence; }
+
   /// Reads from `next_sequence` on, in order, up to the tail of the moment of each call. The store
   /// must outlive it. Errors as `check_cursor`.
   virtual Result<std::unique_ptr<SegmentReader>> read(std::uint64_t next_sequence) = 0;

@@ -94,6 +94,22 @@ void LaneReader::records_missing(std::uint64_t from) {
                   {"missing_to", core_.durable.next_sequence - 1}});
 }
 
+/// What a repair of the journal declared lost. Told once, however often it is read.
+void LaneReader::pass_gap(const journal::Batch& read) {
+  if (read.records.empty()) {
+    core_.taken.next_sequence = read.lost_to;
+    if (core_.batch.empty()) core_.reach(read.lost_to);
+  }
+  if (read.lost_to <= gap_told_) return;
+  gap_told_ = read.lost_to;
+  core_.metrics.missing.add(read.lost_to - read.lost_from);
+  telemetry::log(LogLevel::warn, "pipeline",
+                 "the sink goes on behind records that a repair of the journal declared lost",
+                 {{"sink", core_.consumer},
+                  {"missing_from", read.lost_from},
+                  {"missing_to", read.lost_to - 1}});
+}
+
 Result<void> LaneReader::open() {
   if (!core_.located) {
     if (auto done = locate(); !done) return done;
@@ -213,6 +229,7 @@ bool LaneReader::collect(bool small, const std::function<void()>& on_first,
         reader_.reset();
         return false;
       }
+      if ((*read)->lost_from < (*read)->lost_to) pass_gap(**read);
       if (!(*read)->records.empty()) {
         pending_ = *read;
         pending_index_ = 0;

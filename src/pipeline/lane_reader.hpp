@@ -59,6 +59,7 @@ class LaneReader {
   Result<void> locate();
   Result<void> ask_for_letters(std::uint64_t found);
   void records_missing(std::uint64_t from);
+  void pass_gap(const journal::Batch& read);
   bool take_pending(bool small);
   Unit judge(std::span<const journal::Record> unit);
   bool passes(const Barrier& barrier);
@@ -72,6 +73,7 @@ class LaneReader {
   bool alone_ = false;              // the batch is one submission that others wait for
   std::uint64_t span_entered_ = 0;  // of the schedule: its first sequence
   std::optional<Barrier> barrier_;  // where it waits
+  std::uint64_t gap_told_ = 0;      // what was lost before this is logged and counted
   Clock::time_point last_delivery_{};
 };
 

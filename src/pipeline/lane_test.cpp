@@ -353,6 +353,24 @@ TEST_F(LaneTest, a_cursor_older_than_the_oldest_record_begins_there_and_the_lost
   EXPECT_EQ(value_of("trialwire_sink_missing_records_total"), 3.0);
 }
 
+TEST_F(LaneTest, what_a_repair_declared_lost_is_passed_and_counted_once_also_at_the_end) {
+  options.cursor_interval = std::chrono::milliseconds(1);
+  journal.append({"a"});
+  journal.lose(4);
+  journal.append({"b"});
+  journal.lose(10);
+  log.failing_deliveries = 1;  // read again from the cursor: the same gap
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& sink) { return sink.cursor == 17; });
+  EXPECT_EQ(value_of("trialwire_sink_missing_records_total"), 14.0);
+  journal.append({"c"});
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 3; });
+  lane->stop();
+  EXPECT_EQ(delivered(), (std::vector<std::string>{"a", "b", "c"}));
+  EXPECT_EQ(value_of("trialwire_sink_missing_records_total"), 14.0);
+}
+
 TEST_F(LaneTest, a_lagging_lane_delivers_large_batches_up_to_the_limit) {
   options.batch_records = 2;
   options.batch_records_max = 10;

@@ -134,6 +134,24 @@ class Journal(ServerTest):
         self.assertEqual(answer.status, 200)
         self.assertEqual(len(server.wait_stored(21)), 21)  # the lost one was stored before
 
+    def test_a_gap_at_the_journals_end_is_passed_said_and_counted(self):
+        server = self.filled(5)
+        repair = server.run("journal", "repair", "--apply", "--resume-at", "1000")
+        self.assertEqual(repair.returncode, 0, repair.stdout + repair.stderr)
+        for _ in range(2):  # with nothing behind the gap
+            server.start()
+            eventually("the sink behind the gap",
+                       lambda: server.metric("trialwire_sink_lag_records") == 0)
+            self.assertEqual(server.stop(), 0)
+        server.start()
+        self.assertEqual(server.metric("trialwire_journal_recovery_total", case="repaired_gap"), 1)
+        receipt = server.post("/v1/epro/reports", report(100)).json()["receipt"]
+        self.assertEqual(receipt["sequence"], 1000)
+        self.assertEqual(len(server.wait_stored(6)), 6)
+        self.assertEqual(server.stop(), 0)
+        self.assertIn("sequences 6 to 999 were lost", server.log())
+        self.assertRegex(server.log(), "declared lost.*missing_from=6.*missing_to=999")
+
     def segments(self, requests, **settings):
         """A stopped server, nothing left to deliver, and its segments of 1 MiB."""
         server = self.server(**{"limits.body": "64KiB", "limits.inflated_body": "256KiB",

@@ -60,6 +60,12 @@ class MemoryJournal final : public journal::Journal {
     }
     grown_.notify_all();
   }
+  /// So many sequences are missing, as a repair declares it.
+  void lose(std::uint64_t sequences) {
+    std::lock_guard lock(mutex_);
+    cursor_.next_sequence += sequences;
+    grown_.notify_all();
+  }
   void forget_before(std::uint64_t sequence) { begin_ = sequence; }
   void fail_reads(unsigned times) { failing_reads_ = times; }
   /// Times of receipt by sequence, in place of one a second.
@@ -131,9 +137,16 @@ class MemoryJournal::Reader final : public journal::Reader {
       return at_.next_sequence != journal_.cursor_.next_sequence;
     });
     batch_.records.clear();
+    batch_.lost_from = batch_.lost_to = 0;
     auto found = std::ranges::lower_bound(
         journal_.batches_, at_.next_sequence, {},
         [](const std::vector<journal::Record>& batch) { return batch.back().sequence; });
+    const std::uint64_t reached =
+        found == journal_.batches_.end() ? journal_.cursor_.next_sequence : found->front().sequence;
+    if (reached > at_.next_sequence) {
+      batch_.lost_from = std::exchange(at_.next_sequence, reached);
+      batch_.lost_to = reached;
+    }
     if (found == journal_.batches_.end()) return &batch_;
     for (const journal::Record& record : *found) {
       if (record.sequence >= at_.next_sequence) batch_.records.push_back(record);

@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 
 #include "journal/journal.hpp"
+#include "journal/offline.hpp"
 #include "pipeline/lane.hpp"
 #include "storage/sql/sqlite/record_query.hpp"
 #include "storage/sql/sqlite/test_reports.hpp"
@@ -179,6 +180,27 @@ TEST_F(JournalToRowsTest, a_journal_older_than_the_database_is_refused_with_both
   EXPECT_EQ(started.error().code, ErrorCode::corrupt);
   EXPECT_TRUE(started.error().text.contains("21")) << started.error().text;
   EXPECT_TRUE(started.error().text.contains("11")) << started.error().text;
+}
+
+TEST_F(JournalToRowsTest, a_gap_at_the_journals_end_is_passed_also_with_nothing_behind_it) {
+  ASSERT_TRUE(open());
+  append_many(3);
+  wait_until_delivered();
+  close();
+  for (const std::uint64_t resume_at : {7 + 100, 107 + 100}) {
+    const auto repaired = journal::journal_repair(journal_options.directory, journal::posix_files(),
+                                                  {.apply = true, .resume_at = resume_at});
+    ASSERT_TRUE(repaired) << repaired.error().text;
+    ASSERT_TRUE(open());
+    wait_until_delivered();
+    EXPECT_EQ(lane->next_sequence(), resume_at);
+    close();
+  }
+  ASSERT_TRUE(open());
+  append_many(3);
+  wait_until_delivered();
+  EXPECT_EQ(lane->next_sequence(), 207U + 6);
+  EXPECT_EQ(rows(), "12 12");
 }
 
 TEST_F(JournalToRowsTest, an_older_database_gets_what_it_lacks) {
