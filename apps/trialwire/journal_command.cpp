@@ -13,6 +13,7 @@
 #include "exit_code.hpp"
 #include "journal/offline.hpp"
 #include "journal_cat.hpp"
+#include "journal_consumers.hpp"
 #include "journal_pages.hpp"
 #include "settings_options.hpp"
 
@@ -49,8 +50,14 @@ CLI::App* add_action(CLI::App& journal, int& exit_code, const char* name, const 
   return command;
 }
 
-int run_info(const path& directory, bool json) {
-  auto info = journal::journal_info(directory, journal::posix_files());
+/// Of a stopped server: nothing is made or changed where they are.
+journal::AskConsumers consumers_at_rest(const config::Settings& settings) {
+  return journal_consumers(settings, storage::Access::at_rest);
+}
+
+int run_info(const config::Settings& settings, bool json) {
+  const path directory = journal_directory(settings);
+  auto info = journal::journal_info(directory, journal::posix_files(), consumers_at_rest(settings));
   if (!info) {
     print_error(info.error());
     return exit_failed;
@@ -78,7 +85,8 @@ Result<archive::ArchiveReport> verify_archive_of(const config::Settings& setting
 }
 
 int run_verify(const config::Settings& settings, const VerifyArguments& arguments) {
-  auto report = journal::journal_verify(journal_directory(settings), journal::posix_files());
+  auto report = journal::journal_verify(journal_directory(settings), journal::posix_files(),
+                                        {.consumers = consumers_at_rest(settings)});
   if (!report) {
     print_error(report.error());
     return exit_failed;
@@ -127,43 +135,47 @@ int run_cat(const path& directory, const journal::CatRange& range, bool bodies) 
   return read && written ? exit_ok : exit_failed;
 }
 
-int run_repair(const path& directory, const journal::RepairOptions& options) {
-  auto report = journal::journal_repair(directory, journal::posix_files(), options);
+int run_repair(const config::Settings& settings, journal::RepairOptions options) {
+  options.consumers = consumers_at_rest(settings);
+  auto report =
+      journal::journal_repair(journal_directory(settings), journal::posix_files(), options);
   if (!report) {
     print_error(report.error());
     return exit_failed;
   }
   fmt::print("{}", repair_text(*report));
-  bool left = !report->problems.empty() && !report->applied;
-  return left ? exit_failed : exit_ok;
+  const bool to_do = !report->problems.empty() || !report->actions.empty();
+  return to_do && !report->applied ? exit_failed : exit_ok;
 }
 
 void add_info(CLI::App& journal, int& exit_code) {
   auto json = std::make_shared<bool>(false);
   add_action(
       journal, exit_code, "info", "Say what the journal holds, by its headers",
-      "Identity, sequences, segments and sizes. Quick, also for a large journal: reads\n"
-      "headers, not records. --json prints one JSON object.\n\n"
+      "Identity, sequences, segments, sizes, and how far its consumers have read, which the\n"
+      "database is asked for. Quick, also for a large journal: reads headers, not records.\n"
+      "--json prints one JSON object.\n\n"
       "Examples:\n"
       "  trialwire journal info\n"
       "  trialwire journal info --json --set data_dir=/var/lib/trialwire\n\n"
       "Exit codes: 0 it would start, 1 it would not (or is in use, or is not there), 2 wrong\n"
       "command line or settings.",
-      [json](const path& directory) { return run_info(directory, *json); })
+      [json](const config::Settings& settings) { return run_info(settings, *json); })
       ->add_flag("--json", *json, "One JSON object");
 }
 
 void add_verify(CLI::App& journal, int& exit_code) {
   auto arguments = std::make_shared<VerifyArguments>();
   CLI::App* command = add_action(
-      journal, exit_code, "verify", "Check everything: chain, hashes, records, signatures",
-      "Reads all segments. Each finding is a line with file and offset; findings that would\n"
-      "keep a server from starting are problems. Changes nothing. --archive checks the archive\n"
+      journal, exit_code, "verify", "Check everything: chain, hashes, records, signatures, cursors",
+      "Reads all segments, and asks the database how far it has read. Each finding is a line with\n"
+      "file and offset; findings that would keep a server from starting are problems. What a\n"
+      "repair gave up is named. Changes nothing. --archive checks the archive\n"
       "of this journal as well: every manifest, signature and object, and that the chain goes on\n"
       "from the archive into the journal without a hole.\n\n"
       "Examples:\n"
       "  trialwire journal verify\n"
-      "  trialwire journal verify --archive --config /etc/trialwire.yaml && echo unchanged\n\n"
+      "  trialwire journal verify --archive --config /etc/trialwire.yaml\n\n"
       "Exit codes: 0 all is well, 1 something is wrong (or the journal is in use, or not\n"
       "there), 2 wrong command line or settings.",
       [arguments](const config::Settings& settings) { return run_verify(settings, *arguments); });
@@ -207,22 +219,23 @@ void add_repair(CLI::App& journal, int& exit_code) {
       journal, exit_code, "repair", "Make a damaged journal start again, losing only the damage",
       "Says what it found and what it would do; --apply does it. What is damaged is moved to\n"
       "journal/quarantine, never deleted; every intact batch stays; the sequences that are lost\n"
-      "are named. Take a copy of the directory first.\n\n"
-      "A directory restored from an older copy is refused while a sink has read further;\n"
-      "--resume-at SEQUENCE lets the journal go on beyond what the sink knows.\n\n"
+      "are named, and what cannot be known is said. Take a copy of the directory first.\n\n"
+      "A directory restored from an older copy is refused while a sink has read further. The\n"
+      "journal then goes on beyond what the database says that it has, or beyond --resume-at\n"
+      "SEQUENCE, for a sink that cannot be asked.\n\n"
       "Examples:\n"
       "  trialwire journal repair\n"
       "  trialwire journal repair --apply\n"
       "  trialwire journal repair --apply --resume-at 1000000\n\n"
       "Exit codes: 0 nothing to do, or done; 1 something to do and not applied, or not possible;\n"
       "2 wrong command line or settings.",
-      [arguments](const path& directory) {
+      [arguments](const config::Settings& settings) {
         journal::RepairOptions options;
         options.apply = arguments->apply;
         if (arguments->resume_at > 0) {
           options.resume_at = static_cast<std::uint64_t>(arguments->resume_at);
         }
-        return run_repair(directory, options);
+        return run_repair(settings, options);
       });
   command->add_flag("--apply", arguments->apply, "Do it");
   command->add_option("--resume-at", arguments->resume_at, "Go on with this sequence at least")

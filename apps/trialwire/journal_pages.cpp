@@ -30,6 +30,46 @@ std::string_view action_text(journal::RecoveryAction action) {
   return "unknown";
 }
 
+std::string lost_text(const journal::Gap& gap) {
+  if (gap.lost_from == gap.resume_sequence) return "bytes without records";
+  return fmt::format("sequences {} to {}", gap.lost_from, gap.resume_sequence - 1);
+}
+
+/// "sqlite/0 at 6, kafka/0 at 4"
+std::string consumers_text(const journal::Consumers& consumers) {
+  std::string text;
+  for (const auto& cursor : consumers.cursors) {
+    fmt::format_to(std::back_inserter(text), "{}{} at {}", text.empty() ? "" : ", ",
+                   cursor.consumer, cursor.next_sequence);
+  }
+  return text.empty() ? "none known" : text;
+}
+
+json::array consumers_json(const journal::Consumers& consumers) {
+  json::array cursors;
+  for (const auto& cursor : consumers.cursors) {
+    cursors.push_back({{"consumer", cursor.consumer}, {"nextSequence", cursor.next_sequence}});
+  }
+  return cursors;
+}
+
+json::array gaps_json(const std::vector<journal::Gap>& all) {
+  json::array gaps;
+  for (const auto& gap : all) {
+    gaps.push_back({{"segment", gap.segment},
+                    {"offset", gap.offset},
+                    {"lostFrom", gap.lost_from},
+                    {"resumeSequence", gap.resume_sequence}});
+  }
+  return gaps;
+}
+
+json::array texts_json(const std::vector<std::string>& all) {
+  json::array texts;
+  for (const auto& text : all) texts.emplace_back(text);
+  return texts;
+}
+
 }  // namespace
 
 std::string size_text(std::uint64_t bytes) {
@@ -57,9 +97,11 @@ std::string info_text(const std::filesystem::path& directory, const journal::Jou
                    info.retired.next_sequence);
   }
   for (const auto& gap : info.gaps) {
-    fmt::format_to(out, "repaired   segment {:x} at {}: sequences {} to {} lost\n", gap.segment,
-                   gap.offset, gap.lost_from, gap.resume_sequence - 1);
+    fmt::format_to(out, "repaired   segment {:x} at {}: {} lost\n", gap.segment, gap.offset,
+                   lost_text(gap));
   }
+  fmt::format_to(out, "consumers  {}\n", consumers_text(info.consumers));
+  for (const auto& line : info.unknown) fmt::format_to(out, "not known  {}\n", line);
   fmt::format_to(out, "state      {}\n",
                  info.refusal.empty() ? "would start" : "would not start: " + info.refusal);
   if (info.segments.empty()) return text;
@@ -88,13 +130,6 @@ std::string info_json(const std::filesystem::path& directory, const journal::Jou
                         {"sealed", segment.sealed},
                         {"committedAt", time_text(segment.committed_ns)}});
   }
-  json::array gaps;
-  for (const auto& gap : info.gaps) {
-    gaps.push_back({{"segment", gap.segment},
-                    {"offset", gap.offset},
-                    {"lostFrom", gap.lost_from},
-                    {"resumeSequence", gap.resume_sequence}});
-  }
   json::object page{{"journalId", info.meta.id.text()},
                     {"createdAt", time_text(info.meta.created_ns)},
                     {"directory", directory.string()},
@@ -108,8 +143,10 @@ std::string info_json(const std::filesystem::path& directory, const journal::Jou
                     {"spares", info.spares},
                     {"startable", info.refusal.empty()},
                     {"refusal", info.refusal},
+                    {"consumers", consumers_json(info.consumers)},
+                    {"notKnown", texts_json(info.unknown)},
                     {"segments", std::move(segments)},
-                    {"gaps", std::move(gaps)}};
+                    {"gaps", gaps_json(info.gaps)}};
   return json::serialize(page) + "\n";
 }
 
@@ -123,8 +160,15 @@ std::string verify_text(const journal::VerifyReport& report) {
   fmt::format_to(out, "{} segments, {} batches, {} records, {} of payload, next sequence {}\n",
                  report.segments, report.batches, report.records, size_text(report.payload_bytes),
                  report.next_sequence);
-  if (report.problems == 0) return text + "ok: nothing was changed since it was written\n";
-  return text + fmt::format("wrong: {} problems\n", report.problems);
+  fmt::format_to(out, "consumers: {}\n", consumers_text(report.consumers));
+  for (const auto& line : report.unknown) fmt::format_to(out, "not known: {}\n", line);
+  if (report.problems > 0) return text + fmt::format("wrong: {} problems\n", report.problems);
+  if (report.gaps.empty()) return text + "ok: nothing was changed since it was written\n";
+  text += "ok, but for what repairs gave up:\n";
+  for (const auto& gap : report.gaps) {
+    fmt::format_to(out, "  segment {:x} offset {}: {}\n", gap.segment, gap.offset, lost_text(gap));
+  }
+  return text + "nothing else was changed since it was written\n";
 }
 
 std::string verify_json(const journal::VerifyReport& report) {
@@ -144,13 +188,16 @@ std::string verify_json(const journal::VerifyReport& report) {
                     {"records", report.records},
                     {"payloadBytes", report.payload_bytes},
                     {"nextSequence", report.next_sequence},
+                    {"consumers", consumers_json(report.consumers)},
+                    {"notKnown", texts_json(report.unknown)},
+                    {"gaps", gaps_json(report.gaps)},
                     {"findings", std::move(findings)}};
   return json::serialize(page) + "\n";
 }
 
 std::string repair_text(const journal::RepairReport& report) {
-  if (report.problems.empty() && report.actions.empty()) return "nothing to repair\n";
   std::string text;
+  if (report.problems.empty() && report.actions.empty()) text = "nothing to repair\n";
   auto list = [&text](std::string_view title, const std::vector<std::string>& lines) {
     if (lines.empty()) return;
     fmt::format_to(std::back_inserter(text), "{}:\n", title);
@@ -159,6 +206,7 @@ std::string repair_text(const journal::RepairReport& report) {
   list("found", report.problems);
   list(report.applied ? "done" : "would be done (--apply)", report.actions);
   list(report.applied ? "lost" : "would be lost", report.lost);
+  list("not known", report.unknown);
   return text;
 }
 

@@ -173,6 +173,11 @@ std::filesystem::path lane_schedule_path(const std::filesystem::path& data_dir,
   return data_dir / "cursors" / fmt::format("{}.lanes", sink_name);
 }
 
+std::filesystem::path reached_path(const std::filesystem::path& data_dir,
+                                   std::string_view sink_name) {
+  return data_dir / "cursors" / fmt::format("{}.reached", sink_name);
+}
+
 pipeline::SinkLanesOptions lane_options(const config::Settings& settings, std::string_view name,
                                         const config::SinkSettings& sink,
                                         const std::filesystem::path& data_dir) {
@@ -181,7 +186,7 @@ pipeline::SinkLanesOptions lane_options(const config::Settings& settings, std::s
   pipeline::SinkLanesOptions lanes;
   lanes.lanes = own_or(sink.lanes, all.lanes);
   lanes.schedule_file = lane_schedule_path(data_dir, name);
-  lanes.reached_file = data_dir / "cursors" / fmt::format("{}.reached", name);
+  lanes.reached_file = reached_path(data_dir, name);
   pipeline::LaneOptions& options = lanes.each;
   options.batch_records = own_or(sink.batch_records, all.batch_records);
   options.batch_records_max = std::max(

@@ -29,6 +29,9 @@ ingest::IntakeOptions intake_options(const config::Settings& settings);
 /// Which lane of the sink a record is of; see pipeline/lane_schedule.hpp.
 std::filesystem::path lane_schedule_path(const std::filesystem::path& data_dir,
                                          std::string_view sink_name);
+/// Where it is noted how far the sink was.
+std::filesystem::path reached_path(const std::filesystem::path& data_dir,
+                                   std::string_view sink_name);
 /// `name` is the sink's, `sink` what the settings say of that one.
 pipeline::SinkLanesOptions lane_options(const config::Settings& settings, std::string_view name,
                                         const config::SinkSettings& sink,

@@ -52,39 +52,10 @@ Result<unsigned> lanes_in(storage::Session& session, std::string_view sink, cons
   return lanes;
 }
 
-Result<std::uint64_t> consumed(const storage::StoreOptions& options,
-                               const std::filesystem::path& data_dir, const Uuid& journal) {
-  auto store = storage::open_store(options);
-  if (!store) return std::unexpected(store.error());
-  auto schedule = pipeline::read_lane_schedule(lane_schedule_path(data_dir, (*store)->name()),
-                                               journal, journal::posix_files());
-  if (!schedule) return std::unexpected(schedule.error());
-  auto session = (*store)->connect(storage::Access::read);
-  if (!session && session.error().code == ErrorCode::not_found && (*store)->made_when_missing()) {
-    return 0;
-  }
-  if (!session) return std::unexpected(session.error());
-  return storage::durable_below(**session, (*store)->name(), journal, *schedule);
-}
-
 }  // namespace
 
 std::array<query::ListRoute, 4> list_routes() {
   return {epro::report_list(), qol::answer_list(), vitals::vital_list(), trial::metric_list()};
-}
-
-journal::ConsumedBelow consumed_below(const config::Settings& settings,
-                                      const std::filesystem::path& data_dir) {
-  auto options = store_options(settings, data_dir);
-  options.connect_timeout = std::chrono::seconds(2);  // the start does not wait for a database
-  return [options, data_dir](const Uuid& journal) -> std::uint64_t {
-    auto below = consumed(options, data_dir, journal);
-    if (below) return *below;
-    telemetry::log(telemetry::LogLevel::warn, "serve",
-                   "the database does not say what it has: the whole journal is verified",
-                   {{"reason", below.error().text}});
-    return 0;
-  };
 }
 
 Result<Sinks> make_store_sinks(const storage::Store& store, const Uuid& journal,

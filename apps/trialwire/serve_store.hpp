@@ -19,12 +19,6 @@
 
 namespace trialwire {
 
-/// Up to where all sinks are, as their databases say: a start need not verify that again. A
-/// database that is missing, locked or damaged has everything verified; that it is, the lane will
-/// say.
-journal::ConsumedBelow consumed_below(const config::Settings& settings,
-                                      const std::filesystem::path& data_dir);
-
 /// The list of each kind of record.
 std::array<query::ListRoute, 4> list_routes();
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "config/pages.hpp"
+#include "journal_consumers.hpp"
 #include "open_files.hpp"
 #include "process_metrics.hpp"
 #include "serve_options.hpp"
@@ -60,20 +61,23 @@ bool Serving::has(config::Role role) const {
   return has_role(settings_, role);
 }
 
-/// Of those that consume this machine's journal: without a processor, Kafka alone.
-journal::ConsumedBelow Serving::journal_consumed_below() const {
-  journal::ConsumedBelow store;
-  if (has(config::Role::processor)) store = consumed_below(settings_, directory_->path());
-  if (settings_.kafka.brokers.empty()) return store;
-  return [store = std::move(store), data_dir = directory_->path()](const Uuid& journal) {
-    const std::uint64_t kafka = kafka_consumed_below(data_dir, journal);
-    return store ? std::min(store(journal), kafka) : kafka;
+/// A database that is missing, locked or damaged does not keep the journal from starting; that it
+/// is, the lane will say, too.
+journal::AskConsumers Serving::ask_consumers() const {
+  return [ask = journal_consumers(settings_, storage::Access::read)](const Uuid& journal) {
+    auto consumers = ask(journal);
+    for (const std::string& reason : consumers.silent) {
+      telemetry::log(telemetry::LogLevel::warn, "serve",
+                     "the database does not say what it has: the whole journal is verified",
+                     {{"reason", std::string_view(reason)}});
+    }
+    return consumers;
   };
 }
 
 Result<void> Serving::make_journal() {
   auto options = journal_options(settings_, directory_->journal());
-  options.consumed_below = journal_consumed_below();
+  options.consumers = ask_consumers();
   auto journal = JournalService::open(options, files_, shards_, metrics_);
   if (!journal) return std::unexpected(journal.error());
   journal_ = std::move(*journal);

@@ -61,7 +61,7 @@ class Serving {
   bool has(config::Role role) const;
   Result<void> make_journal();
   Result<void> make_stores();
-  journal::ConsumedBelow journal_consumed_below() const;
+  journal::AskConsumers ask_consumers() const;
   Result<void> make_routes();
   Result<void> make_servers();
   net::AdmissionOptions admission();

@@ -8,8 +8,8 @@
 namespace trialwire::journal {
 
 ChainWalk::ChainWalk(const std::filesystem::path& directory, const InspectOptions& options,
-                     Inspection& found, const std::vector<FoundSeal>& seals)
-    : directory_(directory), options_(options), found_(found), seals_(seals) {
+                     Inspection& found)
+    : directory_(directory), options_(options), found_(found) {
   const Retired& retired = found.retired;
   state_.hash = retired.through == 0 ? genesis_hash(found.meta->id) : retired.chain_head;
   state_.next_sequence = retired.next_sequence;
@@ -30,7 +30,7 @@ void ChainWalk::run() {
     walk(scan);
   }
   std::uint64_t newest = 0;
-  for (const FoundSeal& seal : seals_) newest = std::max(newest, seal.number);
+  for (const FoundSeal& seal : found_.seals) newest = std::max(newest, seal.number);
   for (const Gap& gap : found_.gaps) {
     if (gap.bytes == found_.meta->segment_bytes) newest = std::max(newest, gap.segment);
   }
@@ -152,10 +152,42 @@ bool ChainWalk::cut_off(const SegmentScan& scan, const Damage& damage) {
   } else if (!fits(scan, damage.offset, damage.previous, damage.first_sequence, damage.epoch)) {
     return true;
   }
+  if (was_read(scan, damage)) return true;
   add(damage.what, name, damage.offset,
       fmt::format("the last batch is torn and was never acknowledged: {} bytes cut off", extent));
   found_.cut = BatchExtent{scan.number, damage.offset, extent};
   return true;
+}
+
+/// Whoever read it had it whole: it was acknowledged, and was damaged later.
+bool ChainWalk::was_read(const SegmentScan& scan, const Damage& damage) {
+  const ConsumerCursor* furthest = found_.consumers.furthest();
+  if (furthest == nullptr || !state_.sequence_known ||
+      furthest->next_sequence <= state_.next_sequence) {
+    return false;
+  }
+  add(RecoveryCase::cursor_beyond_tail, segment_name(scan.number), damage.offset,
+      fmt::format(
+          "the last batch, from sequence {} on, looks torn, but {} has read to sequence {}: "
+          "it was whole, and was damaged later",
+          state_.next_sequence, furthest->consumer, furthest->next_sequence - 1));
+  state_.hash_known = state_.sequence_known = false;
+  return true;
+}
+
+void ChainWalk::check_cursors() {
+  if (!state_.sequence_known) return;
+  for (const ConsumerCursor& cursor : found_.consumers.cursors) {
+    if (cursor.next_sequence <= state_.next_sequence) continue;
+    add(RecoveryCase::cursor_beyond_tail,
+        segment_name(std::max<std::uint64_t>(1, found_.end.segment)), found_.end.offset,
+        fmt::format("{} has read to sequence {}: a cursor at sequence {} is beyond the end of "
+                    "journal {}, whose next sequence is {}: was the journal restored from an older "
+                    "copy? `trialwire journal repair --apply --resume-at {}` lets it go on behind "
+                    "the cursor",
+                    cursor.consumer, cursor.next_sequence - 1, cursor.next_sequence,
+                    found_.meta->id.text(), state_.next_sequence, cursor.next_sequence));
+  }
 }
 
 void ChainWalk::walk(const SegmentScan& scan, const Damage& damage, bool last) {
@@ -180,10 +212,10 @@ void ChainWalk::walk(const SegmentScan& scan, const Damage& damage, bool last) {
 
 void ChainWalk::check_seal(SegmentSummary& summary, bool damaged) {
   const SealedSegment& counts = summary.counts;
-  const auto seal = std::find_if(seals_.begin(), seals_.end(), [&](const FoundSeal& each) {
-    return each.number == counts.number;
-  });
-  summary.sealed = seal != seals_.end();
+  const auto seal =
+      std::find_if(found_.seals.begin(), found_.seals.end(),
+                   [&](const FoundSeal& each) { return each.number == counts.number; });
+  summary.sealed = seal != found_.seals.end();
   if (!summary.sealed) {
     if (counts.number != last_with_data_) {
       add(RecoveryCase::seal_missing, segment_name(counts.number), 0, "full, but not sealed");
@@ -220,6 +252,7 @@ void ChainWalk::finish() {
   for (const std::uint64_t spare : found_.spares) {
     add(RecoveryCase::spare_segment, segment_name(spare), 0, "written with zeros, not yet used");
   }
+  check_cursors();
   if (!found_.cut && found_.refusal() == nullptr) {
     add(RecoveryCase::clean_tail, segment_name(std::max<std::uint64_t>(1, found_.end.segment)),
         found_.end.offset, fmt::format("the next sequence is {}", found_.end.next_sequence));

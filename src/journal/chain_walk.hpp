@@ -11,16 +11,11 @@
 
 namespace trialwire::journal {
 
-struct FoundSeal {
-  std::uint64_t number = 0;
-  std::optional<Seal> seal;  // nothing: it is there, but wrong
-};
-
 class ChainWalk {
  public:
   /// Adds to `found`: findings, segments, spares, the end and what recovery is to do.
   ChainWalk(const std::filesystem::path& directory, const InspectOptions& options,
-            Inspection& found, const std::vector<FoundSeal>& seals);
+            Inspection& found);
   void run();
 
  private:
@@ -43,13 +38,14 @@ class ChainWalk {
   bool fits(const SegmentScan& scan, std::uint64_t offset, const Sha256& previous,
             std::uint64_t first_sequence, std::uint32_t epoch);
   bool cut_off(const SegmentScan& scan, const Damage& damage);
+  bool was_read(const SegmentScan& scan, const Damage& damage);
+  void check_cursors();
   void check_seal(SegmentSummary& summary, bool damaged);
   void finish();
 
   const std::filesystem::path& directory_;
   const InspectOptions& options_;
   Inspection& found_;
-  const std::vector<FoundSeal>& seals_;
   State state_;
   std::uint32_t highest_epoch_ = 0;
   std::uint64_t last_with_data_ = 0;

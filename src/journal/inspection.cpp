@@ -45,9 +45,9 @@ class Inspector {
     read_metadata();
     if (!found_.meta) return std::move(found_);
     read_seals();
-    if (options_.consumed_below) consumed_below_ = options_.consumed_below(found_.meta->id);
+    ask_consumers();
     scan_segments();
-    ChainWalk(directory_, options_, found_, seals_).run();
+    ChainWalk(directory_, options_, found_).run();
     return std::move(found_);
   }
 
@@ -150,15 +150,24 @@ class Inspector {
                                                                   : RecoveryCase::unreadable;
         add(what, seal_name(number), seal.error());
       }
-      if (!retired) seals_.push_back({number, seal ? std::optional(*seal) : std::nullopt});
+      if (!retired) found_.seals.push_back({number, seal ? std::optional(*seal) : std::nullopt});
     }
   }
 
-  /// Is everything in this segment known to be durable with all consumers?
+  void ask_consumers() {
+    if (options_.consumers) found_.consumers = options_.consumers(found_.meta->id);
+    if (auto others = other_journals(directory_, found_)) {
+      found_.findings.push_back(std::move(*others));
+    }
+  }
+
+  /// Is everything in this segment known to be durable with all consumers, and need not be read?
   bool consumed(std::uint64_t number) const noexcept {
-    for (const FoundSeal& seal : seals_) {
+    if (options_.thorough) return false;
+    for (const FoundSeal& seal : found_.seals) {
       if (seal.number != number || !seal.seal) continue;
-      return seal.seal->segment.next_sequence <= consumed_below_;
+      return options_.headers_alone ||
+             seal.seal->segment.next_sequence <= found_.consumers.durable_below;
     }
     return false;
   }
@@ -218,8 +227,6 @@ class Inspector {
   const InspectOptions& options_;
   Inspection found_;
   std::optional<VerifyingKey> verifying_;
-  std::vector<FoundSeal> seals_;
-  std::uint64_t consumed_below_ = 0;
 };
 
 }  // namespace
@@ -232,6 +239,42 @@ const Finding* Inspection::refusal() const noexcept {
   const auto found = std::find_if(findings.begin(), findings.end(),
                                   [](const Finding& finding) { return refuses(finding.what); });
   return found == findings.end() ? nullptr : &*found;
+}
+
+std::optional<Finding> other_journals(const path& directory, const Inspection& found) {
+  const std::vector<OtherCursor>& others = found.consumers.others;
+  if (others.empty()) return std::nullopt;
+  const OtherCursor& one = others.front();
+  const std::string more =
+      others.size() > 1 ? fmt::format(" (and {} more)", others.size() - 1) : std::string();
+  return Finding{
+      RecoveryCase::other_journal, directory / meta_name, 0,
+      fmt::format(
+          "this is journal {}, of which {} has nothing: it has journal {} to sequence {}{}. "
+          "Was that journal lost? What it had not delivered is not here, and a report of "
+          "before that is sent again is taken for a new one unless dedupe.key_file is kept",
+          found.meta ? found.meta->id.text() : "?", one.consumer, one.journal,
+          one.next_sequence - 1, more)};
+}
+
+std::vector<std::string> unknown_end(const Inspection& found) {
+  const Consumers& consumers = found.consumers;
+  std::vector<std::string> lines;
+  if (!consumers.cursors.empty() || found.end.next_sequence <= 1) return lines;
+  std::vector<std::string> why = consumers.silent;
+  why.insert(why.end(), consumers.absent.begin(), consumers.absent.end());
+  if (why.empty()) return lines;
+  lines.push_back(
+      fmt::format("whether records followed sequence {}: no consumer says how far it had "
+                  "read ({})",
+                  found.end.next_sequence - 1, fmt::join(why, "; ")));
+  if (found.segments.empty() || !found.segments.back().sealed) return lines;
+  lines.push_back(
+      fmt::format("what the segment behind {} held: that one is full, so that there was "
+                  "a next one, which {}",
+                  segment_name(found.segments.back().counts.number),
+                  found.spares.empty() ? "is not there" : "is empty"));
+  return lines;
 }
 
 Result<Inspection> inspect(const path& directory, FileLayer& files, const InspectOptions& options) {

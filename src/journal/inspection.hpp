@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "journal/consumers.hpp"
 #include "journal/journal_files.hpp"
+#include "journal/seal.hpp"
 #include "journal/segment_scan.hpp"
 #include "journal/segment_store.hpp"
 
@@ -26,10 +28,11 @@ struct Finding {
 };
 
 struct InspectOptions {
-  bool direct = false;           // read past the page cache
-  ConsumedBelow consumed_below;  // none: every payload is verified
-  bool thorough = false;         // decode every record, check seals of deleted segments, too
-  unsigned threads = 0;          // 0: by the processors
+  bool direct = false;         // read past the page cache
+  AskConsumers consumers;      // none: every payload is verified, no cursor is known
+  bool headers_alone = false;  // no payload but those of the newest segments, whatever they say
+  bool thorough = false;       // decode every record, check seals of deleted segments, too
+  unsigned threads = 0;        // 0: by the processors
   std::uint64_t batch_extent_max = 64 << 20;
 };
 
@@ -40,6 +43,11 @@ struct SegmentSummary {
   std::int64_t committed_ns = 0;  // of its last batch
   bool sealed = false;
   std::uint64_t bytes_before = 0;  // of the segments before it; the ledger's
+};
+
+struct FoundSeal {
+  std::uint64_t number = 0;
+  std::optional<Seal> seal;  // nothing: it is there, but wrong
 };
 
 struct BatchExtent {
@@ -63,7 +71,9 @@ struct Inspection {
   std::optional<JournalMeta> meta;
   Retired retired;
   std::vector<Gap> gaps;
+  Consumers consumers;
   std::vector<Finding> findings;
+  std::vector<FoundSeal> seals;          // ascending, of segments not yet retired
   std::vector<SegmentScan> scans;        // ascending, those not yet retired
   std::vector<SegmentSummary> segments;  // those with data, ascending
   std::vector<std::uint64_t> spares;     // all zeros, after the last one with data
@@ -77,6 +87,15 @@ struct Inspection {
 
   const Finding* refusal() const noexcept;  // the first row that refuses
 };
+
+/// The finding for what `found.consumers` says of other journals; none when it says nothing.
+std::optional<Finding> other_journals(const std::filesystem::path& directory,
+                                      const Inspection& found);
+
+/// What nothing tells of the journal's end, a line each: records behind the last one leave no trace
+/// when the segment that held them is emptied and no consumer says how far it had read. None while
+/// a consumer does, or none was asked.
+std::vector<std::string> unknown_end(const Inspection& found);
 
 /// Errors: the directory itself cannot be listed. Everything else is a finding.
 Result<Inspection> inspect(const std::filesystem::path& directory, FileLayer& files,

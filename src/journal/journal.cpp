@@ -21,7 +21,7 @@ StoreOptions store_options(const Options& options) {
           .bytes_max = options.bytes_max,
           .undelivered = options.undelivered,
           .retention = options.retention,
-          .consumed_below = options.consumed_below,
+          .consumers = options.consumers,
           .scrub_bytes_per_second = options.scrub_bytes_per_second,
           .identity_key_file = options.identity_key_file};
 }

@@ -18,6 +18,7 @@
 
 #include "base/error.hpp"
 #include "journal/appender.hpp"
+#include "journal/consumers.hpp"
 #include "journal/file_layer.hpp"
 #include "journal/reader.hpp"
 #include "journal/sealed_segment.hpp"
@@ -30,11 +31,6 @@ namespace trialwire::journal {
 
 enum class SyncMode : std::uint8_t { always, none };
 enum class IoMode : std::uint8_t { automatic, direct, buffered };
-
-/// The first sequence that some consumer of this journal does not have durably: from there on every
-/// batch is verified whole at start, before it by header alone. 0: all are verified. Called once,
-/// on the thread that opens, after the journal's id is known.
-using ConsumedBelow = std::function<std::uint64_t(const Uuid& journal)>;
 
 /// Bytes that some consumer lacks: from `high` on nothing more is taken, until it is `low` again,
 /// so that a consumer that comes back is not met by requests that come and go with each segment.
@@ -63,7 +59,7 @@ struct Options {
   std::size_t dedupe_bytes = 64 << 20;
   std::filesystem::path identity_key_file;       // shared with other journals; empty: one's own key
   std::size_t scrub_bytes_per_second = 8 << 20;  // 0: off
-  ConsumedBelow consumed_below;                  // none: everything is verified at start
+  AskConsumers consumers;                        // none: everything is verified at start
 };
 
 /// Numbers for /metrics, `status` and `journal info`; a consistent copy.

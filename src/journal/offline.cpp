@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <limits>
-
 #include "journal/segment_reader.hpp"
 
 namespace trialwire::journal {
@@ -16,10 +14,6 @@ struct Held {
   std::unique_ptr<DirectoryLock> lock;
   Inspection found;
 };
-
-std::uint64_t headers_alone(const Uuid&) {
-  return std::numeric_limits<std::uint64_t>::max();
-}
 
 Error told_to_stop(Error error) {
   if (error.code == ErrorCode::unavailable) error.text += ": stop the server first";
@@ -64,6 +58,8 @@ JournalInfo info_of(const Inspection& found) {
   info.meta = found.meta.value_or(JournalMeta{});
   info.retired = found.retired;
   info.gaps = found.gaps;
+  info.consumers = found.consumers;
+  info.unknown = unknown_end(found);
   info.segments = found.segments;
   info.spares = found.spares.size();
   info.next_sequence = info.first_sequence = found.end.next_sequence;
@@ -110,22 +106,27 @@ class HeldJournal final : public JournalAtRest {
 
 }  // namespace
 
-Result<JournalInfo> journal_info(const path& directory, FileLayer& files) {
-  const auto held = hold_and_inspect(directory, files, {.consumed_below = headers_alone});
+Result<JournalInfo> journal_info(const path& directory, FileLayer& files,
+                                 const AskConsumers& consumers) {
+  const auto held =
+      hold_and_inspect(directory, files, {.consumers = consumers, .headers_alone = true});
   if (!held) return std::unexpected(held.error());
   return info_of(held->found);
 }
 
 Result<std::unique_ptr<JournalAtRest>> JournalAtRest::open(const path& directory,
                                                            FileLayer& files) {
-  auto held = hold_and_inspect(directory, files, {.consumed_below = headers_alone});
+  auto held = hold_and_inspect(directory, files, {.headers_alone = true});
   if (!held) return std::unexpected(held.error());
   if (const Finding* why = held->found.refusal()) return fail(ErrorCode::corrupt, why->line());
   return std::make_unique<HeldJournal>(directory, files, std::move(*held));
 }
 
-Result<VerifyReport> journal_verify(const path& directory, FileLayer& files, unsigned threads) {
-  auto held = hold_and_inspect(directory, files, {.thorough = true, .threads = threads});
+Result<VerifyReport> journal_verify(const path& directory, FileLayer& files,
+                                    const VerifyOptions& options) {
+  auto held = hold_and_inspect(
+      directory, files,
+      {.consumers = options.consumers, .thorough = true, .threads = options.threads});
   if (!held) return std::unexpected(held.error());
   Inspection& found = held->found;
   VerifyReport report;
@@ -138,12 +139,15 @@ Result<VerifyReport> journal_verify(const path& directory, FileLayer& files, uns
     report.payload_bytes += segment.counts.payload_bytes;
   }
   report.next_sequence = found.end.next_sequence;
+  report.unknown = unknown_end(found);
+  report.gaps = std::move(found.gaps);
+  report.consumers = std::move(found.consumers);
   return report;
 }
 
 Result<void> journal_cat(const path& directory, FileLayer& files, const CatRange& range,
                          const std::function<bool(const Uuid&, const Record&)>& each) {
-  const auto held = hold_and_inspect(directory, files, {.consumed_below = headers_alone});
+  const auto held = hold_and_inspect(directory, files, {.headers_alone = true});
   if (!held) return std::unexpected(held.error());
   const Inspection& found = held->found;
   const auto refused = [&]() -> Result<void> {

@@ -29,10 +29,14 @@ struct JournalInfo {
   std::uint64_t records = 0;
   std::uint64_t payload_bytes = 0;
   std::uint64_t disk_bytes = 0;
-  std::string refusal;  // why it would not start; empty: it would
+  Consumers consumers;               // what they say, if they were asked
+  std::vector<std::string> unknown;  // of the journal's end, see unknown_end
+  std::string refusal;               // why it would not start; empty: it would
 };
-/// Errors: not_found when there is no journal.
-Result<JournalInfo> journal_info(const std::filesystem::path& directory, FileLayer& files);
+/// Errors: not_found when there is no journal. With `consumers`, cursors are compared as a start
+/// does it.
+Result<JournalInfo> journal_info(const std::filesystem::path& directory, FileLayer& files,
+                                 const AskConsumers& consumers = {});
 
 struct VerifyReport {
   std::vector<Finding> findings;  // all rows of the recovery table that apply
@@ -42,10 +46,18 @@ struct VerifyReport {
   std::uint64_t records = 0;
   std::uint64_t payload_bytes = 0;
   std::uint64_t next_sequence = 1;
+  std::vector<Gap> gaps;             // what repairs took away
+  Consumers consumers;               // what they say, if they were asked
+  std::vector<std::string> unknown;  // of the journal's end, see unknown_end
 };
-/// Every header, the chain, every payload, every record's structure, every seal's signature.
+struct VerifyOptions {
+  AskConsumers consumers;  // none: no cursor is compared
+  unsigned threads = 0;    // 0: by the processors
+};
+/// Every header, the chain, every payload, every record's structure, every seal's signature, and
+/// the cursors.
 Result<VerifyReport> journal_verify(const std::filesystem::path& directory, FileLayer& files,
-                                    unsigned threads = 0);
+                                    const VerifyOptions& options = {});
 
 /// A journal at rest, held against a server for as long as this lives, to be read in order. One
 /// thread.
@@ -80,11 +92,13 @@ struct RepairOptions {
   /// The journal goes on with this sequence at least: for a directory that was restored from an
   /// older copy, when consumers have read further.
   std::optional<std::uint64_t> resume_at;
+  AskConsumers consumers;  // none: nobody knows how far they have read
 };
 struct RepairReport {
   std::vector<std::string> problems;  // what was found
   std::vector<std::string> actions;   // what is (or would be) done
   std::vector<std::string> lost;      // sequences that are not in the journal afterwards
+  std::vector<std::string> unknown;   // what cannot be known of the journal's end, and why
   bool applied = false;
 };
 /// Moves what is damaged to `quarantine/` (nothing is ever deleted), keeps every intact batch,

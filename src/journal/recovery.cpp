@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "journal/quarantine.hpp"
 #include "journal/zero_fill.hpp"
 #include "telemetry/log.hpp"
 
@@ -34,7 +35,7 @@ class Recovery {
     direct_ = *direct;
     auto found = inspect(directory_, files_,
                          {.direct = direct_,
-                          .consumed_below = options_.consumed_below,
+                          .consumers = options_.consumers,
                           .threads = options_.recovery_threads,
                           .batch_extent_max = options_.batch_extent_max});
     if (!found) return std::unexpected(found.error());
@@ -42,6 +43,7 @@ class Recovery {
     if (Result<void> said = report(); !said) return std::unexpected(said.error());
     if (Result<void> held = check_budget(); !held) return std::unexpected(held.error());
     Result<void> done = found_.exists ? apply() : create();
+    if (done && !found_.exists) done = ask_of_a_new_journal();
     if (!done) return std::unexpected(done.error());
     return hand_over(std::move(*lock));
   }
@@ -77,25 +79,8 @@ class Recovery {
   Result<void> report() {
     std::size_t refusals = 0;
     for (const Finding& finding : found_.findings) {
-      const RecoveryRow& row = recovery_row(finding.what);
-      count_recovery(finding.what);
-      metrics_
-          .counter("trialwire_journal_recovery_total", "Rows of the recovery table that applied.",
-                   {{"case", std::string(row.label)}})
-          .add();
-      if (row.action == RecoveryAction::refuse) ++refusals;
-      if (row.action == RecoveryAction::go_on) continue;
-      const LogLevel level = row.action == RecoveryAction::refuse ? LogLevel::error
-                             : row.what == RecoveryCase::empty_directory ||
-                                     row.what == RecoveryCase::unfinished_file ||
-                                     row.what == RecoveryCase::buffered_tail
-                                 ? LogLevel::info
-                                 : LogLevel::warn;
-      telemetry::log(level, "journal", finding.text,
-                     {{"case", row.label},
-                      {"file", std::string_view(finding.file.native())},
-                      {"offset", finding.offset},
-                      {"action", row.done}});
+      report(finding);
+      if (refuses(finding.what)) ++refusals;
     }
     if (refusals == 0) return {};
     const std::string more =
@@ -104,6 +89,35 @@ class Recovery {
                 fmt::format("{}{}; nothing was changed: see `trialwire journal verify`, then "
                             "`trialwire journal repair`",
                             found_.refusal()->line(), more));
+  }
+
+  void report(const Finding& finding) {
+    const RecoveryRow& row = recovery_row(finding.what);
+    count_recovery(finding.what);
+    metrics_
+        .counter("trialwire_journal_recovery_total", "Rows of the recovery table that applied.",
+                 {{"case", std::string(row.label)}})
+        .add();
+    if (row.action == RecoveryAction::go_on) return;
+    const LogLevel level = row.action == RecoveryAction::refuse ? LogLevel::error
+                           : row.what == RecoveryCase::empty_directory ||
+                                   row.what == RecoveryCase::unfinished_file ||
+                                   row.what == RecoveryCase::buffered_tail
+                               ? LogLevel::info
+                               : LogLevel::warn;
+    telemetry::log(level, "journal", finding.text,
+                   {{"case", row.label},
+                    {"file", std::string_view(finding.file.native())},
+                    {"offset", finding.offset},
+                    {"action", row.done}});
+  }
+
+  /// Its id was not known when the directory was looked at.
+  Result<void> ask_of_a_new_journal() {
+    if (!options_.consumers) return {};
+    found_.consumers = options_.consumers(found_.meta->id);
+    if (const auto others = other_journals(directory_, found_)) report(*others);
+    return {};
   }
 
   /// A journal keeps the size of segments that it was made with.
@@ -152,6 +166,7 @@ class Recovery {
     if (auto done = remove_unfinished(); !done) return done;
     if (auto done = settle_last_batch(); !done) return done;
     if (found_.cut) {
+      if (auto done = keep(*found_.cut); !done) return done;
       if (auto done = cut_off(*found_.cut); !done) return done;
     }
     for (const std::uint64_t number : found_.finish_deletion) {
@@ -189,6 +204,20 @@ class Recovery {
     telemetry::log(LogLevel::info, "journal", "last batch written again",
                    {{"file", std::string_view(name.native())}, {"offset", last.offset}});
     return (*file)->write_and_sync(last.offset, *bytes);
+  }
+
+  /// A full disk keeps nobody from starting: what is cut off was acknowledged to nobody.
+  Result<void> keep(const BatchExtent& cut) {
+    const auto kept = keep_torn(files_, directory_, cut, options_.batch_extent_max);
+    if (!kept && kept.error().code != ErrorCode::disk_full) return std::unexpected(kept.error());
+    telemetry::log(LogLevel::warn, "journal",
+                   kept ? "a copy of the torn batch is kept"
+                        : "the disk is full: no copy of the torn batch is kept",
+                   {{"file", std::string_view(segment_name(cut.segment))},
+                    {"offset", cut.offset},
+                    {"bytes", cut.bytes},
+                    {"copy", std::string_view(kept ? kept->native() : std::string())}});
+    return {};
   }
 
   /// Header last: until it is gone, the batch still shows as torn.

@@ -23,6 +23,7 @@ enum class RecoveryCase : std::uint8_t {
   directory_copied,
   unknown_file,
   repaired_gap,
+  other_journal,
   block_damaged,
   torn_but_followed,
   header_damaged,

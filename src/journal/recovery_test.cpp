@@ -460,23 +460,88 @@ TEST_F(RecoveryTest, consumed_segments_are_checked_by_their_headers_and_the_newe
   const std::uint64_t next = fill(8);
   StoreOptions consumed = options();
   std::optional<Uuid> asked_for;
-  consumed.consumed_below = [&](const Uuid& journal) {
+  consumed.consumers = [&](const Uuid& journal) {
     asked_for = journal;
-    return next;
+    return Consumers{.durable_below = next};
   };
   flip_bit(file(1), 250);
   EXPECT_TRUE(open(consumed)) << "payload of a consumed segment: the scrubber's and verify's work";
   EXPECT_EQ(asked_for, read_meta(posix_files(), options().directory)->id);
   EXPECT_FALSE(open());
-  consumed.consumed_below = [](const Uuid&) { return 1; };
+  consumed.consumers = [](const Uuid&) { return Consumers{.durable_below = 1}; };
   EXPECT_FALSE(open(consumed)) << "not consumed";
-  consumed.consumed_below = [next](const Uuid&) { return next; };
+  consumed.consumers = [next](const Uuid&) { return Consumers{.durable_below = next}; };
   flip_bit(file(1), 250);
   flip_bit(file(2), block_bytes + 60);
   EXPECT_FALSE(open(consumed)) << "headers are always checked";
   flip_bit(file(2), block_bytes + 60);
   flip_bit(file(7), 250);
   EXPECT_FALSE(open(consumed)) << "the last two segments are always checked";
+}
+
+TEST_F(RecoveryTest, a_torn_tail_that_a_consumer_has_read_is_refused_untouched) {
+  three_batches();
+  zero(1, third + sector_bytes, block_bytes - sector_bytes);
+  StoreOptions read = options();
+  read.consumers = [](const Uuid&) { return Consumers{.cursors = {{"sql/0", 6}}}; };
+  const auto before = contents(options().directory);
+  const auto refused = open(read);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().text,
+              HasSubstr(file(1).native() + ": offset " + std::to_string(third)));
+  EXPECT_THAT(refused.error().text, HasSubstr("sql/0 has read to sequence 5"));
+  zero(1, third, sector_bytes);
+  overwrite(file(1), third + sector_bytes, "data");
+  EXPECT_FALSE(open(read)) << "torn so that its head is gone";
+  zero(1, third, block_bytes);
+  const auto gone = open(read);
+  ASSERT_FALSE(gone) << "nothing is left of it";
+  EXPECT_THAT(gone.error().text, HasSubstr(file(1).native() + ": offset " + std::to_string(third)));
+  EXPECT_THAT(gone.error().text, HasSubstr("--resume-at 6"));
+  EXPECT_EQ(contents(options().directory).size(), before.size()) << "nothing was kept or made";
+  read.consumers = [](const Uuid&) { return Consumers{.cursors = {{"sql/0", 3}}}; };
+  EXPECT_TRUE(open(read)) << "the consumer had not read it";
+}
+
+TEST_F(RecoveryTest, what_is_cut_off_is_kept_in_quarantine_the_newest_of_it) {
+  three_batches();
+  zero(1, third + sector_bytes, block_bytes - sector_bytes);
+  const std::string torn = read_file(file(1)).substr(third, block_bytes);
+  ASSERT_TRUE(open());
+  const auto kept = [&](std::string_view name) { return in_journal(quarantine_name) / name; };
+  const std::string name = "torn-" + segment_name(1) + "-0000000000004000";
+  EXPECT_EQ(read_file(kept(name)), torn);
+  const std::string other = std::string(sector_bytes, '\0') + "torn in another way";
+  overwrite(file(1), third, other);
+  ASSERT_TRUE(open());
+  EXPECT_EQ(read_file(kept(name)), torn);
+  EXPECT_EQ(read_file(kept(name + ".1")).substr(0, other.size()), other);
+  overwrite(file(1), third, other);
+  StoreOptions small = options();
+  small.batch_extent_max = 2 * block_bytes;
+  ASSERT_TRUE(open(small));
+  EXPECT_FALSE(std::filesystem::exists(kept(name))) << "no more than the largest batch in all";
+  EXPECT_TRUE(std::filesystem::exists(kept(name + ".1")));
+}
+
+TEST_F(RecoveryTest, a_new_journal_beside_anothers_records_starts_and_names_both) {
+  StoreOptions beside = options();
+  std::vector<std::string> asked;
+  beside.consumers = [&](const Uuid& journal) {
+    asked.push_back(journal.text());
+    return Consumers{.others = {{"sqlite", "7f0f8cf5-7d53-4b2e-8f2d-8a9a1c1d6b4e", 42}}};
+  };
+  for (int start = 0; start < 2; ++start) {
+    const std::uint64_t before = hits(RecoveryCase::other_journal);
+    ASSERT_TRUE(open(beside));
+    EXPECT_EQ(hits(RecoveryCase::other_journal), before + 1);
+  }
+  const auto verified =
+      journal_verify(options().directory, posix_files(), {.consumers = beside.consumers});
+  ASSERT_TRUE(verified);
+  EXPECT_EQ(verified->problems, 0U);
+  EXPECT_THAT(verified->findings.front().text, HasSubstr(asked.front()));
+  EXPECT_THAT(verified->findings.front().text, HasSubstr("7f0f8cf5-7d53-4b2e-8f2d-8a9a1c1d6b4e"));
 }
 
 TEST_F(RecoveryTest, several_threads_find_what_one_finds) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "journal/offline.hpp"
+#include "journal/quarantine.hpp"
 #include "journal/seal.hpp"
 #include "journal/zero_fill.hpp"
 
@@ -17,14 +18,12 @@ using std::filesystem::path;
 
 // More than this is a name gone wrong, not a loss that gaps should be noted for.
 constexpr std::uint64_t missing_max = 10'000;
+// Databases keep sequences as signed numbers; a cursor further on than this is none.
+constexpr std::uint64_t sequence_max = 1ULL << 62;
 
 /// A segment to be written anew with these stretches of the original.
 struct Rebuild {
   std::uint64_t number = 0;
-  struct Stretch {
-    std::uint64_t from = 0;
-    std::uint64_t to = 0;
-  };
   std::vector<Stretch> keep;
 };
 
@@ -44,6 +43,9 @@ class Planner {
       : found_(found), options_(options), report_(report) {
     next_sequence_ = found.retired.next_sequence;
     hash_ = found.retired.through == 0 ? genesis_hash(found.meta->id) : found.retired.chain_head;
+    for (const ConsumerCursor& cursor : found.consumers.cursors) {
+      if (cursor.next_sequence <= sequence_max) read_ = std::max(read_, cursor.next_sequence);
+    }
   }
 
   Result<Plan> run() {
@@ -75,7 +77,23 @@ class Planner {
     std::uint64_t offset = 0;
     std::uint64_t bytes = 0;
     std::uint64_t known_next = 0;  // 0: how many records there were is not known
+    bool cut_short = false;        // the file's end is missing, which may have been empty
   };
+
+  /// What the signed seal of a segment says, if there is a good one.
+  const SealedSegment* sealed(std::uint64_t number) const {
+    const auto seal = std::ranges::find(found_.seals, number, &FoundSeal::number);
+    if (seal == found_.seals.end() || !seal->seal || seal->seal->journal != found_.meta->id ||
+        seal->seal->segment.number != number) {
+      return nullptr;
+    }
+    return &seal->seal->segment;
+  }
+
+  std::uint64_t sealed_next(std::uint64_t number) const {
+    const SealedSegment* said = sealed(number);
+    return said == nullptr ? 0 : said->next_sequence;
+  }
 
   /// Something else under a segment's name, further on than the journal goes.
   bool stray(const SegmentScan& scan, std::uint64_t expected) const {
@@ -135,7 +153,7 @@ class Planner {
       if (run != next.pieces.end() && run == next.pieces.begin()) {
         const Run& first = std::get<Run>(*run);
         plan_.retired = Retired{next.number - 1, first.first_sequence, first.previous};
-        lose(first.first_sequence, true);
+        lose(first.first_sequence, first.first_sequence);
         next_sequence_ = first.first_sequence;
         hash_ = first.previous;
         report_.actions.push_back(
@@ -153,6 +171,11 @@ class Planner {
       if (gap.bytes == found_.meta->segment_bytes) newest = std::max(newest, gap.segment);
     }
     for (; expected <= newest && missing_ <= missing_max; ++expected) gap_for_missing(expected);
+    // A segment is sealed when the next one is written to: that one is missing, too.
+    if (pending_ && sealed(pending_->segment) != nullptr &&
+        pending_->bytes == found_.meta->segment_bytes) {
+      unknown_bytes_ += found_.meta->segment_bytes;
+    }
   }
 
   void gap_for_missing(std::uint64_t number) {
@@ -162,7 +185,7 @@ class Planner {
     if (known != found_.gaps.end()) return keep_gap(*known);
     if (++missing_ > missing_max) return;
     report_.actions.push_back(fmt::format("note that segment {} is gone", number));
-    add_pending({number, 0, found_.meta->segment_bytes, 0});
+    add_pending({number, 0, found_.meta->segment_bytes, sealed_next(number)});
   }
 
   void keep_gap(const Gap& gap) {
@@ -199,7 +222,24 @@ class Planner {
         add_pending({scan.number, old.offset, old.end - old.offset, old.next_sequence});
       }
     }
+    plan_lost_end(scan);
     if (damaged) replace_segment(std::move(rebuild));
+  }
+
+  /// What was behind the last batch that is left, as far as the seal or the file's length tells.
+  void plan_lost_end(const SegmentScan& scan) {
+    const std::uint64_t whole = found_.meta->segment_bytes;
+    const std::uint64_t next = sealed_next(scan.number);
+    const std::uint64_t there = std::min(scan.size, whole) / block_bytes * block_bytes;
+    if (next > std::max(next_sequence_, pending_known_)) {
+      std::uint64_t end = 0;
+      for (const Piece& piece : scan.pieces) {
+        if (const Run* run = std::get_if<Run>(&piece)) end = run->end;
+      }
+      add_pending({scan.number, end, whole - end, next});
+    } else if (next == 0 && there < whole) {
+      add_pending({scan.number, there, whole - there, 0, true});
+    }
   }
 
   void replace_segment(Rebuild rebuild) {
@@ -208,7 +248,7 @@ class Planner {
         std::ranges::find(found_.listing.seals, rebuild.number) != found_.listing.seals.end();
     if (has_seal) quarantine(seal_name(rebuild.number), "its segment is repaired");
     std::uint64_t kept = 0;
-    for (const Rebuild::Stretch& stretch : rebuild.keep) kept += stretch.to - stretch.from;
+    for (const Stretch& stretch : rebuild.keep) kept += stretch.to - stretch.from;
     report_.actions.push_back(
         fmt::format("move {} to quarantine/ and write it anew with the {} bytes of its intact "
                     "batches",
@@ -218,6 +258,7 @@ class Planner {
 
   void take_run(const SegmentScan& scan, const Run& run) {
     const bool fits = run.first_sequence == next_sequence_ && run.previous == hash_;
+    if (pending_ && pending_->cut_short && fits) drop_pending();  // it was empty
     if (!pending_ && !fits) pending_ = Pending{scan.number, run.offset, 0, 0};
     if (pending_) {
       if (pending_->segment == scan.number) {
@@ -231,10 +272,19 @@ class Planner {
     hash_ = run.head;
   }
 
+  void drop_pending() {
+    pending_.reset();
+    unknown_bytes_ = 0;
+    pending_known_ = 0;
+  }
+
   void add_pending(const Pending& more) {
+    // Who knows where it ended knows of all that is before.
+    unknown_bytes_ = more.known_next != 0 ? 0 : unknown_bytes_ + more.bytes;
+    pending_known_ = std::max(pending_known_, more.known_next);
     if (pending_ && pending_->segment == more.segment) {
       pending_->bytes = more.offset + more.bytes - pending_->offset;
-      pending_->known_next = more.known_next;
+      pending_->cut_short = false;
       return;
     }
     if (pending_) {
@@ -243,48 +293,56 @@ class Planner {
       plan_.gaps.push_back({pending_->segment, pending_->offset, pending_->bytes, next_sequence_,
                             next_sequence_, hash_});
     }
-    unknown_bytes_ += more.known_next == 0 ? more.bytes : 0;
     pending_ = more;
   }
 
-  void lose(std::uint64_t resume, bool exactly) {
+  /// Those before `certain` were there.
+  void lose(std::uint64_t resume, std::uint64_t certain) {
     if (resume <= next_sequence_) return;
-    report_.lost.push_back(fmt::format("sequences {} to {}{}", next_sequence_, resume - 1,
-                                       exactly ? "" : " at most (how many is not known)"));
+    std::string lost = fmt::format("sequences {} to {}", next_sequence_, resume - 1);
+    if (certain < resume) lost += " at most (how many is not known)";
+    if (certain < resume && certain > next_sequence_) {
+      lost += fmt::format("; those to {} were there", certain - 1);
+    }
+    report_.lost.push_back(std::move(lost));
+  }
+
+  void close_pending(std::uint64_t resume_sequence, const Sha256& resume_previous) {
+    close_pending(resume_sequence, resume_previous, resume_sequence);
   }
 
   void close_pending(std::uint64_t resume_sequence, const Sha256& resume_previous,
-                     bool exactly = true) {
+                     std::uint64_t certain) {
     plan_.gaps.push_back({pending_->segment, pending_->offset, pending_->bytes, next_sequence_,
                           resume_sequence, resume_previous});
     report_.actions.push_back(
         fmt::format("note in `repairs` that {} bytes of segment {} from offset {} on are gone",
                     pending_->bytes, pending_->segment, pending_->offset));
-    lose(resume_sequence, exactly);
-    pending_.reset();
-    unknown_bytes_ = 0;
+    lose(resume_sequence, certain);
+    drop_pending();
   }
 
   /// Damage at the end: new records must not get the sequences of lost ones, which consumers may
   /// have read.
   void plan_tail() {
-    const std::uint64_t resume_at = options_.resume_at.value_or(0);
-    if (!pending_ && resume_at <= next_sequence_) return;
-    std::uint64_t resume = std::max(next_sequence_, resume_at);
-    bool exactly = true;
+    const std::uint64_t wanted = std::max(read_, options_.resume_at.value_or(0));
+    if (!pending_ && wanted <= next_sequence_) return;
+    const std::uint64_t known = std::max(next_sequence_, pending_known_);
+    std::uint64_t resume = std::max(known, wanted);
+    const std::uint64_t certain = std::max(known, read_);
     if (pending_) {
-      exactly = pending_->known_next != 0;
-      resume = std::max(resume, exactly ? pending_->known_next
-                                        : next_sequence_ + unknown_bytes_ / record_fixed_bytes);
-      // Zeros to write on from, unless the segment is lost whole.
-      if (pending_->offset > 0 || rebuilt(pending_->segment)) pending_->bytes = 0;
+      resume = std::max(resume, known + unknown_bytes_ / record_fixed_bytes);
+      // Zeros to write on from, unless the segment is lost whole, or closed.
+      const bool open = sealed(pending_->segment) == nullptr;
+      if (open && (pending_->offset > 0 || rebuilt(pending_->segment))) pending_->bytes = 0;
     } else {
       const ChainEnd& end = found_.end;
       const bool room = end.segment != 0 && end.offset < found_.meta->segment_bytes;
       pending_ = room ? Pending{end.segment, end.offset, 0, 0}
                       : Pending{highest() + 1, 0, found_.meta->segment_bytes, 0};
     }
-    close_pending(resume, hash_, exactly);
+    report_.actions.push_back(fmt::format("go on with sequence {}", resume));
+    close_pending(resume, hash_, certain);
   }
 
   bool rebuilt(std::uint64_t number) const {
@@ -306,7 +364,9 @@ class Planner {
   std::uint64_t next_sequence_ = 1;
   Sha256 hash_{};
   std::optional<Pending> pending_;
-  std::uint64_t unknown_bytes_ = 0;
+  std::uint64_t unknown_bytes_ = 0;  // pending, behind what is known
+  std::uint64_t pending_known_ = 0;  // what is pending reached to here, at least; 0: not known
+  std::uint64_t read_ = 0;           // a consumer has read all before it
   std::uint64_t missing_ = 0;
 };
 
@@ -343,13 +403,9 @@ class Executor {
 
  private:
   Result<void> move_away(const std::string& name) {
-    const auto taken = files_.list(directory_ / quarantine_name);
-    if (!taken) return std::unexpected(taken.error());
-    std::string target = name;
-    for (int copy = 1; std::ranges::find(*taken, target) != taken->end(); ++copy) {
-      target = fmt::format("{}.{}", name, copy);
-    }
-    return files_.rename(directory_ / name, directory_ / quarantine_name / target);
+    const auto target = free_in_quarantine(files_, directory_, name);
+    if (!target) return std::unexpected(target.error());
+    return files_.rename(directory_ / name, *target);
   }
 
   Result<void> write_anew(const Rebuild& rebuild) {
@@ -361,27 +417,13 @@ class Executor {
     const auto to = files_.open(temporary, OpenMode::create_new, false);
     if (!to) return std::unexpected(to.error());
     auto done = zero_fill(**to, 0, found_.meta->segment_bytes);
-    for (const Rebuild::Stretch& stretch : rebuild.keep) {
-      if (done) done = copy(**from, **to, stretch);
+    for (const Stretch& stretch : rebuild.keep) {
+      if (done) done = copy_stretch(**from, stretch, **to, stretch.from);
     }
     if (done) done = (*to)->sync();
     if (done) done = move_away(name);
     if (done) done = files_.rename(temporary, directory_ / name);
     return done;
-  }
-
-  static Result<void> copy(File& from, File& to, const Rebuild::Stretch& stretch) {
-    constexpr std::size_t piece = 1 << 20;
-    ReadWindow window;
-    window.open(from, stretch.to);
-    for (std::uint64_t at = stretch.from; at < stretch.to;) {
-      const std::size_t some = std::min<std::uint64_t>(piece, stretch.to - at);
-      const auto bytes = window.view(at, some, some);
-      if (!bytes) return std::unexpected(bytes.error());
-      if (auto written = to.write_at(at, *bytes); !written) return written;
-      at += some;
-    }
-    return {};
   }
 
   const path& directory_;
@@ -440,9 +482,11 @@ Result<RepairReport> journal_repair(const path& directory, FileLayer& files,
     if (error.code == ErrorCode::unavailable) error.text += ": stop the server first";
     return std::unexpected(error);
   }
-  const auto found = inspect(directory, files, {.thorough = true});
+  const InspectOptions how{.consumers = options.consumers, .thorough = true};
+  const auto found = inspect(directory, files, how);
   if (!found) return std::unexpected(found.error());
   RepairReport report;
+  report.unknown = unknown_end(*found);
   for (const Finding& finding : found->findings) {
     if (finding.what == RecoveryCase::unreadable) {
       return fail(ErrorCode::io, fmt::format("{}: copy the disk first, what cannot be read cannot "
@@ -462,7 +506,7 @@ Result<RepairReport> journal_repair(const path& directory, FileLayer& files,
   if (auto done = Executor(directory, files, *found).run(*plan); !done) {
     return std::unexpected(done.error());
   }
-  const auto after = inspect(directory, files, {.thorough = true});
+  const auto after = inspect(directory, files, how);
   if (!after) return std::unexpected(after.error());
   if (const Finding* refusal = after->refusal()) {
     return fail(ErrorCode::corrupt,

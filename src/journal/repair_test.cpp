@@ -27,21 +27,24 @@ class RepairTest : public JournalFixture {
 
   /// Refuses before; a dry run changes nothing; after the repair it starts and all but [from, to)
   /// is there; what is appended then survives another restart.
-  RepairReport expect_repaired(std::uint64_t next, std::uint64_t from, std::uint64_t to) {
-    EXPECT_FALSE(open());
+  RepairReport expect_repaired(std::uint64_t next, std::uint64_t from, std::uint64_t to,
+                               const AskConsumers& consumers = {}) {
+    StoreOptions asking = options();
+    asking.consumers = consumers;
+    EXPECT_FALSE(open(asking));
     auto before = contents(options().directory);
-    const RepairReport dry = repair({});
+    const RepairReport dry = repair({.consumers = consumers});
     EXPECT_FALSE(dry.applied);
     EXPECT_THAT(dry.problems, ::testing::Not(IsEmpty()));
     EXPECT_EQ(contents(options().directory), before);
-    const RepairReport done = repair({.apply = true});
+    const RepairReport done = repair({.apply = true, .consumers = consumers});
     EXPECT_TRUE(done.applied);
     EXPECT_EQ(done.lost, dry.lost);
     std::vector<std::uint64_t> expected(next - 1);
     std::iota(expected.begin(), expected.end(), 1);
     std::erase_if(expected, [&](std::uint64_t each) { return each >= from && each < to; });
     {
-      auto store = open();
+      auto store = open(asking);
       EXPECT_TRUE(store) << store.error().text;
       if (!store) return done;
       EXPECT_EQ(read_all(**store), expected);
@@ -57,7 +60,7 @@ class RepairTest : public JournalFixture {
     EXPECT_EQ(read_all(**store), expected);
     const auto verified = [&] {
       store->reset();
-      return journal_verify(options().directory, posix_files(), 1);
+      return journal_verify(options().directory, posix_files(), {.threads = 1});
     }();
     EXPECT_TRUE(verified);
     EXPECT_EQ(verified->problems, 0U);
@@ -167,9 +170,108 @@ TEST_F(RepairTest, a_missing_newest_segment_costs_at_most_what_it_could_hold) {
   const std::uint64_t next = fill(3);
   for (std::uint64_t number = 2; number <= 4; ++number) std::filesystem::remove(file(number));
   const RepairReport report = expect_repaired(17, 17, 17);
-  ASSERT_EQ(report.lost.size(), 1U);
-  EXPECT_THAT(report.lost[0], HasSubstr("at most"));
+  // The seal of the second says where it ended, and that there was a third.
+  EXPECT_THAT(report.lost, ElementsAre(::testing::AllOf(HasSubstr("at most"),
+                                                        HasSubstr("those to 32 were there"))));
   EXPECT_GT(open().value()->chain().next_sequence, next);
+}
+
+TEST_F(RepairTest, a_newest_segment_cut_at_a_batchs_end_may_have_held_more_and_that_is_said) {
+  std::uint64_t next = 0;
+  {
+    auto store = open();
+    for (int i = 0; i < 5; ++i) ASSERT_TRUE(append(**store, 2));
+    next = (*store)->chain().next_sequence;
+  }
+  std::filesystem::resize_file(file(1), 3 * block_bytes);
+  const RepairReport report = expect_repaired(next, 7, next);
+  ASSERT_EQ(report.lost.size(), 1U);
+  EXPECT_THAT(report.lost[0], ::testing::StartsWith("sequences 7 to "));
+  EXPECT_THAT(report.lost[0], HasSubstr("at most"));
+}
+
+TEST_F(RepairTest, a_newest_segment_emptied_is_not_taken_for_one_that_was_never_used) {
+  const std::uint64_t next = fill(3);
+  std::filesystem::resize_file(file(3), 0);
+  const RepairReport report = expect_repaired(next, 33, next);
+  ASSERT_EQ(report.lost.size(), 1U);
+  EXPECT_THAT(report.lost[0], ::testing::StartsWith("sequences 33 to "));
+  EXPECT_THAT(report.lost[0], HasSubstr("at most"));
+}
+
+TEST_F(RepairTest, a_consumers_cursor_says_how_much_was_there_for_certain) {
+  const std::uint64_t next = fill(3);
+  std::filesystem::resize_file(file(3), 0);
+  const AskConsumers read = [&](const Uuid&) { return Consumers{.cursors = {{"sql/0", next}}}; };
+  const RepairReport report = expect_repaired(next, 33, next, read);
+  EXPECT_THAT(report.lost, ElementsAre(HasSubstr("those to 33 were there")));
+}
+
+TEST_F(RepairTest, the_end_of_a_sealed_segment_wiped_out_is_known_by_its_seal) {
+  const std::uint64_t next = fill(3);
+  overwrite(file(2), 10 * block_bytes, std::string(segment - 10 * block_bytes, '\0'));
+  for (std::uint64_t number = 3; number <= 4; ++number) {
+    overwrite(file(number), 0, std::string(segment, '\0'));
+  }
+  const RepairReport report = expect_repaired(next - 1, 27, 33);
+  EXPECT_THAT(report.lost, ElementsAre("sequences 27 to 32"));
+}
+
+TEST_F(RepairTest, a_journal_that_ends_before_a_cursor_goes_on_behind_it_without_being_told) {
+  fill(1);
+  const AskConsumers read = [](const Uuid&) { return Consumers{.cursors = {{"sql/0", 500}}}; };
+  const RepairReport report = expect_repaired(2, 2, 500, read);
+  EXPECT_THAT(report.problems, ElementsAre(HasSubstr(file(1).native() + ": offset 4096")));
+  EXPECT_THAT(report.lost, ElementsAre("sequences 2 to 499"));
+  EXPECT_EQ(open().value()->chain().next_sequence, 540U);
+}
+
+TEST_F(RepairTest, what_nothing_tells_of_the_journals_end_is_said) {
+  fill(3);
+  const AskConsumers gone = [](const Uuid&) {
+    return Consumers{.absent = {"database /data/trialwire.db: is not there"}};
+  };
+  const auto info = journal_info(options().directory, posix_files(), gone);
+  ASSERT_TRUE(info);
+  EXPECT_THAT(info->unknown, ElementsAre(HasSubstr("followed sequence 33")));
+  for (std::uint64_t number = 3; number <= 4; ++number) {
+    overwrite(file(number), 0, std::string(segment, '\0'));
+  }
+  const auto verified = journal_verify(options().directory, posix_files(), {.consumers = gone});
+  ASSERT_TRUE(verified);
+  EXPECT_EQ(verified->problems, 0U) << "an emptied segment looks like a spare one";
+  EXPECT_THAT(verified->unknown,
+              ElementsAre(HasSubstr("followed sequence 32"), HasSubstr(segment_name(2))));
+  const RepairReport report = repair({.consumers = gone});
+  EXPECT_EQ(report.unknown, verified->unknown);
+  const AskConsumers known = [](const Uuid&) { return Consumers{.cursors = {{"sql/0", 33}}}; };
+  EXPECT_THAT(repair({.consumers = known}).unknown, IsEmpty());
+}
+
+TEST_F(RepairTest, verify_and_repair_read_all_whatever_consumers_have) {
+  const std::uint64_t next = fill(8);
+  const AskConsumers all = [&](const Uuid&) {
+    return Consumers{.durable_below = next, .cursors = {{"sql/0", next}}};
+  };
+  auto verified = journal_verify(options().directory, posix_files(), {.consumers = all});
+  ASSERT_TRUE(verified);
+  EXPECT_EQ(verified->problems, 0U);
+  flip_bit(file(2), 3 * block_bytes + 250);
+  verified = journal_verify(options().directory, posix_files(), {.consumers = all});
+  EXPECT_EQ(verified->problems, 1U);
+  EXPECT_THAT(repair({.consumers = all}).lost, ElementsAre("sequences 20 to 20"));
+}
+
+TEST_F(RepairTest, verify_names_the_gaps_that_repairs_left) {
+  fill(3);
+  flip_bit(file(1), 4 * block_bytes + 250);
+  ASSERT_TRUE(repair({.apply = true}).applied);
+  const auto verified = journal_verify(options().directory, posix_files());
+  ASSERT_TRUE(verified);
+  EXPECT_EQ(verified->problems, 0U);
+  ASSERT_EQ(verified->gaps.size(), 1U);
+  EXPECT_EQ(verified->gaps[0].lost_from, 5U);
+  EXPECT_EQ(verified->gaps[0].resume_sequence, 6U);
 }
 
 TEST_F(RepairTest, a_truncated_segment_keeps_what_is_before_the_cut) {

@@ -202,19 +202,25 @@ Result<void> SegmentLedger::check(const Cursor& cursor) const {
   }
   std::uint64_t first = 0;
   std::uint64_t next = 0;
+  Extent end{1, 0};
   {
     const std::lock_guard lock(mutex_);
     next = next_sequence_;
+    if (!segments_.empty()) {
+      end = {segments_.back().counts.number, segments_.back().end_offset};
+    }
     first = segments_.empty() ? next : segments_.front().counts.first_sequence;
   }
   if (cursor.next_sequence > next || cursor.next_sequence == 0) {
     count_recovery(RecoveryCase::cursor_beyond_tail);
-    return fail(ErrorCode::corrupt,
-                fmt::format("a cursor at sequence {} is beyond the end of journal {}, whose next "
-                            "sequence is {}: was the journal restored from an older copy? "
-                            "`trialwire journal repair --resume-at {}` lets it go on behind the "
-                            "cursor",
-                            cursor.next_sequence, journal_.text(), next, cursor.next_sequence));
+    return fail(
+        ErrorCode::corrupt,
+        fmt::format("{}: offset {}: a cursor at sequence {} is beyond the end of journal {}, "
+                    "whose next sequence is {}: was the journal restored from an older "
+                    "copy? `trialwire journal repair --apply --resume-at {}` lets it go on "
+                    "behind the cursor",
+                    segment_name(end.number), end.end_offset, cursor.next_sequence, journal_.text(),
+                    next, cursor.next_sequence));
   }
   if (cursor.next_sequence < first) {
     return fail(ErrorCode::not_found,

@@ -38,7 +38,7 @@ struct StoreOptions {
   UndeliveredLimits undelivered;
   std::chrono::nanoseconds retention = std::chrono::hours(24);
   std::size_t batch_extent_max = 64 << 20;       // largest batch recovery takes for a torn one
-  ConsumedBelow consumed_below;                  // none: everything is verified at start
+  AskConsumers consumers;                        // none: everything is verified at start
   unsigned recovery_threads = 0;                 // 0: by the processors; 1: on the caller's thread
   std::size_t scrub_bytes_per_second = 8 << 20;  // 0: off
   std::chrono::seconds scrub_pause{3600};        // between two passes

@@ -64,6 +64,17 @@ Result<LaneSchedule> read_lane_schedule(const fs::path& file, const Uuid& journa
   return parsed->journal == journal ? parsed->schedule : LaneSchedule();
 }
 
+std::uint64_t read_reached(const fs::path& file, const Uuid& journal, journal::FileLayer& files) {
+  if (file.empty() || !is_there(file, files)) return 0;
+  auto text = read_whole(file, files);
+  if (!text) return 0;
+  const std::string head = fmt::format("journal {}\n", journal.text());
+  std::uint64_t sequence = 0;
+  if (!text->starts_with(head)) return 0;
+  std::from_chars(text->data() + head.size(), text->data() + text->size(), sequence);
+  return sequence;
+}
+
 SinkLanes::SinkLanes(SinkLanesOptions options, journal::Journal& journal, MakeSink make_sink,
                      telemetry::Registry& metrics, journal::FileLayer& files)
     : options_(std::move(options)),
@@ -101,16 +112,9 @@ Result<LaneSchedule> SinkLanes::decide() {
   return schedule;
 }
 
-/// The sink had everything before it; 0: nobody knows.
 std::uint64_t SinkLanes::noted() const {
-  if (options_.reached_file.empty() || !is_there(options_.reached_file, files_)) return 0;
-  auto text = read_whole(options_.reached_file, files_);
-  if (!text) return 0;
-  const std::string head = fmt::format("journal {}\n", journal_.end().journal.text());
-  std::uint64_t sequence = 0;
-  if (!text->starts_with(head)) return 0;
-  std::from_chars(text->data() + head.size(), text->data() + text->size(), sequence);
-  return std::min(sequence, journal_.end().next_sequence);
+  const journal::Cursor end = journal_.end();
+  return std::min(read_reached(options_.reached_file, end.journal, files_), end.next_sequence);
 }
 
 void SinkLanes::note_now_and_then() {

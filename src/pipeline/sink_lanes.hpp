@@ -95,4 +95,8 @@ class SinkLanes {
 Result<LaneSchedule> read_lane_schedule(const std::filesystem::path& file, const Uuid& journal,
                                         journal::FileLayer& files);
 
+/// The sink had everything of this journal before it, as `reached_file` notes; 0: nobody knows.
+std::uint64_t read_reached(const std::filesystem::path& file, const Uuid& journal,
+                           journal::FileLayer& files);
+
 }  // namespace trialwire::pipeline

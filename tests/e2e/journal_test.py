@@ -152,6 +152,123 @@ class Journal(ServerTest):
         self.assertIn("sequences 6 to 999 were lost", server.log())
         self.assertRegex(server.log(), "declared lost.*missing_from=6.*missing_to=999")
 
+    def tree(self, server):
+        """Every file of the data directory with its time and size, but the lock's."""
+        return {path: (path.stat().st_mtime_ns, path.stat().st_size)
+                for path in server.data.rglob("*") if path.is_file() and path.name != "lock"}
+
+    def test_a_torn_tail_that_the_database_has_is_refused_and_one_that_it_lacks_is_kept(self):
+        server = self.server().start()
+        for n in range(5):  # longer than a sector
+            self.assertEqual(server.post("/v1/epro/reports", report(n, comments="x" * 1000)).status,
+                             200)
+        server.wait_stored(5)
+        self.assertEqual(server.stop(), 0)
+        segment = self.segment(server)
+        whole = segment.read_bytes()
+        last = max(at for at in range(0, len(whole), BLOCK) if whole[at:at + 4] == b"\x89TWJ")
+        if whole[last + 40:last + 44] == bytes(4):  # the batch that gives the last one a successor
+            whole = whole[:last] + bytes(BLOCK) + whole[last + BLOCK:]
+            last -= BLOCK
+        torn = whole[:last + 512] + bytes(BLOCK - 512) + whole[last + BLOCK:]
+        segment.write_bytes(torn)
+        before = self.tree(server)
+        for action in ("info", "verify", "repair"):
+            run = server.run("journal", action)
+            self.assertEqual(run.returncode, 1, run.stdout + run.stderr)
+            self.assertIn(f"{segment.name}: offset {last}", run.stdout)
+            self.assertIn("sqlite/0 has read to sequence 5", run.stdout)
+        self.assertEqual(self.tree(server), before)
+        start = server.run("serve")
+        self.assertEqual(start.returncode, 1)
+        self.assertIn(f"{segment.name}: offset {last}", start.stderr.splitlines()[-1])
+        self.assertEqual(segment.read_bytes(), torn)
+        for database in server.data.glob("trialwire.db*"):
+            database.unlink()
+        shutil.rmtree(server.data / "cursors")
+        server.start()
+        copies = list((server.data / "journal/quarantine").glob("torn-*"))
+        self.assertEqual([copy.read_bytes() for copy in copies], [torn[last:last + BLOCK]])
+        self.assertIn(copies[0].name, server.log())
+        self.assertEqual(len(server.wait_stored(4)), 4)
+
+    def test_the_commands_see_what_serve_sees_of_the_database_and_touch_nothing(self):
+        server = self.filled(5)
+        kept = shutil.copytree(server.data / "journal", self.directory / "yesterday")
+        server.start()
+        server.post("/v1/epro/reports", report(100))
+        server.wait_stored(6)
+        server.kill()  # its database keeps a log and the log's index
+        self.assertTrue((server.data / "trialwire.db-wal").exists())
+        shutil.rmtree(server.data / "journal")
+        shutil.copytree(kept, server.data / "journal")
+        for checkpointed in (False, True):
+            if checkpointed:
+                sqlite3.connect(server.data / "trialwire.db").execute(
+                    "PRAGMA wal_checkpoint(TRUNCATE)").connection.close()
+            before = self.tree(server)
+            for arguments in (("info",), ("verify",), ("repair",)):
+                run = server.run("journal", *arguments)
+                self.assertEqual(run.returncode, 1, run.stdout + run.stderr)
+                self.assertIn("sqlite/0 has read to sequence 6", run.stdout)
+                self.assertRegex(run.stdout, r"segment-0+1\.twj: offset \d+: ")
+            self.assertEqual(self.tree(server), before)
+        page = json.loads(server.run("journal", "info", "--json").stdout)
+        self.assertIn({"consumer": "sqlite/0", "nextSequence": 7}, page["consumers"])
+        self.assertFalse(page["startable"])
+        start = server.run("serve")
+        self.assertEqual(start.returncode, 1)
+        self.assertRegex(start.stderr.splitlines()[-1], r"segment-0+1\.twj: offset \d+: .*sequence 6")
+        repair = server.run("journal", "repair", "--apply")
+        self.assertEqual(repair.returncode, 0, repair.stdout + repair.stderr)
+        self.assertIn("sequences 6 to 6", repair.stdout)
+        verify = server.run("journal", "verify")
+        self.assertEqual(verify.returncode, 0, verify.stdout)
+        self.assertIn("but for what repairs gave up", verify.stdout)
+        self.assertIn("sequences 6 to 6", verify.stdout)
+        server.start()
+        self.assertEqual(server.post("/v1/epro/reports", report(101)).json()["receipt"]["sequence"],
+                         7)
+
+    def test_a_dry_run_of_resume_at_says_that_there_is_something_to_do(self):
+        server = self.filled(2)
+        self.assertEqual(server.run("journal", "repair").returncode, 0)
+        run = server.run("journal", "repair", "--resume-at", "100")
+        self.assertEqual(run.returncode, 1, run.stdout)
+        self.assertIn("would be done", run.stdout)
+
+    def test_what_cannot_be_known_without_a_database_is_said(self):
+        server = self.filled(2)
+        (server.data / "trialwire.db").unlink()
+        shutil.rmtree(server.data / "cursors")
+        for action in ("info", "verify", "repair"):
+            run = server.run("journal", action)
+            self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+            self.assertIn("not known", run.stdout)
+            self.assertIn("trialwire.db", run.stdout)
+
+    def test_a_new_journal_beside_a_database_of_another_names_both(self):
+        server = self.filled(2)
+        old = json.loads(server.run("journal", "info", "--json").stdout)["journalId"]
+        shutil.rmtree(server.data / "journal")
+        mark = len(server.log())
+        server.start()
+        self.assertEqual(server.metric("trialwire_journal_recovery_total", case="other_journal"), 1)
+        warnings = [line for line in server.log()[mark:].splitlines() if "other_journal" in line]
+        self.assertEqual(len(warnings), 1)
+        self.assertIn(old, warnings[0])
+        self.assertEqual(server.stop(), 0)
+        new = json.loads(server.run("journal", "info", "--json").stdout)["journalId"]
+        self.assertIn(new, warnings[0])
+        self.assertIn(old, server.run("journal", "verify").stdout)
+        server.start()
+        server.post("/v1/epro/reports", report(50))
+        server.wait_stored(3)
+        self.assertEqual(server.stop(), 0)
+        mark = len(server.log())
+        server.start()  # the database knows it now
+        self.assertNotIn("other_journal", server.log()[mark:])
+
     def segments(self, requests, **settings):
         """A stopped server, nothing left to deliver, and its segments of 1 MiB."""
         server = self.server(**{"limits.body": "64KiB", "limits.inflated_body": "256KiB",

@@ -314,6 +314,21 @@ std::string a_cursor_of_another_journal_is_refused_with_both_named() {
   return lab.verdict.text();
 }
 
+std::string a_torn_last_batch_that_a_consumer_has_read_is_refused() {
+  return with_journal(
+      [](Lab& lab) {
+        const auto place = lab.next_place();
+        const std::string path = lab.segments().back();
+        lab.forge(path, place, 6'000);
+        lab.patch(path, place.offset + block_bytes, support::FileBytes(sector_bytes));
+        lab.options.consumers = [](const Uuid&) {
+          return journal::Consumers{.cursors = {{"sql/0", 42}}};
+        };
+        lab.expect_refusal({RecoveryCase::cursor_beyond_tail, file_name(path), place.offset});
+      },
+      40);
+}
+
 // --- recovered -----------------------------------------------------------------------------------
 
 std::string a_first_start_and_a_clean_one() {
@@ -401,6 +416,15 @@ std::string a_tail_in_the_page_cache_is_written_again() {
   lab.stop();
   lab.expect_recovery(RecoveryCase::buffered_tail);
   return lab.verdict.text();
+}
+
+std::string a_journal_beside_another_s_records_goes_on_and_says_so() {
+  return with_journal([](Lab& lab) {
+    lab.options.consumers = [](const Uuid&) {
+      return journal::Consumers{.others = {{"sql", Uuid::random().text(), 7}}};
+    };
+    lab.expect_recovery(RecoveryCase::other_journal);
+  });
 }
 
 std::string a_missing_seal_is_made_again() {
@@ -492,6 +516,8 @@ constexpr Scenario all[] = {
     SCENARIO(a_disk_that_cannot_be_read_is_refused),
     SCENARIO(a_directory_restored_from_yesterday_goes_on_but_refuses_the_newer_cursor),
     SCENARIO(a_cursor_of_another_journal_is_refused_with_both_named),
+    SCENARIO(a_torn_last_batch_that_a_consumer_has_read_is_refused),
+    SCENARIO(a_journal_beside_another_s_records_goes_on_and_says_so),
     SCENARIO(a_first_start_and_a_clean_one),
     SCENARIO(a_pre_written_segment_is_used),
     SCENARIO(an_unfinished_file_is_deleted),

@@ -39,8 +39,9 @@ struct StoreOptions {
 
 using RowMappers = std::vector<std::unique_ptr<RowMapper>>;
 
-/// What a session is for: a reader creates nothing and changes nothing.
-enum class Access : std::uint8_t { read, write };
+/// What a session is for: a reader changes nothing. `at_rest` is a reader of a database of files
+/// that no process has open: not even what lies beside its file is made or changed.
+enum class Access : std::uint8_t { read, write, at_rest };
 
 class Store {
  public:

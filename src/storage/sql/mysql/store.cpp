@@ -36,7 +36,7 @@ class MysqlStore final : public Store {
   Result<std::unique_ptr<Session>> connect(Access access) const override {
     ConnectionOptions options = connection_options("session");
     SessionLimits limits;
-    options.read_only = access == Access::read;
+    options.read_only = access != Access::write;
     if (access == Access::write) limits.statement = std::chrono::hours(1);  // migrations
     auto connection = Connection::connect(options, {});
     if (!connection) return std::unexpected(connection.error());

@@ -39,7 +39,7 @@ class PostgresStore final : public Store {
   Result<std::unique_ptr<Session>> connect(Access access) const override {
     ConnectionOptions options = connection_options("session");
     options.statement_timeout = milliseconds(30'000);
-    if (access == Access::read) {
+    if (access != Access::write) {
       options.settings = "SET default_transaction_read_only = on";
     } else {
       options.statement_timeout = std::chrono::hours(1);  // a migration may take long

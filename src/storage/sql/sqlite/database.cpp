@@ -33,6 +33,14 @@ void create_private(const std::filesystem::path& path) {
   if (file >= 0) ::close(file);
 }
 
+std::string immutable_uri(const std::filesystem::path& path) {
+  std::string uri = "file:";
+  for (const char c : path.string()) {
+    c == '%' || c == '?' || c == '#' ? uri += fmt::format("%{:02x}", c) : uri += c;
+  }
+  return uri + "?immutable=1";
+}
+
 }  // namespace
 
 ErrorCode error_code(int sqlite_code) noexcept {
@@ -150,7 +158,7 @@ void Database::Close::operator()(sqlite3* handle) const noexcept {
   sqlite3_close_v2(handle);
 }
 
-Result<Database> Database::open(const DatabaseOptions& options, int flags) {
+Result<Database> Database::open(const DatabaseOptions& options, int flags, Hold hold) {
   configure_once();
   Database database;
   database.path_ = options.path.string();
@@ -161,6 +169,12 @@ Result<Database> Database::open(const DatabaseOptions& options, int flags) {
   if (handle == nullptr) return fail(ErrorCode::unavailable, "out of memory");
   if (code != SQLITE_OK) return std::unexpected(database.error("open"));
   sqlite3_busy_timeout(handle, static_cast<int>(options.busy_timeout.count()));
+  if (hold == Hold::alone) {
+    // Before anything is read: then the log's index is in memory. At the end the log stays.
+    sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    auto done = database.execute("PRAGMA locking_mode=EXCLUSIVE; PRAGMA query_only=1");
+    if (!done) return std::unexpected(done.error());
+  }
   std::string pragmas = fmt::format("PRAGMA cache_size=-{}; PRAGMA temp_store=MEMORY",
                                     std::max<std::size_t>(options.cache_bytes >> 10, 64));
   if (auto done = database.execute(pragmas.c_str()); !done) return std::unexpected(done.error());
@@ -196,6 +210,28 @@ Result<Database> Database::open_writer(const DatabaseOptions& options) {
 
 Result<Database> Database::open_reader(const DatabaseOptions& options) {
   return open(options, SQLITE_OPEN_READONLY);
+}
+
+Result<Database> Database::open_at_rest(const DatabaseOptions& options) {
+  std::error_code none;
+  const auto wal_bytes = std::filesystem::file_size(options.path.string() + "-wal", none);
+  if (none || wal_bytes == 0) {
+    // All of it is in the file. Otherwise opened, it would get a log and its index beside it.
+    DatabaseOptions immutable = options;
+    immutable.path = immutable_uri(options.path);
+    auto database = open(immutable, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
+    if (database) database->path_ = options.path.string();
+    return database;
+  }
+  auto database = open(options, SQLITE_OPEN_READWRITE, Hold::alone);
+  if (!database) return database;
+  if (sqlite3_db_readonly(database->handle(), "main") == 1) {
+    return fail(ErrorCode::unavailable,
+                fmt::format("database {}: has a write-ahead log and cannot be written, which "
+                            "reading it takes",
+                            options.path.string()));
+  }
+  return database;
 }
 
 Result<void> Database::execute(const char* sql) {

@@ -73,6 +73,10 @@ class Database {
   static Result<Database> open_writer(const DatabaseOptions& options);
   /// Sees what is committed, can change nothing.
   static Result<Database> open_reader(const DatabaseOptions& options);
+  /// The same of a file that no process has open, be it after a crash: makes and changes no file,
+  /// neither the database nor what lies beside it. Error, unavailable: another process has it open,
+  /// or there is a write-ahead log and the file may not be written by this account.
+  static Result<Database> open_at_rest(const DatabaseOptions& options);
 
   /// Statements without parameters and rows.
   Result<void> execute(const char* sql);
@@ -91,7 +95,8 @@ class Database {
   struct Close {
     void operator()(sqlite3* handle) const noexcept;
   };
-  static Result<Database> open(const DatabaseOptions& options, int flags);
+  enum class Hold : std::uint8_t { shared, alone };
+  static Result<Database> open(const DatabaseOptions& options, int flags, Hold hold = Hold::shared);
 
   std::unique_ptr<sqlite3, Close> handle_;
   std::string path_;

@@ -69,7 +69,7 @@ class SqliteStore final : public Store {
   Result<std::unique_ptr<Session>> connect(Access access) const override {
     DatabaseOptions options{.path = path_};
     std::error_code ignored;
-    if (access == Access::read && !std::filesystem::exists(path_, ignored)) {
+    if (access != Access::write && !std::filesystem::exists(path_, ignored)) {
       auto parent = path_.parent_path();
       if (parent.empty() || parent == data_dir_ || std::filesystem::exists(parent, ignored)) {
         return fail(ErrorCode::not_found, fmt::format("database {}: is not there", path_.string()));
@@ -77,8 +77,9 @@ class SqliteStore final : public Store {
       return fail(ErrorCode::unavailable,
                   fmt::format("database {}: its directory is not there", path_.string()));
     }
-    auto database =
-        access == Access::write ? Database::open_writer(options) : Database::open_reader(options);
+    auto database = access == Access::write  ? Database::open_writer(options)
+                    : access == Access::read ? Database::open_reader(options)
+                                             : Database::open_at_rest(options);
     if (!database) return std::unexpected(database.error());
     return std::make_unique<OwningSession>(std::move(*database));
   }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -101,6 +102,40 @@ TEST_F(SqliteStoreTest, what_is_durable_is_read_beside_the_sink_and_without_it) 
   std::ofstream(path) << "no database";
   auto session = store->connect(Access::read);
   EXPECT_FALSE(session && durable_below(**session, "sqlite", journal, one_lane));
+}
+
+TEST_F(SqliteStoreTest, one_at_rest_is_read_with_its_log_and_nothing_is_made_or_changed) {
+  namespace fs = std::filesystem;
+  auto sink = make_sink();
+  deliveries.add("P-1 T-1 1700000000 S-1", 7);
+  ASSERT_TRUE(deliveries.to(*sink));
+  const auto look = [&](const fs::path& copy) {
+    auto opened = open_store({.url = "sqlite:data/trialwire.db", .data_dir = copy});
+    std::map<fs::path, std::pair<fs::file_time_type, std::uintmax_t>> before, after;
+    for (auto* files : {&before, &after}) {
+      for (const auto& entry : fs::directory_iterator(copy)) {
+        (*files)[entry.path()] = {entry.last_write_time(), entry.file_size()};
+      }
+      if (files == &after) break;
+      auto session = (*opened)->connect(Access::at_rest);
+      ASSERT_TRUE(session) << session.error().text;
+      EXPECT_EQ(durable_below(**session, "sqlite", journal, one_lane), 2U) << copy;
+    }
+    EXPECT_EQ(before, after) << copy;
+  };
+  const fs::path killed = directory / "killed";
+  fs::create_directory(killed);
+  for (const char* name : {"trialwire.db", "trialwire.db-wal", "trialwire.db-shm"}) {
+    fs::copy(directory / name, killed / name);
+  }
+  look(killed);
+  fs::remove(killed / "trialwire.db-shm");
+  look(killed);
+  sink.reset();
+  const fs::path stopped = directory / "stopped 20%25?#1";
+  fs::create_directory(stopped);
+  fs::copy(path, stopped / "trialwire.db");
+  look(stopped);
 }
 
 TEST_F(SqliteStoreTest, cursors_of_all_lanes_count_and_a_lane_without_one_has_nothing) {
