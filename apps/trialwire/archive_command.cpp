@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <optional>
 
 #include <fmt/format.h>
@@ -184,8 +185,10 @@ void add_archive_command(CLI::App& app, int& exit_code) {
       "Exit codes: 0 written, 1 not, 2 wrong command line or settings.",
       arguments, run_restore);
   restore->add_option("--into", arguments->into, "Directory")->required();
-  restore->add_option("--from", arguments->from, "First sequence [the oldest]");
-  restore->add_option("--to", arguments->to, "Last sequence [the newest]");
+  // Or -1 would wrap around.
+  const CLI::Range sequences(std::int64_t{0}, std::numeric_limits<std::int64_t>::max());
+  restore->add_option("--from", arguments->from, "First sequence [the oldest]")->check(sequences);
+  restore->add_option("--to", arguments->to, "Last sequence [the newest]")->check(sequences);
 }
 
 }  // namespace trialwire

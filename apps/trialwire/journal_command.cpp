@@ -2,6 +2,7 @@
 // `trialwire journal info | verify | cat | repair`: a journal that no server holds.
 #include <cstdint>
 #include <cstdio>
+#include <limits>
 #include <type_traits>
 
 #include <fmt/format.h>
@@ -185,7 +186,8 @@ void add_verify(CLI::App& journal, int& exit_code) {
 
 void add_cat(CLI::App& journal, int& exit_code) {
   struct Arguments {
-    journal::CatRange range;
+    std::int64_t from = 0;
+    std::int64_t to = std::numeric_limits<std::int64_t>::max();
     bool bodies = false;
   };
   auto arguments = std::make_shared<Arguments>();
@@ -202,10 +204,14 @@ void add_cat(CLI::App& journal, int& exit_code) {
       "line\n"
       "or settings.",
       [arguments](const path& directory) {
-        return run_cat(directory, arguments->range, arguments->bodies);
+        const journal::CatRange range{.from = static_cast<std::uint64_t>(arguments->from),
+                                      .to = static_cast<std::uint64_t>(arguments->to)};
+        return run_cat(directory, range, arguments->bodies);
       });
-  command->add_option("--from", arguments->range.from, "First sequence [the oldest]");
-  command->add_option("--to", arguments->range.to, "Last sequence [the newest]");
+  // Signed, so that -1 is refused and does not wrap around.
+  const CLI::Range sequences(std::int64_t{0}, std::numeric_limits<std::int64_t>::max());
+  command->add_option("--from", arguments->from, "First sequence [the oldest]")->check(sequences);
+  command->add_option("--to", arguments->to, "Last sequence [the newest]")->check(sequences);
   command->add_flag("--bodies", arguments->bodies, "With the sender's bytes (patients' data)");
 }
 

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -288,7 +289,10 @@ void add_replay_command(CLI::App& app, int& exit_code) {
       ->add_option("--from", arguments->from,
                    "First record: its sequence, a time of receipt, or cursor")
       ->capture_default_str();
-  command->add_option("--until", arguments->until, "Last sequence [the newest]");
+  command
+      ->add_option("--until", arguments->until, "Last sequence [the newest]")
+      // Or -1 would wrap around.
+      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()));
   command
       ->add_option("--to", arguments->to, "Sink: store, or its name in `trialwire status`; kafka")
       ->required();

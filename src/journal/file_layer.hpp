@@ -54,7 +54,8 @@ class DirectoryLock {
 class FileLayer {
  public:
   virtual ~FileLayer() = default;
-  /// `direct`: bypass the page cache.
+  /// `direct`: bypass the page cache. Waits for nobody; error corrupt when the path leads to
+  /// something that is no regular file.
   virtual Result<std::unique_ptr<File>> open(const std::filesystem::path& path, OpenMode mode,
                                              bool direct) = 0;
   /// Names in it, without "." and ".."; error not_found when it does not exist.

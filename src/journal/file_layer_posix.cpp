@@ -29,6 +29,30 @@ std::unexpected<Error> failed(std::string_view what, const path& where, int numb
   return std::unexpected(errno_error(fmt::format("cannot {} {}", what, where.native()), number));
 }
 
+/// What it is when it is no regular file; empty: it is one.
+std::string_view kind_of(const struct stat& status) {
+  if (S_ISREG(status.st_mode)) return {};
+  return S_ISDIR(status.st_mode)    ? "a directory"
+         : S_ISFIFO(status.st_mode) ? "a named pipe"
+         : S_ISSOCK(status.st_mode) ? "a socket"
+                                    : "a device";
+}
+
+std::string_view kind_of(int descriptor) {
+  struct stat status{};
+  return ::fstat(descriptor, &status) == 0 ? kind_of(status) : std::string_view();
+}
+
+std::string_view kind_of(const path& where) {
+  struct stat status{};
+  return ::stat(where.c_str(), &status) == 0 ? kind_of(status) : std::string_view();
+}
+
+std::unexpected<Error> no_file(const path& where, std::string_view kind) {
+  return fail(ErrorCode::corrupt,
+              fmt::format("{}: offset 0: it is {}, not a regular file", where.native(), kind));
+}
+
 class PosixFile final : public File {
  public:
   PosixFile(int descriptor, std::filesystem::path where, bool direct)
@@ -107,16 +131,22 @@ class PosixLock final : public DirectoryLock {
 class PosixFiles final : public FileLayer {
  public:
   Result<std::unique_ptr<File>> open(const path& where, OpenMode mode, bool direct) override {
-    int flags = O_CLOEXEC | (direct ? O_DIRECT : 0);
+    // Nobody waits for the other end of a named pipe. Of a regular file it changes nothing.
+    int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (direct ? O_DIRECT : 0);
     if (mode == OpenMode::read) flags |= O_RDONLY;
     if (mode == OpenMode::write_existing) flags |= O_RDWR;
     if (mode == OpenMode::create_new) flags |= O_RDWR | O_CREAT | O_EXCL;
     const int descriptor = ::open(where.c_str(), flags, 0600);
     if (descriptor < 0) {
       const int number = errno;
+      if (const std::string_view kind = kind_of(where); !kind.empty()) return no_file(where, kind);
       auto error = failed(mode == OpenMode::create_new ? "create" : "open", where, number);
       if (number == ENOENT) error.error().code = ErrorCode::not_found;
       return error;
+    }
+    if (const std::string_view kind = kind_of(descriptor); !kind.empty()) {
+      ::close(descriptor);
+      return no_file(where, kind);
     }
     return std::make_unique<PosixFile>(descriptor, where, direct);
   }
@@ -150,13 +180,13 @@ class PosixFiles final : public FileLayer {
   }
 
   Result<std::unique_ptr<DirectoryLock>> lock(const path& where) override {
-    const int descriptor = ::open(where.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    const int descriptor = ::open(where.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
     if (descriptor < 0) return failed("open", where, errno);
     return hold(where, descriptor);
   }
 
   Result<std::unique_ptr<DirectoryLock>> lock_for_reading(const path& where) override {
-    const int descriptor = ::open(where.c_str(), O_RDONLY | O_CLOEXEC);
+    const int descriptor = ::open(where.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor >= 0) return hold(where, descriptor);
     if (errno != ENOENT) return failed("open", where, errno);
     if (::access(where.parent_path().c_str(), W_OK) == 0) return lock(where);
@@ -164,6 +194,10 @@ class PosixFiles final : public FileLayer {
   }
 
   static Result<std::unique_ptr<DirectoryLock>> hold(const path& where, int descriptor) {
+    if (const std::string_view kind = kind_of(descriptor); !kind.empty()) {
+      ::close(descriptor);
+      return no_file(where, kind);
+    }
     if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
       const int number = errno;
       ::close(descriptor);

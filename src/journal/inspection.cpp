@@ -204,7 +204,11 @@ class Inspector {
         found_.scans.push_back(std::move(*scans[i]));
         continue;
       }
-      add(RecoveryCase::unreadable, segment_name(numbers[i]), scans[i].error());
+      // As if it were missing: under its name is a directory, a pipe or the like.
+      const bool other = scans[i].error().code == ErrorCode::corrupt;
+      add(other ? RecoveryCase::foreign_file : RecoveryCase::unreadable, segment_name(numbers[i]),
+          scans[i].error());
+      if (other) continue;
       found_.scans.push_back({.number = numbers[i], .size = found_.meta->segment_bytes});
     }
   }

@@ -4,6 +4,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "journal/offline.hpp"
 #include "support/journal_fixture.hpp"
@@ -559,14 +563,51 @@ TEST_F(RecoveryTest, several_threads_find_what_one_finds) {
   EXPECT_THAT(store.error().text, HasSubstr(file(5).native() + ": offset 12288"));
 }
 
-TEST_F(RecoveryTest, a_file_that_cannot_be_read_is_refused) {
+TEST_F(RecoveryTest, what_is_no_regular_file_is_refused_and_named_without_waiting) {
   three_batches();
   std::filesystem::remove(file(1));
+  const auto expect_named = [&](std::string_view kind) {
+    expect_refused(RecoveryCase::foreign_file,
+                   {file(1).native() + ": offset 0: it is ", std::string(kind)});
+    const auto info = journal_info(options().directory, posix_files());
+    ASSERT_TRUE(info);
+    EXPECT_THAT(info->refusal, HasSubstr(file(1).native()));
+  };
   std::filesystem::create_directory(file(1));
-  const auto store = open();
-  ASSERT_FALSE(store);
-  EXPECT_THAT(store.error().text, HasSubstr(file(1).native()));
-  EXPECT_GT(hits(RecoveryCase::unreadable), 0U);
+  expect_named("a directory");
+  std::filesystem::remove(file(1));
+  ASSERT_EQ(::mkfifo(file(1).c_str(), 0600), 0);
+  expect_named("a named pipe");
+  std::filesystem::remove(file(1));
+  std::filesystem::create_symlink("/dev/zero", file(1));
+  expect_named("a device");
+  std::filesystem::remove(file(1));
+  const int listener = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  ASSERT_LT(file(1).native().size(), sizeof(address.sun_path));
+  file(1).native().copy(address.sun_path, sizeof(address.sun_path) - 1);
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  ::close(listener);
+  expect_named("a socket");
+}
+
+TEST_F(RecoveryTest, a_named_pipe_in_place_of_a_small_file_or_the_lock_is_named_without_waiting) {
+  three_batches();
+  for (const std::string_view name :
+       {meta_name, identity_key_name, signing_key_name, signing_public_name}) {
+    const std::string original = read_file(in_journal(name));
+    std::filesystem::remove(in_journal(name));
+    ASSERT_EQ(::mkfifo(in_journal(name).c_str(), 0600), 0);
+    expect_refused(RecoveryCase::metadata_damaged, {in_journal(name).native(), "a named pipe"});
+    std::filesystem::remove(in_journal(name));
+    write_file(in_journal(name), original);
+  }
+  std::filesystem::remove(in_journal(lock_name));
+  ASSERT_EQ(::mkfifo(in_journal(lock_name).c_str(), 0600), 0);
+  const auto verified = journal_verify(options().directory, posix_files());
+  ASSERT_FALSE(verified);
+  EXPECT_THAT(verified.error().text, HasSubstr(in_journal(lock_name).native()));
+  EXPECT_FALSE(open());
 }
 
 }  // namespace

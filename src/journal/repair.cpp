@@ -103,6 +103,11 @@ class Planner {
     return damage != nullptr && damage->what == RecoveryCase::foreign_file;
   }
 
+  bool scanned(const std::string& name) const {
+    return std::ranges::any_of(
+        found_.scans, [&](const SegmentScan& scan) { return segment_name(scan.number) == name; });
+  }
+
   void quarantine(std::string name, std::string_view why) {
     if (std::ranges::find(plan_.quarantine, name) != plan_.quarantine.end()) return;
     report_.actions.push_back(fmt::format("move {} to quarantine/: {}", name, why));
@@ -115,6 +120,9 @@ class Planner {
       if (finding.what == RecoveryCase::seal_wrong ||
           (finding.what == RecoveryCase::foreign_journal && name.ends_with(".seal"))) {
         quarantine(name, "it is signed anew at the next start");
+      }
+      if (finding.what == RecoveryCase::foreign_file && !scanned(name)) {
+        quarantine(name, "not a regular file");
       }
       if (finding.what != RecoveryCase::metadata_damaged) continue;
       const Listing& have = found_.listing;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <fstream>
 
@@ -272,6 +273,15 @@ TEST_F(RepairTest, verify_names_the_gaps_that_repairs_left) {
   ASSERT_EQ(verified->gaps.size(), 1U);
   EXPECT_EQ(verified->gaps[0].lost_from, 5U);
   EXPECT_EQ(verified->gaps[0].resume_sequence, 6U);
+}
+
+TEST_F(RepairTest, what_is_no_regular_file_goes_to_quarantine) {
+  const std::uint64_t next = fill(3);
+  std::filesystem::remove(file(2));
+  ASSERT_EQ(::mkfifo(file(2).c_str(), 0600), 0);
+  const RepairReport report = expect_repaired(next, 17, 33);
+  EXPECT_THAT(report.lost, ElementsAre("sequences 17 to 32"));
+  EXPECT_TRUE(std::filesystem::is_fifo(in_journal(quarantine_name) / segment_name(2)));
 }
 
 TEST_F(RepairTest, a_truncated_segment_keeps_what_is_before_the_cut) {

@@ -247,6 +247,29 @@ class Journal(ServerTest):
             self.assertIn("not known", run.stdout)
             self.assertIn("trialwire.db", run.stdout)
 
+    def test_a_pipe_under_a_segments_name_makes_nobody_wait(self):
+        server = self.filled(2)
+        segment = self.segment(server)
+        segment.unlink()
+        os.mkfifo(segment)
+        for action in (("info",), ("verify",), ("repair",), ("cat",)):
+            run = server.run("journal", *action, timeout=10)
+            self.assertEqual(run.returncode, 1, run.stdout + run.stderr)
+            self.assertIn(f"{segment.name}: offset 0: it is a named pipe", run.stdout + run.stderr)
+        start = server.run("serve", timeout=10)
+        self.assertEqual(start.returncode, 1)
+        self.assertIn(segment.name, start.stderr.splitlines()[-1])
+
+    def test_sequences_below_zero_are_a_wrong_command_line(self):
+        server = self.filled(2)
+        for arguments in (("journal", "cat", "--from", "-1"), ("journal", "cat", "--to", "-1"),
+                          ("journal", "cat", "--from=-1"),
+                          ("journal", "repair", "--resume-at", "-1"),
+                          ("archive", "restore", "--into", "restored", "--from", "-1"),
+                          ("replay", "--to", "store", "--until", "-1")):
+            run = server.run(*arguments)
+            self.assertEqual((run.returncode, run.stdout), (2, ""), arguments)
+
     def test_a_new_journal_beside_a_database_of_another_names_both(self):
         server = self.filled(2)
         old = json.loads(server.run("journal", "info", "--json").stdout)["journalId"]
