@@ -24,12 +24,14 @@ DedupeIndex::Sizes DedupeIndex::sizes_for(const DedupeOptions& options) {
   if (sizes.generation == 0) {
     sizes.generation = std::clamp<std::size_t>(std::bit_floor(options.bytes / 512), 256, 1 << 17);
   }
-  // One and a half generations of entries, two hash indexes, a merge's buffers and, for each
-  // identity of the rest, 12 bits of tag and 4 bytes a block of 102 in a run.
+  // One and a half generations of entries, two hash indexes, a merge's buffers and, of the rest,
+  // lines of tags, each with what its identities take in runs: 4 bytes for a block of 102.
   const std::size_t hot = sizes.generation * (sizeof(DedupeEntry) * 3 / 2 + 2 * 8);
   const std::size_t buffers = std::min<std::size_t>(options.bytes / 16, 5 << 20);
   const std::size_t fixed = std::min(hot + buffers, options.bytes * 3 / 4);
-  sizes.tag_bytes = (options.bytes - fixed) / 100 * 97;
+  constexpr std::size_t line = TagTable::line_bytes;
+  constexpr std::size_t in_runs = TagTable::expected_per_line * 4 / run_block_entries + 1;
+  sizes.tag_bytes = (options.bytes - fixed) / (line + in_runs) * line;
   return sizes;
 }
 
@@ -48,7 +50,8 @@ DedupeIndex::DedupeIndex(const DedupeOptions& options, Sizes sizes, FileLayer& f
                             "Sequences whose identities could not be restored at start.")),
       indexed_(metrics.gauge("trialwire_dedupe_identities",
                              "Identities in the index, up to its capacity.")),
-      capacity_(metrics.gauge("trialwire_dedupe_capacity", "Identities that the index can hold.")),
+      capacity_(metrics.gauge("trialwire_dedupe_capacity",
+                              "Newest identities that are recognised for certain.")),
       keeper_(files,
               RunKeeperOptions{.directory = options.directory,
                                .journal = options.journal,
@@ -110,7 +113,7 @@ Result<void> DedupeIndex::begin_batch() {
 }
 
 Result<const DedupeEntry*> DedupeIndex::find(const Hash128& identity) {
-  const std::uint64_t eras = tags_.find(identity, era_);
+  const std::uint64_t eras = tags_.find(identity, era_) & eras_asked_;
   if (eras == 0) [[likely]]
     return nullptr;
   auto may_be_in = [&](std::uint64_t era) { return (eras >> (era_ - era) & 1) != 0; };
@@ -121,7 +124,7 @@ Result<const DedupeEntry*> DedupeIndex::find(const Hash128& identity) {
     if (const DedupeEntry* entry = sealed_->find(identity)) return entry;
   }
   for (const auto& run : *runs_) {
-    if (era_ - run->era() >= 64) break;
+    if (era_ - run->era() >= TagTable::eras) break;
     if (!may_be_in(run->era())) continue;
     disk_lookups_.add();
     auto entry = run->find(identity);
@@ -135,10 +138,19 @@ Result<const DedupeEntry*> DedupeIndex::find(const Hash128& identity) {
 }
 
 void DedupeIndex::count_run(std::uint64_t entries) {
-  era_entries_ += entries;
-  if (era_entries_ < tags_.era_entries()) return;
-  era_entries_ = 0;
-  ++era_;
+  era_entries_[0] += entries;
+  if (era_entries_[0] >= tags_.era_entries()) {
+    std::shift_right(era_entries_.begin(), era_entries_.end(), 1);
+    era_entries_[0] = 0;
+    ++era_;
+  }
+  // Where memory was larger before a restart, so are eras: fewer than the table's are within reach.
+  std::uint64_t newer = 0;
+  eras_asked_ = 0;
+  for (unsigned back = 0; back < TagTable::eras && newer < tags_.capacity(); ++back) {
+    eras_asked_ |= 1ULL << back;
+    newer += era_entries_[back];
+  }
 }
 
 Result<DedupeIndex::Answer> DedupeIndex::admit(const DedupeEntry& candidate) {

@@ -129,13 +129,11 @@ void RunKeeper::wait_idle() {
 }
 
 std::uint64_t RunKeeper::forget_below(const RunSet& runs, std::int64_t newest_ms) const {
-  // A quarter more than the tag table remembers on average, for the lines that are less crowded.
-  const std::uint64_t kept = options_.capacity + options_.capacity / 4;
   std::uint64_t newer = 0;
   for (const auto& run : runs) {
     const RunHead& head = run->head();
     if (head.entries == 0) continue;
-    if (newer >= kept || newest_ms - head.newest_ms > options_.window_ms) {
+    if (newer >= options_.capacity || newest_ms - head.newest_ms > options_.window_ms) {
       return std::max(forgotten_below_, head.range.last + 1);
     }
     newer += head.entries;

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "base/check.hpp"
 
@@ -18,11 +19,11 @@ unsigned next_of(std::uint64_t word) noexcept {
   return static_cast<unsigned>(word >> next_at);
 }
 
-/// Eras from the line's newest tag back to its tag number `age` (0: the newest); -1: forgotten.
+/// Eras from the line's own back to that of its tag number `age` (0: the newest); -1: forgotten.
 int eras_back(std::uint64_t word, unsigned age) noexcept {
   std::uint64_t order = word & order_mask;
   for (unsigned i = 0; i < age; ++i) order &= order - 1;
-  return order == 0 ? -1 : __builtin_ctzll(order) - static_cast<int>(age);
+  return order == 0 ? -1 : std::countr_zero(order) - static_cast<int>(age);
 }
 
 }  // namespace
@@ -50,13 +51,19 @@ std::uint64_t TagTable::find(const Hash128& identity, std::uint64_t era) const n
   };
   std::uint64_t hits = (part(0) | part(1) | part(2)) & ((1ULL << tags_per_line) - 1);
   const unsigned high = (identity.low >> 8) & 15;
+  const std::uint64_t steps = (era - (at.order >> era_at)) & era_mask;
   std::uint64_t found = 0;
+  const std::uint64_t order = at.order & order_mask;
+  if (std::popcount(order) > static_cast<int>(tags_per_line)) [[unlikely]] {
+    // The last 1 is the newest tag that was overwritten.
+    found = ~0ULL << (static_cast<unsigned>(std::bit_width(order)) - 1 - tags_per_line + steps);
+  }
   for (; hits != 0; hits &= hits - 1) {
     auto slot = static_cast<unsigned>(__builtin_ctzll(hits));
     if (((at.high[slot / 2] >> (4 * (slot & 1))) & 15u) != high) continue;
     const unsigned age = (next_of(at.order) + 2 * tags_per_line - 1 - slot) % tags_per_line;
     const int back = eras_back(at.order, age);
-    if (back >= 0) found |= 1ULL << (back + ((era - (at.order >> era_at)) & era_mask));
+    if (back >= 0) found |= 1ULL << (static_cast<unsigned>(back) + steps);
   }
   return found;
 }
@@ -70,7 +77,8 @@ void TagTable::insert(const Hash128& identity, std::uint64_t era) noexcept {
   auto& pair = at.high[slot / 2];
   pair = static_cast<std::uint8_t>((pair & ~(15u << shift)) | high << shift);
   const std::uint64_t steps = (era - (at.order >> era_at)) & era_mask;
-  const std::uint64_t order = ((at.order & order_mask) << (steps + 1) | 1) & order_mask;
+  std::uint64_t order = ((at.order & order_mask) << (steps + 1) | 1) & order_mask;
+  if (std::popcount(order) > static_cast<int>(tags_per_line) + 1) order ^= std::bit_floor(order);
   const std::uint64_t next = slot + 1 == tags_per_line ? 0 : slot + 1;
   at.order = order | (era & era_mask) << era_at | next << next_at;
 }

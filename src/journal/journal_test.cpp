@@ -171,6 +171,27 @@ TEST_F(JournalTest, RetriesAreRecognisedAfterEvictionToRunsAndAfterARestart) {
   }
 }
 
+TEST_F(JournalTest, RetriesAreRecognisedAsFarBackAsTheIndexReachesAcrossSegmentsAndARestart) {
+  open();
+  const std::string text = registry_.text();
+  const std::string_view gauge = "\ntrialwire_dedupe_capacity ";
+  const std::uint64_t reach = std::stoull(text.substr(text.find(gauge) + gauge.size()));
+  const std::uint64_t older = 5000, newest = older + reach;
+  store(1, older, 500);
+  const auto first = store(older + 1, reach, 500);
+  EXPECT_GT(journal_->status().segments, 5u);
+  for (int restart = 0; restart < 2; ++restart) {
+    const auto again = store(older + 1, reach, 500);
+    ASSERT_EQ(again.size(), reach);
+    for (std::size_t i = 0; i < reach; ++i) {
+      ASSERT_EQ(again[i].duplicates, 1u) << i;
+      ASSERT_EQ(again[i].first_sequence, first[i].first_sequence);
+    }
+    EXPECT_EQ(journal_->end().next_sequence, newest + 1);
+    open();
+  }
+}
+
 TEST_F(JournalTest, EachStartHasAnEpochOfItsOwnAndSequencesGoOn) {
   open();
   store(1, 5);
