@@ -80,7 +80,8 @@ void add_stores(std::vector<Descriptor>& rows) {
       "How long a retry is recognised at intake; 0 is off (SQL stays single by its keys)."));
   rows.push_back(row<&S::dedupe, &D::memory>(
       "dedupe.memory", bytes(mib, 64 * gib),
-      "Memory of the identity index; fingerprints of what it indexes are on disk."));
+      "Memory of the identity index. 64MiB recognise the newest 17.9 million records within the "
+      "window, each of them; 156MiB 50 million. The identities themselves are on disk."));
   rows.push_back(row<&S::dedupe, &D::key_file>(
       "dedupe.key_file", {.kind = Kind::text},
       "Key of identities of all gateways of one database, so that a retry at another one adds no "
