@@ -112,8 +112,7 @@ Result<void> DedupeIndex::begin_batch() {
   return fail(failure.value_or(ErrorCode::unavailable), "the identity index cannot be written");
 }
 
-Result<const DedupeEntry*> DedupeIndex::find(const Hash128& identity) {
-  const std::uint64_t eras = tags_.find(identity, era_) & eras_asked_;
+Result<const DedupeEntry*> DedupeIndex::find(const Hash128& identity, std::uint64_t eras) {
   if (eras == 0) [[likely]]
     return nullptr;
   auto may_be_in = [&](std::uint64_t era) { return (eras >> (era_ - era) & 1) != 0; };
@@ -155,18 +154,22 @@ void DedupeIndex::count_run(std::uint64_t entries) {
 
 Result<DedupeIndex::Answer> DedupeIndex::admit(const DedupeEntry& candidate) {
   if (!enabled() || !has_identity(candidate.identity)) return Answer{};
-  auto known = find(candidate.identity);
+  const std::uint64_t eras = tags_.find(candidate.identity, era_) & eras_asked_;
+  auto known = find(candidate.identity, eras);
   if (!known) return std::unexpected(known.error());
   if (*known != nullptr && candidate.received_ms() - (*known)->received_ms() <= window_ms_) {
     const bool same = (*known)->content_hash == candidate.content_hash;
     return Answer{same ? Verdict::duplicate : Verdict::conflict, **known};
   }
-  join(candidate);
+  // What this era says already needs no tag more: a group that conflicts, and is taken back and
+  // sent again without end, crowds its lines no further.
+  const bool tagged = (eras & 1) != 0;
+  join(candidate, tagged);
   return Answer{};
 }
 
-void DedupeIndex::join(const DedupeEntry& entry) {
-  tags_.insert(entry.identity, era_);
+void DedupeIndex::join(const DedupeEntry& entry, bool tagged) {
+  if (!tagged) tags_.insert(entry.identity, era_);
   active_->insert(entry);
   ++joined_;
 }

@@ -115,10 +115,12 @@ class DedupeIndex {
   DedupeIndex(const DedupeOptions& options, Sizes sizes, FileLayer& files,
               telemetry::Registry& metrics);
 
-  Result<const DedupeEntry*> find(const Hash128& identity);
+  /// In the eras of these bits.
+  Result<const DedupeEntry*> find(const Hash128& identity, std::uint64_t eras);
   /// So many entries more belong to a run: does the era end with them, and which are out of reach?
   void count_run(std::uint64_t entries);
-  void join(const DedupeEntry& entry);
+  /// `tagged`: the tag table says "perhaps" of it and the current era already.
+  void join(const DedupeEntry& entry, bool tagged);
   void refresh();
   bool holds_enough() const noexcept;
 

@@ -140,7 +140,8 @@ Result<void> DedupeIndex::rebuild(SequenceRange range, JournalExtent extent, con
     // At most: as if it had been alone in its batch.
     held_bytes_ += record.bytes.size() + 2 * block_bytes;
     join({a.identity, a.content_hash, record.sequence,
-          DedupeEntry::pack(a.received_ns, record.epoch)});
+          DedupeEntry::pack(a.received_ns, record.epoch)},
+         false);
   };
   if (auto replayed = replay(held, take); !replayed) return replayed;
   return spilled;

@@ -125,6 +125,29 @@ TEST_P(DedupeReach, WhatIsNewSeldomAsksAFileAlsoWhenItIsFull) {
   EXPECT_GT(asked * 1000, next_ - from);
 }
 
+TEST_P(DedupeReach, WhatIsTakenBackAgainAndAgainCrowdsNothing) {
+  open();
+  fill_to(index_->capacity());
+  index_->wait_idle();
+  const std::uint64_t group = 1000;
+  for (int turn = 0; turn < 60; ++turn) {
+    ASSERT_TRUE(index_->begin_batch());
+    const std::size_t mark = index_->mark();
+    for (std::uint64_t n = 0; n < group; ++n) {
+      auto answer = index_->admit(entry_of(next_ * 2 + n));
+      ASSERT_TRUE(answer);
+      ASSERT_EQ(answer->verdict, Verdict::fresh);
+    }
+    index_->undo_to(mark);
+  }
+  std::uint64_t asked = metric("trialwire_dedupe_disk_lookups_total");
+  const std::uint64_t from = next_;
+  fill_to(next_ + index_->capacity() / 20);
+  asked = metric("trialwire_dedupe_disk_lookups_total") - asked;
+  EXPECT_LT(asked * 1000, (next_ - from) * 30);
+  EXPECT_EQ(forgotten(), 0u);
+}
+
 TEST_P(DedupeReach, WithLessMemoryItReachesLessFarAndWhatIsNewStillSeldomAsksAFile) {
   open();
   fill_to(index_->capacity() * 3 / 2);
