@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 
@@ -75,7 +76,7 @@ int main(int argc, char** argv) {
     const double before = cpu(RUSAGE_THREAD);
     constexpr std::uint64_t retries = 100'000;
     for (std::uint64_t i = 0; i < retries; ++i) {
-      const std::uint64_t n = next - 1 - i * 97 % (total * 3 / 4);
+      const std::uint64_t n = next - 1 - i * 97 % std::min(total, (*index)->capacity());
       auto answer = (*index)->admit(
           {identity_of(n), 1, next, DedupeEntry::pack(1'700'000'000'000'000'000, 1)});
       TW_CHECK(answer && answer->verdict == DedupeIndex::Verdict::duplicate);
