@@ -175,13 +175,14 @@ void RecordLists::handle(const ListRoute& route, net::Exchange& exchange) {
   }
   question->principal = visible_to(exchange.principal());
   question->deadline = Clock::now() + options_.query_timeout;
-  bool accepted = workers_.submit([this, &shard = exchange.shard(), question] {
-    question->began = Clock::now();
-    auto page = std::make_shared<Result<storage::ListPage>>(ask(query_, *question));
-    if (*page) note_answer();
-    judge(*question, *page, answered_ns_.load(std::memory_order_relaxed));
-    shard.post([question, page] { question->answer->answered(std::move(*page)); });
-  });
+  bool accepted = workers_.submit(
+      [&query = query_, answered = answered_ns_, &shard = exchange.shard(), question] {
+        question->began = Clock::now();
+        auto page = std::make_shared<Result<storage::ListPage>>(ask(query, *question));
+        if (*page) answered->store(nanoseconds(Clock::now()), std::memory_order_relaxed);
+        judge(*question, *page, answered->load(std::memory_order_relaxed));
+        shard.post([question, page] { question->answer->answered(std::move(*page)); });
+      });
   if (!accepted) {
     exchange.fail({ErrorCode::overloaded, "too many queries at once"});
     return;
@@ -191,7 +192,7 @@ void RecordLists::handle(const ListRoute& route, net::Exchange& exchange) {
 }
 
 void RecordLists::note_answer() noexcept {
-  answered_ns_.store(nanoseconds(Clock::now()), std::memory_order_relaxed);
+  answered_ns_->store(nanoseconds(Clock::now()), std::memory_order_relaxed);
 }
 
 Result<void> RecordLists::add_routes(net::Router& router) {

@@ -62,7 +62,9 @@ class RecordLists {
   std::vector<ListRoute> routes_;
   storage::RecordQuery& query_;
   runtime::WorkerPool& workers_;
-  std::atomic<std::int64_t> answered_ns_{INT64_MIN};  // last, of the steady clock
+  // When somebody was answered last, of the steady clock; a worker may outlive this object.
+  using AnsweredAt = std::atomic<std::int64_t>;
+  std::shared_ptr<AnsweredAt> answered_ns_ = std::make_shared<AnsweredAt>(INT64_MIN);
 };
 
 }  // namespace trialwire::query
