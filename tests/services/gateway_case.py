@@ -52,15 +52,17 @@ class GatewayTest(ServiceTest):
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def under_load(self, gateway, *steps, pause=0.5, seconds=None):
-        """Carries the steps out while reports arrive; afterwards all that was acknowledged."""
+        """Carries the steps out while reports arrive; afterwards all that was acknowledged. `pause`:
+        seconds before each step and after the last, or what says them each time."""
+        wait = pause if callable(pause) else lambda: pause
         client = self.load(gateway, seconds or 600)
         path = gateway.directory / "receipts"
         eventually("receipts", lambda: path.exists() and path.stat().st_size > 0)
         for step in steps:
-            time.sleep(pause)
+            time.sleep(wait())
             step()
         if seconds is None:
-            time.sleep(pause)
+            time.sleep(wait())
             client.terminate()
         client.wait(harness.PATIENCE + (seconds or 0))
         found = self.receipts(gateway)

@@ -4,6 +4,7 @@ at least once, always with the same key, value and record_id."""
 import collections
 import json
 import os
+import random
 import sys
 import time
 import unittest
@@ -81,7 +82,9 @@ class KafkaDays(KafkaTest):
     def test_a_gateway_killed_again_and_again_loses_nothing_and_keeps_the_order_of_a_key(self):
         self.make_topics()
         gateway = self.to_kafka().start()
-        acknowledged = self.under_load(gateway, *[self.kill_and_start(gateway)] * 8, pause=0.25)
+        randomness = random.Random(21)
+        acknowledged = self.under_load(gateway, *[self.kill_and_start(gateway)] * 8,
+                                       pause=lambda: randomness.uniform(0.1, 0.4))
         self.check_order(self.check_at_least_once(gateway, acknowledged))
 
     def test_kills_of_either_side_under_load_lose_nothing(self):

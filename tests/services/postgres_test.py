@@ -60,7 +60,18 @@ class PostgresDays(SqlDays):
         self.sql("ALTER TABLE epro_reports DROP CONSTRAINT IF EXISTS short; ALTER TABLE epro_reports "
                  f"ADD CONSTRAINT short CHECK (length(patient_id) <= {characters})")
 
-    def test_a_statement_timeout_is_retried_until_it_is_lifted(self):
+    def test_a_statement_that_takes_too_long_is_retried_until_it_does_not(self):
+        gateway = self.to_database(**{"store.statement_timeout": "1s"}).start()
+        self.send(gateway, range(3))
+        self.wait_rows(gateway)
+        with self.locked_table():
+            self.send(gateway, range(3, 9))
+            self.wait_retries(gateway, self.sink, 2)
+            self.assertIn("57014", gateway.log())
+            self.assertNotIn("55P03", gateway.log())
+        self.check_each_once(gateway)
+
+    def test_a_lock_timeout_is_retried_until_it_is_lifted(self):
         gateway = self.to_database().start()
         self.send(gateway, range(3))
         self.wait_rows(gateway)

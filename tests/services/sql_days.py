@@ -82,7 +82,7 @@ class SqlDays(GatewayTest):
                                       "pipeline.delivery_interval": "0s"}).start()
         randomness = random.Random(20)
         acknowledged = self.under_load(gateway, *[self.kill_and_start(gateway)] * 12,
-                                       pause=randomness.uniform(0.1, 0.4))
+                                       pause=lambda: randomness.uniform(0.1, 0.4))
         self.check_each_once(gateway, acknowledged)
 
     def test_a_gateway_killed_within_a_transaction_stores_each_report_once(self):
