@@ -76,6 +76,14 @@ class Deploy(ServerTest):
             self.assertTrue(found, expression)
             self.assertLessEqual(found, have, expression)
 
+    def test_commands_for_who_is_woken_name_the_settings_of_the_installation(self):
+        text = (ROOT / "docs/operations.md").read_text()
+        commands = re.findall(r"`(trialwire\s+[a-z][^`]*)`", re.sub(r"```.*?```", "", text, flags=re.S))
+        commands += re.findall(r"^(?:sudo -u trialwire )?(trialwire .*)$", text, re.M)
+        self.assertGreaterEqual(len(commands), 12)
+        for command in commands:
+            self.assertIn("--config /etc/trialwire/trialwire.yaml", " ".join(command.split()))
+
     def test_each_alert_has_a_section_for_who_is_woken(self):
         alerts = re.findall(r"- alert: (\w+)", RULES.read_text())
         sections = re.findall(r"^### (\w+)$", (ROOT / "docs/operations.md").read_text(), re.M)
