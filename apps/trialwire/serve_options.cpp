@@ -198,7 +198,6 @@ pipeline::SinkLanesOptions lane_options(const config::Settings& settings, std::s
                     .delay = in_ms(all.qol_batch_delay),
                     .records_max = std::max(all.qol_batch_records_lagging, all.qol_batch_records)}};
   options.refusals_max = all.refusals_max;
-  options.delivered_keep = all.dead_letters_keep;
   options.delivery_interval = in_ms(settings.pipeline.delivery_interval);
   options.idle_check = in_ms(settings.pipeline.idle_check);
   options.backoff.first = in_ms(settings.pipeline.retry_first);

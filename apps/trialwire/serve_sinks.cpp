@@ -35,7 +35,8 @@ SinkService::SinkService(const config::Settings& settings, const std::filesystem
     : settings_(settings),
       data_dir_(data_dir),
       metrics_(metrics),
-      dead_letters_(storage::sqlite::make_dead_letters(dead_letters_path(data_dir))) {}
+      dead_letters_(storage::sqlite::make_dead_letters(dead_letters_path(data_dir))),
+      watch_({.delivered_keep = settings.pipeline.dead_letters_keep}, *dead_letters_, metrics) {}
 
 pipeline::LaneOptions& SinkService::add(std::string_view name,
                                         pipeline::SinkLanes::MakeSink make_sink,
@@ -43,6 +44,7 @@ pipeline::LaneOptions& SinkService::add(std::string_view name,
   auto options = lane_options(settings_, name, settings_of(settings_, name), data_dir_);
   if (has_one_lane(name)) options.lanes = 1;
   options.each.dead_letters = dead_letters_.get();
+  watch_.add(name);
   sinks_.push_back({.name = std::string(name),
                     .options = std::move(options),
                     .make_sink = std::move(make_sink),
@@ -57,6 +59,7 @@ void SinkService::add_group(std::string_view name, storage::kafka::GroupMember::
   const config::SinkSettings& own = settings_of(settings_, name);
   auto options = lane_options(settings_, name, own, data_dir_).each;
   options.dead_letters = dead_letters_.get();
+  watch_.add(name);
   // There is no intake here to give way to.
   options.background = own.priority == config::SinkPriority::background;
   adapt(options);
@@ -77,11 +80,13 @@ Result<void> SinkService::start() {
   for (One& sink : sinks_) {
     if (auto started = sink.lanes->start(); !started) return started;
   }
+  watch_.start();
   if (processor_) return processor_->start();
   return {};
 }
 
 void SinkService::stop() {
+  watch_.stop();
   if (processor_) processor_->stop();
   for (One& sink : sinks_) {
     if (sink.lanes) sink.lanes->request_stop();

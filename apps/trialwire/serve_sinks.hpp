@@ -14,6 +14,7 @@
 #include "admin.hpp"
 #include "config/settings.hpp"
 #include "journal/journal.hpp"
+#include "pipeline/dead_letter_watch.hpp"
 #include "pipeline/dead_letters.hpp"
 #include "pipeline/sink_lanes.hpp"
 #include "serve_processor.hpp"
@@ -61,7 +62,8 @@ class SinkService {
   const config::Settings& settings_;
   const std::filesystem::path data_dir_;
   telemetry::Registry& metrics_;
-  std::unique_ptr<pipeline::DeadLetters> dead_letters_;  // before the lanes, which use it
+  std::unique_ptr<pipeline::DeadLetters> dead_letters_;  // before what uses it
+  pipeline::DeadLetterWatch watch_;
   std::deque<One> sinks_;
   std::unique_ptr<ProcessorService> processor_;  // null: no group
 };

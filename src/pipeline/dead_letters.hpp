@@ -18,7 +18,10 @@
 // record only after `store` returned: a store that fails stalls the lane, it never drops.
 #pragma once
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/error.hpp"
@@ -62,8 +65,9 @@ class DeadLetters {
   /// all of that is asked for again. Returns how many records.
   virtual Result<std::uint64_t> ask_again(std::string_view sink) = 0;
 
-  /// Records of this sink that wait for an operator or for their redelivery.
-  virtual Result<std::uint64_t> waiting(std::string_view sink) = 0;
+  using BySink = std::map<std::string, std::uint64_t, std::less<>>;
+  /// Records that wait for an operator or for their redelivery; a sink without any is left out.
+  virtual Result<BySink> waiting() = 0;
 };
 
 }  // namespace trialwire::pipeline

@@ -144,60 +144,6 @@ TEST_F(DeadLettersTest, one_that_was_delivered_comes_again_when_the_destination_
   EXPECT_EQ(rows, (Sequences{1, 2, 3, 4, 5}));
 }
 
-TEST_F(DeadLettersTest, a_delivered_letter_is_kept_for_its_time_and_then_forgotten) {
-  std::atomic<std::int64_t> now_ns = 1'000'000;
-  std::atomic<bool> mended = false;
-  store.is_poison = [&](const journal::Record& record) {
-    return !mended && as_text(record.bytes).contains("bad");
-  };
-  options.unix_now_ns = [&] { return now_ns.load(); };
-  options.delivered_keep = std::chrono::nanoseconds(500);
-  options.forget_look = milliseconds(1);
-  std::atomic<int> looks = 0;
-  store.looked = [&] { ++looks; };
-  journal.append({"a", "bad", "b"});
-  auto lane = start_lane();
-  wait_until_at(4);
-  mended = true;
-  {
-    std::lock_guard lock(store.mutex);
-    store.asked.insert(2);
-  }
-  store.wait_for([](const MemoryStore& now) { return now.redelivered.contains(2); });
-  now_ns += 500;
-  for (const int before = looks; looks < before + 2;) std::this_thread::yield();
-  {
-    std::lock_guard lock(store.mutex);
-    EXPECT_TRUE(store.redelivered.contains(2)) << "not yet";
-  }
-  now_ns += 1;
-  store.wait_for([](const MemoryStore& now) { return now.redelivered.empty(); });
-  while (!metrics_have(R"(trialwire_sink_dead_letters_forgotten_total{sink="memory"} 1)")) {
-    std::this_thread::yield();
-  }
-  lane->stop();
-}
-
-TEST_F(DeadLettersTest, without_a_limit_delivered_letters_are_kept) {
-  options.delivered_keep = {};
-  options.forget_look = milliseconds(0);
-  std::atomic<int> looks = 0;
-  store.looked = [&] { ++looks; };
-  journal.append({"a", "bad"});
-  auto lane = start_lane();
-  wait_until_at(3);
-  // Two rounds over the letters, the second after the first one's end.
-  for (int round = 0; round < 2; ++round) {
-    {
-      std::lock_guard lock(store.mutex);
-      store.asked.insert(2);
-    }
-    store.wait_for([&](const MemoryStore& now) { return now.asked.empty(); });
-  }
-  lane->stop();
-  EXPECT_EQ(looks, 0);
-}
-
 TEST_F(DeadLettersTest, dead_letters_that_cannot_be_stored_stall_the_lane_and_drop_nothing) {
   std::atomic<int> refusals = 0;
   store.at = [&](std::string_view step, unsigned) -> Result<void> {

@@ -132,6 +132,7 @@ void Lane::State::wait_as_ended(const std::stop_token& stop) {
   telemetry::log(LogLevel::info, "pipeline",
                  "a lane that had ended starts again: the sink has gone back",
                  {{"sink", core.consumer}});
+  core.metrics.state(LaneState::starting);
   core.hold(core.journal.begin());
   reader.start_over();
 }
@@ -207,6 +208,14 @@ void Lane::stop() {
 
 std::string Lane::trouble() const {
   return state_->core.trouble();
+}
+
+std::string_view Lane::sink_name() const noexcept {
+  return state_->core.sink->name();
+}
+
+std::shared_ptr<const LaneLag> Lane::lag() const noexcept {
+  return state_->core.metrics.shared_lag();
 }
 
 std::uint64_t Lane::next_sequence() const noexcept {

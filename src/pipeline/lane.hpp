@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/error.hpp"
 #include "journal/journal.hpp"
@@ -30,6 +31,8 @@
 #include "pipeline/sink.hpp"
 
 namespace trialwire::pipeline {
+
+class LaneLag;
 
 class Lane {
  public:
@@ -61,6 +64,10 @@ class Lane {
   std::uint64_t next_sequence() const noexcept;
   /// Why the last attempt failed; empty: it did not. Any thread.
   std::string trouble() const;
+  /// What the sink calls itself.
+  std::string_view sink_name() const noexcept;
+  /// For as long as anybody asks; of the lane it says nothing any more once that is gone.
+  std::shared_ptr<const LaneLag> lag() const noexcept;
 
  private:
   struct State;

@@ -71,7 +71,7 @@ void LaneBackground::batch_done() {
   auto now = processor_time();
   if (!now || !batch_began_) return;
   give_way_.batch_done(*now - *batch_began_, intake_since_asked());
-  core_.metrics.gives_way.set(give_way_.gives_way() ? 1 : 0);
+  core_.metrics.gives_way(give_way_.gives_way());
 }
 
 void LaneBackground::pause(const std::stop_token& stop) {
@@ -85,7 +85,7 @@ void LaneBackground::pause(const std::stop_token& stop) {
     if (!give_way_.goes_on(intake_since_asked())) break;
   }
   core_.metrics.paused(Clock::now() - began);
-  core_.metrics.gives_way.set(give_way_.gives_way() ? 1 : 0);
+  core_.metrics.gives_way(give_way_.gives_way());
   core_.metrics.state(before);
 }
 

@@ -44,6 +44,7 @@ LaneCore::LaneCore(LaneOptions lane_options, journal::Journal& from, std::unique
       random_(std::random_device{}()) {
   if (!options.unix_now_ns) options.unix_now_ns = system_unix_ns;
   metrics.lag().follow(&journal, options.unix_now_ns);
+  metrics.state(LaneState::starting);
 }
 
 void LaneCore::hold(const journal::Cursor& cursor) {
@@ -60,7 +61,7 @@ void LaneCore::reach(std::uint64_t sequence) {
 bool LaneCore::end(std::uint64_t returns) {
   if (!options.gate->end(options.lane, returns)) return false;
   hold({durable.journal, LaneGate::ended});
-  metrics.lag().reach(LaneGate::ended, 0);
+  metrics.ended();
   next_sequence.store(LaneGate::ended, std::memory_order_release);
   if (options.on_durable) options.on_durable();
   return true;
@@ -68,6 +69,7 @@ bool LaneCore::end(std::uint64_t returns) {
 
 LaneCore::~LaneCore() {
   metrics.lag().follow(nullptr, {});
+  metrics.ended();
 }
 
 void LaneCore::refresh_lag() {

@@ -188,29 +188,7 @@ LaneDelivery::Outcome LaneDelivery::redeliver_asked(const std::stop_token& stop)
     if (outcome != Outcome::done) return outcome;
   }
   unit_.clear();
-  if (core_.options.lane != 0) return Outcome::done;
-  auto waiting = letters->waiting(core_.sink->name());
-  if (waiting) core_.metrics.dead_letters_waiting.set(static_cast<double>(*waiting));
-  forget_delivered();
   return Outcome::done;
-}
-
-/// Where it fails they are kept for longer, and the next look tries again.
-void LaneDelivery::forget_delivered() {
-  const LaneOptions& options = core_.options;
-  if (options.delivered_keep.count() == 0 || looked_ - forgot_ < options.forget_look) return;
-  forgot_ = looked_;
-  const auto forgotten = options.dead_letters->forget_delivered(
-      core_.sink->name(), options.unix_now_ns() - options.delivered_keep.count());
-  if (!forgotten) {
-    telemetry::log(LogLevel::warn, "pipeline", "delivered dead letters cannot be deleted",
-                   {{"sink", core_.consumer}, {"error", std::string_view(forgotten.error().text)}});
-    return;
-  }
-  if (*forgotten == 0) return;
-  core_.metrics.dead_letters_forgotten.add(*forgotten);
-  telemetry::log(LogLevel::info, "pipeline", "dead letters delivered long ago are deleted",
-                 {{"sink", core_.consumer}, {"records", *forgotten}});
 }
 
 /// The cursor that the sink has is stored again with it: what follows is not touched by this.

@@ -40,8 +40,7 @@ class LaneDelivery {
   /// does not answer is asked until it does, as after a failed delivery.
   Outcome check_idle(const std::stop_token& stop);
 
-  /// Now and then: delivers dead letters for which an operator asked, forgets those that were
-  /// delivered long ago; the cursor stays.
+  /// Now and then: delivers dead letters for which an operator asked; the cursor stays.
   Outcome redeliver_asked(const std::stop_token& stop);
 
  private:
@@ -56,14 +55,12 @@ class LaneDelivery {
   Outcome compare(const journal::Cursor& found);
   bool set_aside(Records unit, const Error& reason, const std::stop_token& stop);
   Outcome redeliver(Records unit, const std::stop_token& stop);
-  void forget_delivered();
 
   LaneCore& core_;
   RecordBatch unit_;                // that is redelivered
   unsigned refused_in_row_ = 0;     // units, none taken between
   std::size_t at_once_ = SIZE_MAX;  // records, that the sink takes in time
   Clock::time_point looked_{};      // at the dead letters
-  Clock::time_point forgot_{};
   bool letters_fail_ = false;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a lane counts: the families trialwire_sink_*, labelled with sink and lane. Written by one
 // thread at a time, the lane's; what it lacks is computed when it is asked for, so that a delivery
-// that hangs hides nothing.
+// that hangs hides nothing. A lane that is no more has no gauges: nobody is woken for it.
 #pragma once
 #include <array>
 #include <atomic>
@@ -29,7 +29,8 @@ enum class LaneState : std::uint8_t {
   count_,
 };
 
-/// How far a lane is behind its journal. Any thread.
+/// How far a lane is behind its journal: records of the sink's other lanes count, too. NaN where
+/// there is no lane. Any thread.
 class LaneLag {
  public:
   using UnixNow = std::function<std::int64_t()>;  // in nanoseconds
@@ -39,6 +40,8 @@ class LaneLag {
   /// The lane has everything before `next_sequence`; what is there and it lacks is not older than
   /// `since_ns`.
   void reach(std::uint64_t next_sequence, std::int64_t since_ns);
+  /// There is no lane until it follows a journal or reaches something again.
+  void end();
 
   double records() const;
   double bytes() const;
@@ -48,20 +51,26 @@ class LaneLag {
   std::uint64_t lacking() const;
 
   mutable std::mutex mutex_;
+  bool there_ = false;
   const journal::Journal* journal_ = nullptr;
   UnixNow unix_now_;
   std::uint64_t next_sequence_ = 1;
   std::int64_t since_ns_ = 0;
 };
 
-/// Whether what a lane reads knows its size. Kafka's offsets count messages: of a partition there
-/// is no lag in bytes, and none is shown.
-enum class LagBytes : std::uint8_t { known, unknown };
+/// What a lane reads. Kafka's offsets count messages: of a partition there is no lag in bytes, and
+/// none is shown. A partition is read by one lane, so that what a sink lacks is the sum over its
+/// lanes; lanes of a journal share it, and lacking is what the slowest lacks (SinkLanes).
+enum class LaneSource : std::uint8_t { journal, partition };
+
+/// What a whole sink lacks, as `records` and `bytes` say (null: not known) whenever it is asked.
+void observe_lacking(telemetry::Registry& registry, std::string_view sink,
+                     std::function<double()> records, std::function<double()> bytes);
 
 class LaneMetrics {
  public:
   LaneMetrics(telemetry::Registry& registry, std::string_view sink, unsigned lane,
-              LagBytes lag_bytes = LagBytes::known);
+              LaneSource source = LaneSource::journal);
 
   /// So much longer did the lane leave the processor to intake.
   void paused(std::chrono::duration<double> time);
@@ -69,32 +78,37 @@ class LaneMetrics {
   /// Counts a failed attempt under its code and as one that will be repeated.
   void failed(ErrorCode code);
   void state(LaneState state);
+  void gives_way(bool gives) noexcept { shown_->gives_way = gives; }
   LaneLag& lag() noexcept { return *lag_; }
-  LaneState state() const noexcept { return state_; }
-  /// There is no lane of this number for now.
+  std::shared_ptr<const LaneLag> shared_lag() const noexcept { return lag_; }
+  LaneState state() const noexcept { return shown_->state; }
+  /// There is no lane of this number for now, until it says its state.
   void ended();
 
-  telemetry::Gauge& running;
-  telemetry::Gauge& gives_way;
   telemetry::Counter& delivered;
   telemetry::Counter& retries;
   telemetry::Counter& missing;
   telemetry::Counter& dead_letters;
-  telemetry::Gauge& dead_letters_waiting;      // of the whole sink: lane 0 sets it
-  telemetry::Counter& dead_letters_forgotten;  // likewise
   telemetry::Histogram& batch_records;
   telemetry::Histogram& batch_bytes;
   telemetry::Histogram& deliver_seconds;
 
  private:
+  struct Shown {
+    std::atomic<LaneState> state = LaneState::count_;  // that: there is no lane
+    std::atomic<bool> gives_way = false;
+    std::atomic<double> paused_seconds = 0.0;
+  };
+
+  void observe_state();
+  void observe_lag(std::string_view sink, LaneSource source);
+
   telemetry::Registry& registry_;
   telemetry::Labels labels_;
   // A scrape may outlive the lane:
-  std::shared_ptr<std::atomic<double>> paused_seconds_;
+  std::shared_ptr<Shown> shown_;
   std::shared_ptr<LaneLag> lag_;
   std::array<telemetry::Counter*, static_cast<std::size_t>(ErrorCode::count_)> errors_{};
-  std::array<telemetry::Gauge*, static_cast<std::size_t>(LaneState::count_)> states_{};
-  LaneState state_ = LaneState::starting;
 };
 
 }  // namespace trialwire::pipeline

@@ -55,10 +55,6 @@ struct LaneOptions {
   /// does.
   bool redelivers = true;
   std::chrono::milliseconds retry_look{1'000};
-  /// So long is a dead letter kept after it was delivered, should the sink go back to before that;
-  /// looked at so often by lane 0. 0: for ever.
-  std::chrono::nanoseconds delivered_keep = std::chrono::hours(30 * 24);
-  std::chrono::milliseconds forget_look{60'000};
   /// Of a sink with several lanes, shared by them; outlives the lane. Null: it has one.
   LaneGate* gate = nullptr;
 

@@ -498,7 +498,10 @@ TEST_F(LaneTest, lag_is_shown_as_it_is_while_a_delivery_hangs) {
     log.changed.notify_all();
   }
   lane.reset();
-  EXPECT_EQ(value_of("trialwire_sink_lag_records"), 0.0) << "there is no lane any more";
+  for (const char* gauge : {"lag_records", "lag_bytes", "lag_seconds", "running", "state"}) {
+    EXPECT_EQ(value_of(fmt::format("trialwire_sink_{}", gauge)), -1.0)
+        << gauge << ": there is no lane any more";
+  }
 }
 
 TEST_F(LaneTest, a_clock_that_is_set_back_changes_neither_order_nor_cursors) {

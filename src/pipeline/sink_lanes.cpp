@@ -3,12 +3,15 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <limits>
 #include <string>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/bytes.hpp"
+#include "pipeline/lane_metrics.hpp"
 #include "telemetry/log.hpp"
 
 namespace trialwire::pipeline {
@@ -146,11 +149,25 @@ Result<void> SinkLanes::prepare() {
     each.gate = gate_.get();
     lanes_.push_back(std::make_unique<Lane>(std::move(each), journal_, make_sink_(lane), metrics_));
   }
+  observe_lanes();
   journal::Cursor from = journal_.begin();
   from.next_sequence = std::max(from.next_sequence, noted());
   for (auto& lane : lanes_) lane->hold(from);
   noted_at_ = std::chrono::steady_clock::now();
   return {};
+}
+
+void SinkLanes::observe_lanes() {
+  std::vector<std::shared_ptr<const LaneLag>> lags;  // a scrape may outlive the lanes
+  for (const auto& lane : lanes_) lags.push_back(lane->lag());
+  const auto most = [lags](double (LaneLag::*of)() const) {
+    double found = std::numeric_limits<double>::quiet_NaN();
+    for (const auto& lag : lags) found = std::fmax(found, ((*lag).*of)());
+    return found;
+  };
+  observe_lacking(
+      metrics_, lanes_.front()->sink_name(), [most] { return most(&LaneLag::records); },
+      [most] { return most(&LaneLag::bytes); });
 }
 
 Result<void> SinkLanes::start() {

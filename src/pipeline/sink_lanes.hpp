@@ -78,6 +78,7 @@ class SinkLanes {
   std::uint64_t noted() const;
   void note_now_and_then();
   void note();
+  void observe_lanes();
 
   SinkLanesOptions options_;
   journal::Journal& journal_;

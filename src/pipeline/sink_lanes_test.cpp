@@ -248,7 +248,58 @@ TEST_F(SinkLanesTest, a_destination_that_goes_back_to_before_a_change_gets_all_w
   EXPECT_EQ(journal.cursors_of("memory/2").back(), UINT64_MAX) << "holds nothing back";
 }
 
-TEST_F(SinkLanesTest, an_ended_lane_lacks_nothing) {
+TEST_F(SinkLanesTest, a_sink_that_hangs_slows_no_other) {
+  constexpr unsigned count = 2'000;
+  const auto time_for = [&](SinkLanes& lanes, std::uint64_t until) {
+    const auto began = std::chrono::steady_clock::now();
+    append(count, 7);
+    wait_until_at(lanes, until);
+    return std::chrono::steady_clock::now() - began;
+  };
+  auto lanes = start();
+  const auto alone = time_for(*lanes, count + 1);
+  MemoryStore hung;
+  std::atomic<bool> goes_on = false;
+  std::atomic<int> hanging = 0;
+  hung.at = [&](std::string_view step, unsigned) -> Result<void> {
+    if (step != "begin") return {};
+    ++hanging;
+    goes_on.wait(false);
+    return {};
+  };
+  SinkLanesOptions others = options;
+  others.schedule_file = directory.path() / "cursors" / "hung.lanes";
+  others.each.dead_letters = &hung;
+  SinkLanes stuck(
+      others, journal,
+      [&hung](unsigned lane) { return std::make_unique<support::MemorySink>(hung, lane); },
+      metrics);
+  ASSERT_TRUE(stuck.start());
+  while (hanging == 0) std::this_thread::yield();
+  const auto beside = time_for(*lanes, 2 * count + 1);
+  EXPECT_LT(beside, 3 * alone + milliseconds(500));
+  EXPECT_EQ(stuck.next_sequence(), 1U) << "it hangs still";
+  goes_on = true;
+  goes_on.notify_all();
+}
+
+TEST_F(SinkLanesTest, what_the_sink_lacks_is_not_counted_for_each_of_its_lanes) {
+  options.lanes = 4;
+  append(40, 7);
+  journal.hold_back(4'000);
+  store.at = [](std::string_view, unsigned) -> Result<void> {
+    return fail(ErrorCode::unavailable, "away");
+  };
+  auto lanes = start();
+  const std::string text = metrics.text();
+  EXPECT_TRUE(text.contains("\ntrialwire_sink_lacking_records{sink=\"memory\"} 40\n")) << text;
+  EXPECT_TRUE(text.contains("trialwire_sink_lag_records{lane=\"3\",sink=\"memory\"} 40\n")) << text;
+  EXPECT_TRUE(text.contains("\ntrialwire_sink_lacking_bytes{sink=\"memory\"} 4000\n")) << text;
+  lanes.reset();
+  EXPECT_FALSE(metrics.text().contains("\ntrialwire_sink_lacking_records{"));
+}
+
+TEST_F(SinkLanesTest, a_lane_that_has_ended_lacks_nothing_and_is_in_no_state) {
   append(40, 7);
   start().reset();
   options.lanes = 1;
@@ -256,8 +307,16 @@ TEST_F(SinkLanesTest, an_ended_lane_lacks_nothing) {
   wait_until_at(*lanes, 41);
   append(40, 7);
   wait_until_at(*lanes, 81);
-  EXPECT_TRUE(metrics.text().contains("trialwire_sink_lag_records{lane=\"1\",sink=\"memory\"} 0\n"))
-      << metrics.text();
+  const auto says = [this](const char* gauge) {
+    return metrics.text().contains(
+        fmt::format("\ntrialwire_sink_{}{{lane=\"1\",sink=\"memory\"", gauge));
+  };
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (says("running") && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+  for (const char* gauge : {"running", "state", "lag_records", "lag_seconds", "gives_way"}) {
+    EXPECT_FALSE(says(gauge)) << gauge << metrics.text();
+  }
+  EXPECT_TRUE(metrics.text().contains("trialwire_sink_running{lane=\"0\",sink=\"memory\"} 1\n"));
 }
 
 TEST_F(SinkLanesTest, the_history_is_kept_also_of_what_is_no_longer_in_the_journal) {

@@ -186,16 +186,24 @@ void append_histogram(std::string& to, const FamilyView& family, const SeriesVie
 
 void append_series(std::string& to, const FamilyView& family, const SeriesView& series) {
   if (family.type == Type::histogram) return append_histogram(to, family, series);
-  append_sample(to, family.name, series.labels);
   std::uint64_t count = 0;
   for (const Counter* cell : series.counters) count += cell->value();
   if (family.type == Type::counter && series.observed.empty()) {
+    append_sample(to, family.name, series.labels);
     fmt::format_to(std::back_inserter(to), "{}\n", count);
     return;
   }
   auto value = static_cast<double>(count);
   for (const Gauge* cell : series.gauges) value += cell->value();
-  for (const auto& compute : series.observed) value += (*compute)();
+  bool there = !series.gauges.empty() || !series.counters.empty();
+  for (const auto& compute : series.observed) {
+    const double observed = (*compute)();
+    if (std::isnan(observed)) continue;
+    there = true;
+    value += observed;
+  }
+  if (!there) return;
+  append_sample(to, family.name, series.labels);
   append_number(to, value);
   to += '\n';
 }

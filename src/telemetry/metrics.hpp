@@ -78,7 +78,7 @@ class Registry {
   Histogram& histogram(std::string_view name, std::string_view help,
                        std::span<const double> upper_bounds, Labels labels = {});
 
-  /// A gauge that is computed at scrape time, on the scraping thread.
+  /// A gauge that is computed at scrape time, on the scraping thread. NaN: there is none for now.
   void observe(std::string_view name, std::string_view help, Labels labels,
                std::function<double()> value);
 

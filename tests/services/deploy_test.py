@@ -76,6 +76,10 @@ class Deploy(ServerTest):
             self.assertTrue(found, expression)
             self.assertLessEqual(found, have, expression)
 
+    def test_what_the_lanes_of_a_journal_share_is_not_summed_over_them(self):
+        for file in (RULES, DEPLOY / "grafana-dashboard.json"):
+            self.assertNotRegex(file.read_text(), r"sum[^\n]*trialwire_sink_lag_(records|bytes)")
+
     def test_commands_for_who_is_woken_name_the_settings_of_the_installation(self):
         text = (ROOT / "docs/operations.md").read_text()
         commands = re.findall(r"`(trialwire\s+[a-z][^`]*)`", re.sub(r"```.*?```", "", text, flags=re.S))

@@ -115,9 +115,9 @@ class MemoryStore final : public pipeline::DeadLetters {
     changed.notify_all();
     return forgotten;
   }
-  Result<std::uint64_t> waiting(std::string_view) override {
+  Result<BySink> waiting() override {
     std::lock_guard lock(mutex);
-    return letters.size();
+    return letters.empty() ? BySink() : BySink{{"memory", letters.size()}};
   }
 };
 

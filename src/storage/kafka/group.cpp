@@ -77,7 +77,6 @@ struct Given {
   ~Given() {
     lane.reset();
     if (slot == nullptr) return;
-    slot->metrics->ended();
     slot->taken = false;
   }
   Given(const Given&) = delete;
@@ -258,7 +257,7 @@ Slot& GroupMember::State::free_slot() {
   if (!slot.sink) slot.sink = make_sink();
   if (!slot.metrics) {
     slot.metrics = std::make_unique<pipeline::LaneMetrics>(metrics, slot.sink->name(), slot.number,
-                                                           pipeline::LagBytes::unknown);
+                                                           pipeline::LaneSource::partition);
   }
   return slot;
 }

@@ -71,7 +71,7 @@ class DeadLetterStore final : public pipeline::DeadLetters {
   }
   Result<std::uint64_t> forget_delivered(std::string_view sink, std::int64_t before_ns) override;
   Result<std::uint64_t> ask_again(std::string_view sink) override;
-  Result<std::uint64_t> waiting(std::string_view sink) override;
+  Result<BySink> waiting() override;
 
  private:
   Result<void> open();
@@ -87,8 +87,7 @@ class DeadLetterStore final : public pipeline::DeadLetters {
   std::mutex mutex_;
   std::optional<Database> database_;  // before the statements: it must outlive them
   std::optional<Statement> put_, mark_, first_asked_, asked_, count_, version_;
-  // Of each sink; good as long as nothing changed the file.
-  std::map<std::string, std::uint64_t, std::less<>> waiting_;
+  std::optional<BySink> waiting_;   // good as long as nothing changed the file
   std::int64_t data_version_ = -1;  // of the file, as other connections changed it
 };
 
@@ -97,7 +96,7 @@ void DeadLetterStore::close() noexcept {
     statement->reset();
   }
   database_.reset();
-  waiting_.clear();
+  waiting_.reset();
   data_version_ = -1;
 }
 
@@ -117,8 +116,8 @@ Result<void> DeadLetterStore::open() {
        "ORDER BY id LIMIT 1"},
       {&asked_, asked_sql},
       {&count_,
-       "SELECT count(*) FROM dead_letters WHERE sink = ? AND state IN ('waiting', "
-       "'retry_requested')"},
+       "SELECT sink, count(*) FROM dead_letters WHERE state IN ('waiting', 'retry_requested') "
+       "GROUP BY sink"},
       {&version_, "PRAGMA data_version"},
   }};
   for (const auto& [statement, sql] : statements) {
@@ -141,7 +140,7 @@ Result<void> DeadLetterStore::changes(Change change) {
   if (done) done = database_->execute("BEGIN IMMEDIATE");
   if (done) done = change();
   if (done) done = database_->execute("COMMIT");
-  waiting_.clear();
+  waiting_.reset();
   if (!done) close();
   return done;
 }
@@ -284,21 +283,23 @@ bool DeadLetterStore::changed_meanwhile() {
   return found == -1 || found != std::exchange(data_version_, found);
 }
 
-Result<std::uint64_t> DeadLetterStore::waiting(std::string_view sink) {
+Result<pipeline::DeadLetters::BySink> DeadLetterStore::waiting() {
   std::lock_guard lock(mutex_);
   if (auto opened = open(); !opened) return std::unexpected(opened.error());
-  if (changed_meanwhile()) waiting_.clear();
-  if (auto known = waiting_.find(sink); known != waiting_.end()) return known->second;
-  count_->bind(1, sink);
-  int code = count_->step();
-  auto found = static_cast<std::uint64_t>(code == SQLITE_ROW ? count_->integer(0) : 0);
+  if (changed_meanwhile()) waiting_.reset();
+  if (waiting_) return *waiting_;
+  BySink found;
+  int code = SQLITE_ROW;
+  while ((code = count_->step()) == SQLITE_ROW) {
+    found.emplace(count_->text(0), static_cast<std::uint64_t>(count_->integer(1)));
+  }
   count_->reset();
-  if (code != SQLITE_ROW) {
+  if (code != SQLITE_DONE) {
     Error error = database_->error("count letters");
     close();
     return std::unexpected(std::move(error));
   }
-  waiting_.emplace(sink, found);
+  waiting_ = found;
   return found;
 }
 
