@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <span>
@@ -31,6 +32,7 @@ using telemetry::LogLevel;
 
 constexpr milliseconds poll_slice{100};
 constexpr milliseconds heartbeat_max{3'000};
+constexpr milliseconds tail_wait{1'000};  // for a broker to say where a partition ends
 
 /// What the lanes of one number have, one after the other.
 struct Slot {
@@ -119,6 +121,7 @@ struct GroupMember::State final : private ClientEvents {
   Result<void> subscribe();
   bool learn_cluster(const std::stop_token& stop);
   void run(const std::stop_token& stop);
+  void follow_tails(const std::stop_token& stop);
   void start_lanes();
   Slot& free_slot();
   void give(rd_kafka_topic_partition_list_t* list);
@@ -141,6 +144,7 @@ struct GroupMember::State final : private ClientEvents {
   std::string trouble;
   std::atomic<bool> joined = false;
   std::jthread thread;
+  std::jthread tails;
 };
 
 Result<void> GroupMember::State::open() {
@@ -321,6 +325,27 @@ void GroupMember::State::run(const std::stop_token& stop) {
   rd_kafka_consumer_close(handle.get());  // takes what was given, by the callback
 }
 
+/// On a thread of its own: brokers that are away answer nothing for a while. What they do not say
+/// is asked again in the next round.
+void GroupMember::State::follow_tails(const std::stop_token& stop) {
+  pthread_setname_np(pthread_self(), "kafka-tails");
+  std::mutex sleep_mutex;
+  std::condition_variable_any sleeper;
+  while (!stop.stop_requested()) {
+    std::vector<std::shared_ptr<PartitionTail>> all;
+    {
+      std::lock_guard lock(mutex);
+      for (const auto& one : given) all.push_back(one->journal.tail());
+    }
+    for (const auto& tail : all) {
+      if (stop.stop_requested()) return;
+      static_cast<void>(ask_tail(handle.get(), *tail, tail_wait));
+    }
+    std::unique_lock lock(sleep_mutex);
+    sleeper.wait_for(lock, stop, options.tail_interval, [] { return false; });
+  }
+}
+
 GroupMember::GroupMember(GroupOptions options, MakeSink make_sink, telemetry::Registry& metrics)
     : state_(std::make_unique<State>(std::move(options), std::move(make_sink), metrics)) {}
 
@@ -332,12 +357,16 @@ Result<void> GroupMember::start() {
   if (auto opened = state_->open(); !opened) return opened;
   state_->thread =
       std::jthread([state = state_.get()](const std::stop_token& stop) { state->run(stop); });
+  state_->tails = std::jthread(
+      [state = state_.get()](const std::stop_token& stop) { state->follow_tails(stop); });
   return {};
 }
 
 void GroupMember::stop() {
   if (!state_->thread.joinable()) return;
+  state_->tails.request_stop();
   state_->thread.request_stop();
+  state_->tails.join();
   state_->thread.join();
   // Closing has taken what was given; where it did not, that goes before the handle. Which goes
   // here: until it has, it may call back.
@@ -355,6 +384,7 @@ GroupMember::Standing GroupMember::standing() const {
   Standing standing{
       .joined = state_->joined, .partitions = state_->given.size(), .trouble = state_->trouble};
   for (const auto& one : state_->given) {
+    if (one->lane && standing.lane_trouble.empty()) standing.lane_trouble = one->lane->trouble();
     const std::uint64_t at = one->lane ? one->lane->next_sequence() : 0;
     if (at == 0) continue;
     ++standing.lanes;

@@ -12,10 +12,10 @@
 // Partitions move cooperatively: those that stay are not touched. A database that is away moves
 // nothing: lanes retry, the member goes on telling the group that it is there.
 //
-// Threads: its own, and one a lane. Bounded by the partitions of the topics: each has a thread, a
-// connection of its sink, `partition_bytes` of fetched messages and one batch. A lane's number is
-// the lowest that is free in this process; metrics are kept by it, so that partitions may come and
-// go for years.
+// Threads: its own, one that asks where the partitions end, and one a lane. Bounded by the
+// partitions of the topics: each has a thread, a connection of its sink, `partition_bytes` of
+// fetched messages and one batch. A lane's number is the lowest that is free in this process;
+// metrics are kept by it, so that partitions may come and go for years.
 #pragma once
 #include <chrono>
 #include <cstddef>
@@ -42,6 +42,8 @@ struct GroupOptions {
   std::chrono::milliseconds session_timeout{10'000};  // then others take over
   std::chrono::milliseconds poll_interval{300'000};   // a member whose thread hangs so long is out
   std::size_t partition_bytes = 8 << 20;
+  /// So often the brokers are asked where the partitions end: what is not fetched yet is lag, too.
+  std::chrono::milliseconds tail_interval{5'000};
   pipeline::LaneOptions lane;  // its `lane`, `source` and `metrics` are set here
 };
 
@@ -67,6 +69,7 @@ class GroupMember {
     std::uint64_t stored = 0;    // messages before where the lanes are
     std::uint64_t lag = 0;       // messages, as far as is known
     std::string trouble;         // what the client last said; empty: nothing
+    std::string lane_trouble;    // why the last attempt of a lane failed; empty: none did
   };
   /// Any thread.
   Standing standing() const;

@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "storage/kafka/partition.hpp"
 #include "storage/kafka/sink.hpp"
 #include "storage/kafka/test_records.hpp"
@@ -284,6 +286,35 @@ TEST_F(GroupTest, a_lag_is_known_in_messages_and_not_said_in_bytes) {
   database_.wait_for_rows(20);
   EXPECT_TRUE(metrics_.text().contains("\ntrialwire_sink_lag_records{"));
   EXPECT_FALSE(metrics_.text().contains("trialwire_sink_lag_bytes"));
+  member->stop();
+}
+
+TEST_F(GroupTest, what_is_not_fetched_yet_is_lag_too) {
+  options_.partition_bytes = 16 << 10;
+  options_.tail_interval = milliseconds(20);
+  produce(20);
+  auto member = join();
+  database_.wait_for_rows(20);
+  while (member->standing().lanes < partitions) std::this_thread::yield();
+  database_.be_away(true);
+  const auto wait_for_lag = [&](std::size_t messages) {
+    const auto lacking =
+        fmt::format("\ntrialwire_sink_lacking_records{{sink=\"database\"}} {}\n", messages);
+    const auto until = std::chrono::steady_clock::now() + patience;
+    while (!metrics_.text().contains(lacking) && std::chrono::steady_clock::now() < until) {
+      std::this_thread::yield();
+    }
+    EXPECT_TRUE(metrics_.text().contains(lacking)) << metrics_.text();
+    EXPECT_EQ(member->standing().lag, messages);
+  };
+  // More than a partition's queue holds: what comes then is not fetched.
+  produce(600);
+  wait_for_lag(600);
+  produce(1'400);
+  wait_for_lag(2'000);
+  EXPECT_EQ(member->standing().lane_trouble, "away");
+  database_.be_away(false);
+  database_.wait_for_rows(2'020);
   member->stop();
 }
 

@@ -307,10 +307,23 @@ bool decode_message(const Fetched& message, const Unnamed& unnamed, Record& into
   return true;
 }
 
+Result<void> ask_tail(rd_kafka_t* handle, PartitionTail& tail, milliseconds wait) {
+  std::int64_t low = 0, high = 0;
+  rd_kafka_resp_err_t error =
+      rd_kafka_query_watermark_offsets(handle, tail.name.topic.c_str(), tail.name.number, &low,
+                                       &high, static_cast<int>(wait.count()));
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return std::unexpected(error_of(error, tail.name.text()));
+  }
+  tail.high = high;
+  return {};
+}
+
 PartitionJournal::PartitionJournal(Source source)
     : source_(std::move(source)),
       queue_(rd_kafka_queue_get_partition(source_.handle, source_.name.topic.c_str(),
-                                          source_.name.number)) {
+                                          source_.name.number)),
+      tail_(std::make_shared<PartitionTail>(source_.name)) {
   TW_CHECK(queue_ != nullptr);
 }
 
@@ -321,6 +334,7 @@ Result<std::unique_ptr<journal::Reader>> PartitionJournal::read(const journal::C
   auto ends = ask_ends(source_);
   if (!ends) return std::unexpected(ends.error());
   low_ = ends->low;
+  tail_->high = ends->high;
   const std::int64_t offset = offset_of(from.next_sequence);
   if (offset < ends->low) {
     return fail(ErrorCode::not_found, fmt::format("offset {} of {} is gone, it begins at {}",
@@ -350,8 +364,9 @@ journal::Cursor PartitionJournal::end() const {
   std::int64_t low = 0, high = 0;
   rd_kafka_resp_err_t error = rd_kafka_get_watermark_offsets(
       source_.handle, source_.name.topic.c_str(), source_.name.number, &low, &high);
-  const bool known = error == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0;
-  return {source_.id, known ? sequence_of(high) : 1};
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) high = -1;
+  high = std::max(high, tail_->high.load());
+  return {source_.id, high >= 0 ? sequence_of(high) : 1};
 }
 
 journal::Status PartitionJournal::status() const {

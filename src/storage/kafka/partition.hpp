@@ -16,10 +16,12 @@
 #include <librdkafka/rdkafka.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "journal/journal.hpp"
 #include "storage/kafka/client.hpp"
@@ -52,6 +54,17 @@ struct Unnamed {
 /// The record of a message, which it borrows from. False: there is no value.
 bool decode_message(const Fetched& message, const Unnamed& unnamed, journal::Record& into);
 
+/// Where a partition ends, as the brokers said last: the library knows it only of what it fetches,
+/// and it fetches no more than is read. Any thread; outlives the journal for who asks.
+struct PartitionTail {
+  explicit PartitionTail(PartitionName named) : name(std::move(named)) {}
+  const PartitionName name;
+  std::atomic<std::int64_t> high{-1};  // offset after the newest message; unknown
+};
+
+/// Asks them; blocks for `wait` at most. Errors: theirs; then it stays as it was.
+Result<void> ask_tail(rd_kafka_t* handle, PartitionTail& tail, std::chrono::milliseconds wait);
+
 class PartitionJournal final : public journal::Journal {
  public:
   struct Source {
@@ -65,11 +78,13 @@ class PartitionJournal final : public journal::Journal {
 
   const PartitionName& name() const noexcept { return source_.name; }
   const Uuid& id() const noexcept { return source_.id; }
+  const std::shared_ptr<PartitionTail>& tail() const noexcept { return tail_; }
 
   /// Errors: corrupt, when the cursor is beyond the partition's end; not_found, when retention has
   /// taken what it stands at; unavailable.
   Result<std::unique_ptr<journal::Reader>> read(const journal::Cursor& from) override;
   journal::Cursor begin() const override;
+  /// The furthest that is known; see PartitionTail.
   journal::Cursor end() const override;
   /// Nobody else keeps it: what counts is the sink's, and a commit to the group that meets a
   /// rebalance would cost this member all of its partitions.
@@ -90,6 +105,7 @@ class PartitionJournal final : public journal::Journal {
 
   Source source_;
   std::unique_ptr<rd_kafka_queue_t, DestroyQueue> queue_;
+  std::shared_ptr<PartitionTail> tail_;
   mutable std::atomic<std::int64_t> low_{-1};  // unknown
 };
 
