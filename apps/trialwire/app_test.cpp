@@ -35,6 +35,20 @@ TEST(SinkProgressTest, ASinkThatHasNotAnsweredIsNotOkAfterAShortPatience) {
   EXPECT_TRUE(progress.check(1, 1, start + SinkProgress::answer_patience).ok);
 }
 
+TEST(SinkProgressTest, OneThatFailsWhileNothingWaitsIsNotOk) {
+  SinkProgress::Time start{};
+  SinkProgress progress(start);
+  EXPECT_TRUE(progress.check(5, 5, start).ok);
+  auto check = progress.check(5, 5, start + std::chrono::seconds(1), "no connection");
+  EXPECT_TRUE(check.ok);
+  EXPECT_EQ(check.detail, "lag 0: no connection");
+  auto later = start + SinkProgress::move_patience;
+  EXPECT_FALSE(progress.check(5, 5, later, "no connection").ok);
+  check = progress.check(5, 5, later);
+  EXPECT_TRUE(check.ok);
+  EXPECT_EQ(check.detail, "lag 0");
+}
+
 TEST(SinkProgressTest, OneThatStopsAnsweringOrMovingIsNotOk) {
   SinkProgress::Time start{};
   SinkProgress progress(start);

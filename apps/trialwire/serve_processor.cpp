@@ -47,12 +47,13 @@ ReadinessCheck ProcessorService::readiness() {
   const auto standing = member_.standing();
   const bool all_at_work = standing.joined && standing.lanes == standing.partitions;
   const std::uint64_t at = standing.stored + 1;
-  ReadinessCheck check =
-      progress_.check(all_at_work ? at : 0, at + standing.lag, std::chrono::steady_clock::now());
+  ReadinessCheck check = progress_.check(all_at_work ? at : 0, at + standing.lag,
+                                         std::chrono::steady_clock::now(), standing.lane_trouble);
   check.name = "processor";
   check.detail = standing.joined ? fmt::format("{} partitions, {} of them at work, lag {}",
                                                standing.partitions, standing.lanes, standing.lag)
                                  : "the group has not taken it in yet";
+  if (!standing.lane_trouble.empty()) check.detail += ": " + standing.lane_trouble;
   if (!check.ok && !standing.trouble.empty()) check.detail += ": " + standing.trouble;
   return check;
 }

@@ -100,14 +100,9 @@ std::vector<ReadinessCheck> SinkService::readiness() {
   std::vector<ReadinessCheck> checks;
   for (One& sink : sinks_) {
     const std::uint64_t end = sink.from->status().next_sequence;
-    auto check =
-        sink.progress.check(sink.lanes->next_sequence(), end, std::chrono::steady_clock::now());
+    auto check = sink.progress.check(sink.lanes->next_sequence(), end,
+                                     std::chrono::steady_clock::now(), sink.lanes->trouble());
     check.name = fmt::format("sink {}", sink.name);
-    if (!check.ok) {
-      if (const std::string trouble = sink.lanes->trouble(); !trouble.empty()) {
-        check.detail += ": " + trouble;
-      }
-    }
     checks.push_back(std::move(check));
   }
   if (processor_) checks.push_back(processor_->readiness());

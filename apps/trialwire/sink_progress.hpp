@@ -3,6 +3,7 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <string_view>
 
 #include "admin.hpp"
 
@@ -17,9 +18,11 @@ class SinkProgress {
   explicit SinkProgress(Time started) noexcept : moved_(started) {}
 
   /// `at` as Lane::next_sequence says it, `end` the journal's next sequence. Not ok: it has not
-  /// said where it is for `answer_patience`, or has not moved towards the end for `move_patience`.
+  /// said where it is for `answer_patience`, or has not moved towards the end for `move_patience`;
+  /// one at the end whose last attempt failed (`trouble`, else empty) does not move either.
   /// Never required: intake goes on without it.
-  ReadinessCheck check(std::uint64_t at, std::uint64_t end, Time now);
+  ReadinessCheck check(std::uint64_t at, std::uint64_t end, Time now,
+                       std::string_view trouble = {});
 
  private:
   std::uint64_t seen_ = 0;
