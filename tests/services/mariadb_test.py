@@ -13,7 +13,8 @@ class MariaDbDays(SqlDays):
     kind = servers.MariaDB
     sink = "mysql"
     refused_password = r"wrong user or password \(error 1045"
-    refused_value = "a value breaks a check of the table.*4025"
+    refused_value = "a value breaks a check of the table: constraint short.*4025"
+    refused_twice = "a unique key exists already: key one_a_site.*1062"
 
     def make_user(self, name, password):
         self.sql(f"CREATE USER '{name}'@'%' IDENTIFIED BY '{password}'; "

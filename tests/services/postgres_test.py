@@ -21,6 +21,7 @@ class PostgresDays(SqlDays):
     sink = "postgres"
     refused_password = r"invalid_password \(SQLSTATE 28P01\)"
     refused_value = "check_violation.*table epro_reports, constraint short"
+    refused_twice = "a unique key of table epro_reports besides record_id and identity"
 
     def make_user(self, name, password):
         self.sql(f"CREATE ROLE {name} LOGIN SUPERUSER PASSWORD '{password}'")

@@ -253,7 +253,7 @@ class SqlDays(GatewayTest):
         self.sql("CREATE UNIQUE INDEX one_a_site ON epro_reports (site_id)")
         for number, site in enumerate(("S-1", "S-2", "S-2", "S-4"), 1):
             self.send(gateway, [number], siteId=site)
-        self.check_dead_letter(gateway, 3)
+        self.check_dead_letter(gateway, 3, self.refused_twice)
         self.drop_index("one_a_site")
         self.check_comes_after_a_retry(gateway)
 

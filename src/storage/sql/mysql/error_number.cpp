@@ -132,8 +132,37 @@ std::string describe(const ErrorNumber& error) {
   if (error.system_error > 0) {
     reason = ": " + std::generic_category().message(error.system_error);
   }
+  if (!error.refuses.empty()) reason += fmt::format(": {}", error.refuses);
   return fmt::format("{}{} (error {}, SQLSTATE {})", condition, reason, error.number,
                      error.sqlstate);
+}
+
+std::string refuses(unsigned number, std::string_view message) {
+  struct Form {
+    unsigned number;
+    std::string_view what, before;  // the name, from its last place on
+    char after;
+  };
+  static constexpr std::array forms{
+      Form{1048, "column", "Column '", '\''},        Form{1062, "key", "for key '", '\''},
+      Form{1264, "column", "for column '", '\''},    Form{1265, "column", "for column '", '\''},
+      Form{1406, "column", "for column '", '\''},    Form{3819, "constraint", "constraint '", '\''},
+      Form{4025, "constraint", "CONSTRAINT `", '`'},
+  };
+  const auto* form = std::ranges::find(forms, number, &Form::number);
+  if (form == forms.end()) return {};
+  const std::size_t at = message.rfind(form->before);
+  if (at == std::string_view::npos) return {};
+  message.remove_prefix(at + form->before.size());
+  const std::string_view name = message.substr(0, message.find(form->after));
+  const auto is_of_name = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_.$-").contains(c);
+  };
+  if (name.empty() || name.size() == message.size() || !std::ranges::all_of(name, is_of_name)) {
+    return {};
+  }
+  return fmt::format("{} {}", form->what, name);
 }
 
 int system_error(unsigned number, std::string_view message) noexcept {

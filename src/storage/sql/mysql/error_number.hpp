@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the errors of MySQL and MariaDB are to a caller: by number and SQLSTATE, never by text. Pure
 // functions; any thread. The texts here are our own: a server's message may hold values of a row.
+// Of it only the name of a key, column or constraint is taken.
 //
 // | what | code |
 // | --- | --- |
@@ -25,6 +26,7 @@ struct ErrorNumber {
   unsigned number = 0;        // 1000 to 1999 and 3000 on: the server's; 2000 to 2999: the client's
   std::string_view sqlstate;  // of five characters; for numbers that are not known here
   int system_error = 0;       // errno of a connection that was not made; 0: none is known
+  std::string_view refuses;   // the key, column or constraint, as `refuses`; empty: not known
 };
 
 ErrorCode error_code(const ErrorNumber& error) noexcept;
@@ -37,6 +39,12 @@ std::string describe(const ErrorNumber& error);
 /// (111)". 0 where the error is none of a connection that was not made.
 int system_error(unsigned number, std::string_view message) noexcept;
 
+/// "key one_a_site", "column site_id", "constraint short": what refuses a row, from the server's
+/// message of these errors; empty where it is another one, or says it otherwise. Never a value: a
+/// name is letters, digits and _ . $ - here.
+std::string refuses(unsigned number, std::string_view message);
+
+constexpr unsigned error_no_value = 1048;
 constexpr unsigned error_duplicate_key = 1062;
 constexpr unsigned error_no_socket = 2002;
 constexpr unsigned error_no_server = 2003;

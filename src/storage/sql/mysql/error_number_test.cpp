@@ -59,6 +59,23 @@ TEST(MysqlErrorNumberTest, a_description_names_condition_number_and_state) {
   EXPECT_EQ(describe({1064, "42000"}), "refused by the server (error 1064, SQLSTATE 42000)");
 }
 
+TEST(MysqlErrorNumberTest, the_key_or_column_that_refuses_a_row_is_named_and_no_value_is) {
+  const std::string duplicate = "Duplicate entry 'for key 'P-1' for key 'one_a_site'";
+  EXPECT_EQ(refuses(1062, duplicate), "key one_a_site");
+  EXPECT_EQ(refuses(1062, "Duplicate entry 'x' for key 'epro_reports.one'"),
+            "key epro_reports.one");
+  EXPECT_EQ(refuses(1048, "Column 'site_id' cannot be null"), "column site_id");
+  EXPECT_EQ(refuses(1406, "Data too long for column 'a' at row 1"), "column a");
+  EXPECT_EQ(refuses(4025, "CONSTRAINT `short` failed for `t`.`epro_reports`"), "constraint short");
+  EXPECT_EQ(refuses(3819, "Check constraint 'short' is violated."), "constraint short");
+  EXPECT_EQ(refuses(1062, "Duplicate entry 'P-1' for key 'of two words'"), "");
+  EXPECT_EQ(refuses(1062, "Duplicate entry 'P-1' for key 'x"), "");
+  EXPECT_EQ(refuses(1062, "P-1"), "");
+  EXPECT_EQ(refuses(1366, "Incorrect string value: 'x' for column 'a' at row 1"), "");
+  EXPECT_EQ(describe({1062, "23000", 0, "key one_a_site"}),
+            "a unique key exists already: key one_a_site (error 1062, SQLSTATE 23000)");
+}
+
 TEST(MysqlErrorNumberTest, why_a_connection_was_not_made_is_in_the_librarys_message_alone) {
   EXPECT_EQ(system_error(2002, "Can't connect to server on '127.0.0.1' (111)"), ECONNREFUSED);
   EXPECT_EQ(system_error(2003, "Can't connect to MySQL server on 'db(1)' (110)"), ETIMEDOUT);

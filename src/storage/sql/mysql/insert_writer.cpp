@@ -11,6 +11,7 @@
 #include "base/check.hpp"
 #include "storage/sql/dialect.hpp"
 #include "storage/sql/mysql/connection.hpp"
+#include "storage/sql/mysql/error_number.hpp"
 
 namespace trialwire::storage::mysql {
 namespace {
@@ -112,7 +113,12 @@ std::string_view InsertWriter::take() {
 
 Result<std::uint64_t> InsertWriter::send(Connection& connection, std::string_view doing,
                                          const Patience& patience) {
-  return connection.run(take(), doing, patience);
+  auto done = connection.run(take(), doing, patience);
+  if (done || connection.error_number() != error_no_value) return done;
+  // The assignment's: the server says which key it is where it is to refuse it by itself.
+  const auto plain = std::string_view(statement_).substr(0, statement_.size() - tail.size());
+  auto again = connection.run(plain, doing, patience);
+  return again ? done : again;
 }
 
 void InsertWriter::clear() {

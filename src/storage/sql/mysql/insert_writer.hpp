@@ -6,8 +6,9 @@
 //   row,`flags`,NULL)
 //
 // A row whose record id or identity is there already changes nothing and fails nothing. One that
-// any other unique key refuses (the row id) fails the statement: `flags` cannot be NULL. INSERT
-// IGNORE would also take values that do not fit their columns, cut to what does.
+// any other unique key refuses (an operator's) fails the statement: `flags` cannot be NULL. Then
+// the same is sent without the assignment, so that the error names the key; the caller rolls back.
+// INSERT IGNORE would also take values that do not fit their columns, cut to what does.
 #pragma once
 #include <span>
 #include <string>

@@ -101,7 +101,8 @@ Error Link::error(std::string_view doing, unsigned error_number, const char* sql
   }
   number = error_number;
   if (ends_connection(number)) broken = true;
-  const ErrorNumber of{number, sqlstate, system_error(number, mysql_error(handle))};
+  const std::string refused_by = refuses(number, mysql_error(handle));
+  const ErrorNumber of{number, sqlstate, system_error(number, mysql_error(handle)), refused_by};
   return {error_code(of), fmt::format("mysql {}: {}: {}", name, doing, describe(of))};
 }
 
