@@ -4,8 +4,10 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,9 +18,11 @@
 #include "data_directory.hpp"
 #include "deadletter_pages.hpp"
 #include "exit_code.hpp"
+#include "serve_options.hpp"
 #include "settings_options.hpp"
 #include "sink_names.hpp"
 #include "storage/sql/sqlite/dead_letter_desk.hpp"
+#include "storage/sql/store.hpp"
 
 namespace trialwire {
 namespace {
@@ -52,14 +56,17 @@ LetterDecision decision(const Arguments& arguments) {
           .at_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(now).count()};
 }
 
-int run_list(const std::filesystem::path& file, const Arguments& arguments) {
+int run_list(const config::Settings& settings, const Arguments& arguments) {
+  const auto file = dead_letters_path(settings.data_dir);
   LetterFilter filter{.sink = arguments.sink, .every_state = arguments.every_state};
   if (arguments.state == "waiting") filter.state = LetterState::waiting;
   if (arguments.state == "retry_requested") filter.state = LetterState::retry_requested;
   if (arguments.state == "delivered") filter.state = LetterState::delivered;
   if (arguments.state == "discarded") filter.state = LetterState::discarded;
   auto desk = DeadLetterDesk::open(file);
-  bool none = !desk && desk.error().code == ErrorCode::not_found;
+  std::error_code ignored;
+  const bool none = !desk && desk.error().code == ErrorCode::not_found &&
+                    std::filesystem::is_directory(file.parent_path(), ignored);
   if (!desk && !none) return refuse(desk.error());
   Result<std::uint64_t> listed = std::uint64_t{0};
   bool head = false;
@@ -71,11 +78,14 @@ int run_list(const std::filesystem::path& file, const Arguments& arguments) {
     });
   }
   if (!listed) return refuse(listed.error());
-  if (*listed == 0 && !arguments.json) fmt::print("no dead letters\n");
+  if (*listed == 0 && !arguments.json) {
+    fmt::print("no dead letters {} {}\n", none ? "yet: there is no" : "in", file.string());
+  }
   return exit_ok;
 }
 
-int run_show(const std::filesystem::path& file, const Arguments& arguments) {
+int run_show(const config::Settings& settings, const Arguments& arguments) {
+  const auto file = dead_letters_path(settings.data_dir);
   auto desk = DeadLetterDesk::open(file);
   if (!desk) return refuse(desk.error());
   LetterFilter filter{.id = arguments.ids.front()};
@@ -88,22 +98,52 @@ int run_show(const std::filesystem::path& file, const Arguments& arguments) {
   return refuse({ErrorCode::not_found, fmt::format("there is no dead letter {}", *filter.id)});
 }
 
-int run_retry(const std::filesystem::path& file, const Arguments& arguments) {
+/// Those that a server with these settings delivers to.
+std::vector<std::string> sinks_of(const config::Settings& settings) {
+  std::vector<std::string> sinks;
+  if (has_role(settings, config::Role::processor)) {
+    auto store = storage::open_store(store_options(settings, settings.data_dir));
+    if (store) sinks.emplace_back((*store)->name());
+  }
+  if (has_role(settings, config::Role::gateway) && !settings.kafka.brokers.empty()) {
+    sinks.emplace_back("kafka");
+  }
+  return sinks;
+}
+
+/// What is asked for and nobody will take is said.
+Result<void> name_absent_sinks(const config::Settings& settings, DeadLetterDesk& desk) {
+  const auto asked = desk.asked();
+  if (!asked) return std::unexpected(asked.error());
+  const auto sinks = sinks_of(settings);
+  for (const auto& [sink, count] : *asked) {
+    if (std::ranges::find(sinks, sink) != sinks.end()) continue;
+    fmt::print(stderr,
+               "trialwire: {} of {} wait until a server delivers to it: with these settings none "
+               "does\n",
+               count, sink);
+  }
+  return {};
+}
+
+int run_retry(const config::Settings& settings, const Arguments& arguments) {
   if (arguments.ids.empty() == !arguments.all) {
     fmt::print(stderr, "trialwire: deadletter retry wants either ids or --all\n");
     return exit_usage;
   }
-  auto desk = DeadLetterDesk::open(file);
+  auto desk = DeadLetterDesk::open(dead_letters_path(settings.data_dir));
   if (!desk) return refuse(desk.error());
   auto asked = arguments.all ? desk->ask_for_all(arguments.sink, decision(arguments))
                              : desk->ask_for(arguments.ids, decision(arguments));
   if (!asked) return refuse(asked.error());
   fmt::print("{} records will be delivered again, by the running server or at its next start\n",
              *asked);
+  if (auto named = name_absent_sinks(settings, *desk); !named) return refuse(named.error());
   return exit_ok;
 }
 
-int run_discard(const std::filesystem::path& file, const Arguments& arguments) {
+int run_discard(const config::Settings& settings, const Arguments& arguments) {
+  const auto file = dead_letters_path(settings.data_dir);
   auto desk = DeadLetterDesk::open(file);
   if (!desk) return refuse(desk.error());
   auto discarded = desk->discard(arguments.ids, decision(arguments));
@@ -112,7 +152,7 @@ int run_discard(const std::filesystem::path& file, const Arguments& arguments) {
   return exit_ok;
 }
 
-/// `run` works on the file of dead letters of the settings and returns the exit code.
+/// `run` works with the settings and returns the exit code.
 template <typename Run>
 CLI::App* add_action(CLI::App& group, int& exit_code, const char* name, const char* description,
                      const std::string& manual, std::shared_ptr<Arguments> arguments, Run run) {
@@ -121,8 +161,7 @@ CLI::App* add_action(CLI::App& group, int& exit_code, const char* name, const ch
   auto options = add_settings_options(*command);
   command->callback([options, arguments, run, &exit_code] {
     auto settings = load_settings(*options);
-    exit_code = settings ? run(dead_letters_path(settings->data_dir), *arguments)
-                         : static_cast<int>(exit_usage);
+    exit_code = settings ? run(*settings, *arguments) : static_cast<int>(exit_usage);
   });
   return command;
 }
@@ -138,8 +177,8 @@ void add_list(CLI::App& group, int& exit_code) {
       "  trialwire deadletter list\n"
       "  trialwire deadletter list --sink postgres --json | jq -r .reason | sort | uniq -c\n"
       "  trialwire deadletter list --state discarded\n\n"
-      "Exit codes: 0 listed, also when there are none; 1 the file cannot be read; 2 wrong command\n"
-      "line or settings.",
+      "Exit codes: 0 listed, also when there are none; 1 the file cannot be read, or there is no\n"
+      "data_dir; 2 wrong command line or settings.",
       arguments, run_list);
   command->add_option("--sink", arguments->sink, "Of this sink only")
       ->type_name("NAME")
@@ -173,9 +212,10 @@ void add_retry(CLI::App& group, int& exit_code) {
   CLI::App* command = add_action(
       group, exit_code, "retry", "Have them delivered again",
       "For when the sink has been mended: a column widened, a limit raised. The running server\n"
-      "delivers them within a second or so; without one, the next start does. What came later\n"
-      "stays delivered; the sink's cursor does not move. A record of a submission takes the whole\n"
-      "submission along. What is refused again waits again, with the new reason.\n\n"
+      "begins within a second and delivers up to 100 of them a second, a submission as one;\n"
+      "without one, the next start does. What came later stays delivered; the sink's cursor does\n"
+      "not move. A record of a submission takes the whole submission along. What is refused again\n"
+      "waits again, with the new reason.\n\n"
       "Examples:\n"
       "  trialwire deadletter retry 12 13\n"
       "  trialwire deadletter retry --all --sink postgres\n\n"

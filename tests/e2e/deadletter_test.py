@@ -202,7 +202,36 @@ class DeadLetters(ServerTest):
                 self.assertIn(known, run.stderr)
         self.assertEqual(self.letters(server)[0]["state"], "waiting")
 
+    def test_a_retry_says_that_no_server_delivers_to_the_sink_with_these_settings(self):
+        server = self.server_with_rule()
+        server.post("/v1/epro/reports", self.bad(1))
+        self.wait_letters(server, 1)
+        server.stop()
+        server.settings["store.url"] = "postgres://nobody@127.0.0.1:1/none"
+        run = server.run("deadletter", "retry", "--all")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn("1 of sqlite wait until a server delivers to it", run.stderr)
+        server.start()
+        eventually("counted without a lane", lambda:
+                   'trialwire_sink_dead_letters_waiting{sink="sqlite"} 1\n'
+                   in server.ask_admin("/metrics").body.decode())
+
     def test_without_any_there_is_nothing_to_list(self):
         server = self.server().start()
+        file = server.data / "deadletters.db"
+        eventually("counted", file.exists)
         run = server.run("deadletter", "list")
-        self.assertEqual((run.returncode, run.stdout), (0, "no dead letters\n"))
+        self.assertEqual((run.returncode, run.stdout), (0, f"no dead letters in {file}\n"))
+        server.stop()
+        file.unlink()
+        run = server.run("deadletter", "list")
+        self.assertEqual((run.returncode, run.stdout),
+                         (0, f"no dead letters yet: there is no {file}\n"))
+
+    def test_without_a_data_directory_the_file_that_is_missing_is_named(self):
+        server = self.server()
+        elsewhere = self.directory / "elsewhere"
+        server.settings["data_dir"] = str(elsewhere)
+        run = server.run("deadletter", "list")
+        self.assertEqual((run.returncode, run.stdout), (1, ""))
+        self.assertIn(f"no {elsewhere}/deadletters.db", run.stderr)

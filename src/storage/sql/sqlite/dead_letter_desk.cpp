@@ -159,6 +159,19 @@ Result<std::uint64_t> in_transaction(Database& database, Work work) {
 
 }  // namespace
 
+Result<pipeline::DeadLetters::BySink> DeadLetterDesk::asked() {
+  auto rows = database_.prepare(
+      "SELECT sink, count(*) FROM dead_letters WHERE state = 'retry_requested' GROUP BY sink");
+  if (!rows) return std::unexpected(rows.error());
+  pipeline::DeadLetters::BySink found;
+  int code = SQLITE_ROW;
+  while ((code = rows->step()) == SQLITE_ROW) {
+    found.emplace(rows->text(0), static_cast<std::uint64_t>(rows->integer(1)));
+  }
+  if (code != SQLITE_DONE) return std::unexpected(database_.error("count dead letters"));
+  return found;
+}
+
 Result<std::uint64_t> DeadLetterDesk::ask_for(std::span<const std::int64_t> ids,
                                               const LetterDecision& decision) {
   return in_transaction(database_, [&] { return decide(ids, ask_sql, decision); });

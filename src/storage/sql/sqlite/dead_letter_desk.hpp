@@ -17,6 +17,7 @@
 #include "base/error.hpp"
 #include "base/uuid.hpp"
 #include "journal/record.hpp"
+#include "pipeline/dead_letters.hpp"
 #include "storage/sql/sqlite/database.hpp"
 #include "storage/sql/sqlite/dead_letter_file.hpp"
 
@@ -66,6 +67,8 @@ class DeadLetterDesk {
   Result<std::uint64_t> discard(std::span<const std::int64_t> ids, const LetterDecision& decision);
   /// All that wait, of this sink or of every one.
   Result<std::uint64_t> ask_for_all(std::string_view sink, const LetterDecision& decision);
+  /// Records that are asked for, by sink.
+  Result<pipeline::DeadLetters::BySink> asked();
 
  private:
   explicit DeadLetterDesk(Database database) : database_(std::move(database)) {}
