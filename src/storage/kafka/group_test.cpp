@@ -290,7 +290,7 @@ TEST_F(GroupTest, a_lag_is_known_in_messages_and_not_said_in_bytes) {
 }
 
 TEST_F(GroupTest, what_is_not_fetched_yet_is_lag_too) {
-  options_.partition_bytes = 16 << 10;
+  options_.partition_bytes = 1 << 10;
   options_.tail_interval = milliseconds(20);
   produce(20);
   auto member = join();
@@ -307,10 +307,12 @@ TEST_F(GroupTest, what_is_not_fetched_yet_is_lag_too) {
     EXPECT_TRUE(metrics_.text().contains(lacking)) << metrics_.text();
     EXPECT_EQ(member->standing().lag, messages);
   };
-  // More than a partition's queue holds: what comes then is not fetched.
   produce(600);
   wait_for_lag(600);
-  produce(1'400);
+  // More than a partition's queue holds: what comes behind it is not fetched.
+  produce(700);
+  wait_for_lag(1'300);
+  produce(700);
   wait_for_lag(2'000);
   EXPECT_EQ(member->standing().lane_trouble, "away");
   database_.be_away(false);
