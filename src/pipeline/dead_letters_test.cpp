@@ -72,6 +72,38 @@ TEST_F(DeadLettersTest, one_bad_record_is_set_aside_and_the_rest_goes_on_in_orde
   EXPECT_TRUE(metrics_have(R"(trialwire_sink_dead_letters_total{lane="0",sink="memory"} 1)"));
 }
 
+TEST_F(DeadLettersTest, a_sink_that_rolls_back_keeps_its_connection_over_any_number_of_refusals) {
+  store.rolls_back = true;
+  Sequences good;
+  for (std::uint64_t sequence = 1; sequence <= 200; ++sequence) {
+    journal.append({sequence % 7 == 3 ? "bad" : "good"});
+    if (sequence % 7 != 3) good.push_back(sequence);
+  }
+  auto lane = start_lane();
+  wait_until_at(201);
+  lane->stop();
+  EXPECT_EQ(store.rows(), good);
+  EXPECT_EQ(letters().size(), 200 - good.size());
+  EXPECT_EQ(store.resets, 0U);
+  EXPECT_EQ(store.times_asked, 1U);
+}
+
+TEST_F(DeadLettersTest, a_destination_that_was_replaced_between_two_refusals_is_noticed) {
+  store.rolls_back = true;
+  journal.append({"a", "bad", "b", "bad", "c"});
+  store.at = [&, once = false](std::string_view step, unsigned) mutable -> Result<void> {
+    if (step != "letter stored" || std::exchange(once, true)) return {};
+    std::lock_guard lock(store.mutex);
+    store.cursors.clear();  // and what it had
+    store.transactions.clear();
+    return {};
+  };
+  auto lane = start_lane();
+  store.wait_for([](const MemoryStore& now) { return now.rows() == Sequences({1, 3, 5}); });
+  lane->stop();
+  EXPECT_EQ(letters(), (Sequences{2, 4}));
+}
+
 TEST_F(DeadLettersTest, the_cursor_passes_a_bad_record_that_is_the_last_one) {
   journal.append({"a", "bad"});
   auto lane = start_lane();

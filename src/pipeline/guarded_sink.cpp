@@ -25,6 +25,7 @@ class GuardedSink final : public Sink {
     return guarded([&] { return sink_->deliver(records, cursor); });
   }
   void reset() noexcept override { sink_->reset(); }
+  bool rolled_back() const noexcept override { return sink_->rolled_back(); }
   void give_up() noexcept override { sink_->give_up(); }
 
  private:

@@ -93,7 +93,7 @@ LaneDelivery::Outcome LaneDelivery::deliver_piece(PoisonSearch& search,
     if (done.error().code == ErrorCode::deadline_exceeded) took_too_long(piece.size(), search);
     return recover(stop, false);
   }
-  if (Outcome outcome = recover(stop, true); outcome != Outcome::done) return outcome;
+  if (Outcome outcome = after_refusal(stop); outcome != Outcome::done) return outcome;
   if (!search.refused()) return Outcome::done;
   const unsigned most = core_.options.refusals_max;
   if (most > 0 && refused_in_row_ >= most) {
@@ -149,6 +149,13 @@ LaneDelivery::Outcome LaneDelivery::recover(const std::stop_token& stop, bool at
   }
 }
 
+/// A sink that has rolled back is where it was: where it is not, the next delivery meets a
+/// conflict.
+LaneDelivery::Outcome LaneDelivery::after_refusal(const std::stop_token& stop) {
+  if (!core_.sink->rolled_back()) return recover(stop, true);
+  return stop.stop_requested() ? Outcome::stopped : Outcome::done;
+}
+
 /// What the sink says now with what it said last.
 LaneDelivery::Outcome LaneDelivery::compare(const journal::Cursor& found) {
   core_.heard = Clock::now();
@@ -202,7 +209,7 @@ LaneDelivery::Outcome LaneDelivery::redeliver(Records unit, const std::stop_toke
     return outcome == Outcome::done ? Outcome::stopped : outcome;
   }
   if (!done) {
-    if (Outcome outcome = recover(stop, true); outcome != Outcome::done) return outcome;
+    if (Outcome outcome = after_refusal(stop); outcome != Outcome::done) return outcome;
     return set_aside(unit, done.error(), stop) ? Outcome::done : Outcome::stopped;
   }
   core_.succeeded();

@@ -52,6 +52,7 @@ class LaneDelivery {
   bool refuses(const Error& error) const noexcept;
   void took_too_long(std::size_t records, PoisonSearch& search) noexcept;
   Outcome recover(const std::stop_token& stop, bool at_once);
+  Outcome after_refusal(const std::stop_token& stop);
   Outcome compare(const journal::Cursor& found);
   bool set_aside(Records unit, const Error& reason, const std::stop_token& stop);
   Outcome redeliver(Records unit, const std::stop_token& stop);

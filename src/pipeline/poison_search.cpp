@@ -2,6 +2,7 @@
 #include "pipeline/poison_search.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "pipeline/record_batch.hpp"
 
@@ -14,6 +15,7 @@ PoisonSearch::PoisonSearch(std::span<const journal::Record> records, std::size_t
 
 void PoisonSearch::limit(std::size_t records) noexcept {
   most_ = std::clamp<std::size_t>(records, 1, most_);
+  most_again_ = std::min(most_again_, std::max<std::size_t>(records, 1));
 }
 
 /// After the unit that `from` begins.
@@ -47,8 +49,11 @@ bool PoisonSearch::last() const noexcept {
 }
 
 void PoisonSearch::taken() noexcept {
+  const bool suspected = suspect_ > at_;
   at_ = piece_end();
   if (suspect_ <= at_) suspect_ = 0;
+  // What it was before the first poison, it stays: only a delivery in which there is one is slow.
+  if (!suspected && found_) most_ = std::clamp<std::size_t>(most_ * 2, 1, most_again_);
 }
 
 bool PoisonSearch::refused() noexcept {
@@ -59,9 +64,11 @@ bool PoisonSearch::refused() noexcept {
 }
 
 void PoisonSearch::set_aside() noexcept {
-  at_ = unit_end(at_);
+  const std::size_t between = at_ - after_poison_;
+  at_ = after_poison_ = unit_end(at_);
   suspect_ = 0;
-  most_ = std::min(most_, piece_records_);
+  if (!std::exchange(found_, true)) most_again_ = std::min(most_, piece_records_);
+  most_ = std::clamp<std::size_t>(between, 1, most_again_);
 }
 
 }  // namespace trialwire::pipeline

@@ -10,12 +10,15 @@
 //   refused           [4 5]
 //   taken             [4]
 //   refused             [5]       → set aside
-//   taken                 [6 7]   of normal size from here on
+//   taken                 [6 7]   as many as were good before it, then twice as many each time
 //
 // With n records and one poison about log2(n) pieces are refused and as many taken; they hold 2 n
-// records at most. Pure: no clock, no I/O. Borrows the records.
+// records at most. Where poison is dense pieces are as long as what lies between two of it: one in
+// ten costs about six pieces each, however many records there are.
+// Pure: no clock, no I/O. Borrows the records.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "journal/record.hpp"
@@ -24,8 +27,8 @@ namespace trialwire::pipeline {
 
 class PoisonSearch {
  public:
-  /// After the first poison a piece has `piece_records` records, or what the unit at its end makes
-  /// of it: what is sent again for each further one stays small.
+  /// After the first poison a piece has no more than `piece_records` records, or what the unit at
+  /// its end makes of it: what is sent again for each further one stays small.
   PoisonSearch(std::span<const journal::Record> records, std::size_t piece_records);
 
   /// Pieces have no more than so many records from here on, or what the unit at their end makes of
@@ -53,7 +56,10 @@ class PoisonSearch {
   std::size_t piece_records_;
   std::size_t at_ = 0;       // before it all is done
   std::size_t suspect_ = 0;  // [at_, suspect_) was refused as a whole; 0: nothing is suspected
-  std::size_t most_;         // records of a piece that is not suspected
+  std::size_t most_;         // records of a piece that is not suspected …
+  std::size_t most_again_ = SIZE_MAX;  // … and what it grows to after a poison
+  std::size_t after_poison_ = 0;       // where the last one ended
+  bool found_ = false;
 };
 
 }  // namespace trialwire::pipeline

@@ -58,16 +58,34 @@ TEST(PoisonSearchTest, one_poison_is_found_with_few_attempts_wherever_it_is) {
   }
 }
 
-TEST(PoisonSearchTest, after_a_poison_pieces_are_of_normal_size) {
-  Destination destination{.poison = {1}};
+TEST(PoisonSearchTest, scattered_poison_costs_a_few_small_pieces_each) {
+  for (const std::size_t count : {500U, 2'000U, 16'384U}) {
+    Destination destination;
+    for (std::uint64_t at = 1; at <= count; at += 7 + at * 31 % 7) destination.poison.insert(at);
+    const std::size_t poison = destination.poison.size();
+    ASSERT_GT(poison * 12, count);
+    destination.run(records(count));
+    EXPECT_EQ(destination.aside.size(), poison);
+    EXPECT_EQ(destination.stored.size(), count - poison);
+    EXPECT_LE(destination.attempts, 7 * poison) << count;
+    EXPECT_LE(destination.records_sent, 10 * count) << count;
+  }
+}
+
+TEST(PoisonSearchTest, after_poison_pieces_grow_to_normal_size_and_no_further) {
+  auto all = records(100);
+  PoisonSearch search(all, 10);
+  while (!search.refused()) {
+  }
+  search.set_aside();
+  std::vector<std::size_t> sizes;
+  for (; !search.piece().empty(); search.taken()) sizes.push_back(search.piece().size());
+  EXPECT_EQ(sizes, (std::vector<std::size_t>{1, 2, 4, 8, 10, 10, 10, 10, 10, 10, 10, 10, 4}));
+}
+
+TEST(PoisonSearchTest, nothing_is_a_piece_of_nothing) {
   PoisonSearch search(records(0), 10);
   EXPECT_TRUE(search.piece().empty());
-  auto all = records(100);
-  PoisonSearch second(all, 10);
-  while (!second.refused()) {
-  }
-  second.set_aside();
-  EXPECT_EQ(second.piece().size(), 10U);
 }
 
 TEST(PoisonSearchTest, a_destination_that_changes_its_mind_gets_everything) {

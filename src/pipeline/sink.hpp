@@ -7,7 +7,8 @@
 //   the lane       calls from one thread; records in the order of their sequences, never one twice
 //                  unless the sink said that it does not have it; a submission whole in one call;
 //                  after any error `reset`, then `durable_cursor`, and the same again only when the
-//                  answer is the one before
+//                  answer is the one before; neither after a refusal that the sink says to have
+//                  rolled back
 //   the sink       stores records and cursor in one step, or neither; is idempotent where it can
 //                  be: the record id (journal, epoch, sequence and time of receipt, base/uuid.hpp)
 //                  is the same whenever a record comes
@@ -64,6 +65,11 @@ class Sink {
 
   /// After an error: drop the connection, so that the next call makes a new one.
   virtual void reset() noexcept = 0;
+
+  /// Of the `deliver` that just refused its records (invalid_argument, payload_too_large): none of
+  /// it is stored, the cursor is where it was, and the sink is ready for the next one as it is.
+  /// False is always right, and costs a connection for each refusal.
+  virtual bool rolled_back() const noexcept { return false; }
 
   /// From another thread, once, when the process ends: a delivery that has not begun to commit
   /// fails soon, as do later ones. A sink whose deliveries are short may ignore it.

@@ -62,6 +62,8 @@ class MemoryStore final : public pipeline::DeadLetters {
   std::map<std::uint64_t, std::int64_t> delivered_ns;
   std::map<std::uint64_t, journal::Record> kept;  // of the letters; their bytes are the journal's
   unsigned resets = 0;
+  unsigned times_asked = 0;  // for the cursor
+  bool rolls_back = false;   // a refusal, and says so
 
   Result<void> store(std::span<const journal::Record> unit,
                      const pipeline::Refusal& refusal) override {
@@ -129,6 +131,7 @@ class MemorySink final : public pipeline::Sink {
   Result<journal::Cursor> durable_cursor(const Uuid& journal) override {
     if (auto ok = store_.at("ask", lane_); !ok) return std::unexpected(ok.error());
     std::lock_guard lock(store_.mutex);
+    ++store_.times_asked;
     auto found = store_.cursors.find(lane_);
     said_ = found == store_.cursors.end() ? 1 : found->second;
     return journal::Cursor{journal, said_};
@@ -161,6 +164,7 @@ class MemorySink final : public pipeline::Sink {
     std::lock_guard lock(store_.mutex);
     ++store_.resets;
   }
+  bool rolled_back() const noexcept override { return store_.rolls_back; }
 
  private:
   MemoryStore& store_;
