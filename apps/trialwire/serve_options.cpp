@@ -178,6 +178,11 @@ std::filesystem::path reached_path(const std::filesystem::path& data_dir,
   return data_dir / "cursors" / fmt::format("{}.reached", sink_name);
 }
 
+std::filesystem::path cursor_bounds_path(const std::filesystem::path& data_dir,
+                                         std::string_view sink_name) {
+  return data_dir / "cursors" / fmt::format("{}.beyond", sink_name);
+}
+
 pipeline::SinkLanesOptions lane_options(const config::Settings& settings, std::string_view name,
                                         const config::SinkSettings& sink,
                                         const std::filesystem::path& data_dir) {
@@ -187,6 +192,7 @@ pipeline::SinkLanesOptions lane_options(const config::Settings& settings, std::s
   lanes.lanes = own_or(sink.lanes, all.lanes);
   lanes.schedule_file = lane_schedule_path(data_dir, name);
   lanes.reached_file = reached_path(data_dir, name);
+  lanes.bounds_file = cursor_bounds_path(data_dir, name);
   pipeline::LaneOptions& options = lanes.each;
   options.batch_records = own_or(sink.batch_records, all.batch_records);
   options.batch_records_max = std::max(

@@ -32,6 +32,9 @@ std::filesystem::path lane_schedule_path(const std::filesystem::path& data_dir,
 /// Where it is noted how far the sink was.
 std::filesystem::path reached_path(const std::filesystem::path& data_dir,
                                    std::string_view sink_name);
+/// Up to where it can be, while it is not found there; see pipeline/cursor_bounds.hpp.
+std::filesystem::path cursor_bounds_path(const std::filesystem::path& data_dir,
+                                         std::string_view sink_name);
 /// `name` is the sink's, `sink` what the settings say of that one.
 pipeline::SinkLanesOptions lane_options(const config::Settings& settings, std::string_view name,
                                         const config::SinkSettings& sink,

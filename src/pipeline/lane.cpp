@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "pipeline/cursor_bounds.hpp"
 #include "pipeline/lane_background.hpp"
 #include "pipeline/lane_core.hpp"
 #include "pipeline/lane_delivery.hpp"
@@ -185,9 +186,14 @@ Result<void> Lane::start() {
   core.started_ns = core.options.unix_now_ns();
   // Before the sink is asked: nothing may be deleted until it has said that it has it.
   if (!state.holds) hold(core.journal.begin());
+  if (core.options.bounds != nullptr) {
+    core.bound = core.options.bounds->of(core.options.lane);
+  } else if (core.options.delivers_alone) {
+    core.bound = core.journal.end().next_sequence;
+  }
   if (core.options.asks_at_start) {
     if (auto opened = state.reader.open(); !opened) {
-      if (core.answered) return opened;
+      if (core.answered || core.refused) return opened;
       core.failed(opened.error(), "asking the sink where it is");
       core.sink->reset();
     }

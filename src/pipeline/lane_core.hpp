@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <random>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -65,7 +66,10 @@ struct LaneCore {
   RecordBatch batch;  // what is to be delivered next
 
   bool answered = false;                 // the sink has said where it is …
+  bool refused = false;                  // … which cannot be …
   bool located = false;                  // … and the journal knows that place
+  std::uint64_t bound = UINT64_MAX;      // the sink can be there or before, …
+  std::set<std::uint64_t> tried;         // … or at one of these: deliveries of unknown outcome
   std::uint64_t said = 1;                // the sink's cursor in its own words
   std::uint64_t held = 1;                // see above
   journal::Cursor taken;                 // likewise

@@ -35,7 +35,11 @@ Result<void> LaneDelivery::attempt(Records records, const journal::Cursor& curso
   core_.refresh_lag();
   auto began = Clock::now();
   Result<void> done = core_.sink->deliver(records, cursor);
-  if (!done) return done;
+  if (!done) {
+    const bool refused = is_refusal(done.error().code) && core_.sink->rolled_back();
+    if (!refused) core_.tried.insert(cursor.next_sequence);
+    return done;
+  }
   if (!records.empty()) {
     const Clock::duration took = Clock::now() - began;
     core_.pace.delivered(records.size(), took);
@@ -51,6 +55,8 @@ void LaneDelivery::advance(Records records, const journal::Cursor& cursor) {
   core_.hold(cursor);
   core_.durable = cursor;
   core_.said = cursor.next_sequence;
+  core_.bound = std::max(core_.bound, core_.said);
+  core_.tried.clear();
   core_.stored = core_.heard = Clock::now();
   if (!records.empty()) {
     core_.durable_received_ns = records.back().attributes.received_ns;

@@ -15,6 +15,7 @@
 
 namespace trialwire::pipeline {
 
+class CursorBounds;
 class DeadLetters;
 class LaneGate;
 class LaneMetrics;
@@ -57,6 +58,12 @@ struct LaneOptions {
   std::chrono::milliseconds retry_look{1'000};
   /// Of a sink with several lanes, shared by them; outlives the lane. Null: it has one.
   LaneGate* gate = nullptr;
+
+  /// Of a journal's lanes, shared by them; outlives the lane. Null: the sink can be where the
+  /// journal ends at the start, or where the lane brings it.
+  CursorBounds* bounds = nullptr;
+  /// Other processes deliver to the lane's cursor, too: it can be anywhere in the journal.
+  bool delivers_alone = true;
 
   /// Called when more is durable in the sink, on the lane's thread. Empty: nobody asks.
   std::function<void()> on_durable;

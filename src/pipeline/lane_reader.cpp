@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "pipeline/cursor_bounds.hpp"
 #include "pipeline/dead_letters.hpp"
 #include "pipeline/lane_gate.hpp"
 #include "pipeline/record_batch.hpp"
@@ -51,6 +52,14 @@ Result<void> LaneReader::locate() {
   const Uuid id = core_.journal.begin().journal;
   Result<journal::Cursor> cursor = core_.sink->durable_cursor(id);
   if (!cursor) return std::unexpected(cursor.error());
+  if (core_.tried.contains(cursor->next_sequence)) {
+    core_.bound = std::max(core_.bound, cursor->next_sequence);
+  }
+  if (cursor->next_sequence > core_.bound) return refuse(*cursor);
+  core_.refused = false;
+  if (core_.options.bounds != nullptr) {
+    if (auto found = core_.options.bounds->found(core_.options.lane); !found) return found;
+  }
   if (auto asked = ask_for_letters(cursor->next_sequence); !asked) return asked;
   core_.answered = true;
   core_.said = cursor->next_sequence;
@@ -65,6 +74,26 @@ Result<void> LaneReader::locate() {
   if (from < begin.next_sequence) core_.durable = begin;
   core_.taken = core_.durable;
   return {};
+}
+
+/// Nothing is delivered: what the sink has before its cursor is of another history.
+Result<void> LaneReader::refuse(const journal::Cursor& found) {
+  core_.refused = true;
+  if (core_.options.bounds != nullptr) {
+    core_.options.bounds->exceeded(core_.options.lane, core_.bound);
+  }
+  if (const auto read = core_.journal.read(found);
+      !read && read.error().code == ErrorCode::corrupt) {
+    return fail(ErrorCode::corrupt,
+                fmt::format("cursor of sink {}: {}", core_.consumer, read.error().text));
+  }
+  return fail(ErrorCode::corrupt,
+              fmt::format("cursor of sink {}: it is at sequence {} of journal {}, of which it can "
+                          "have no more than what is before {}: was the data directory, or the "
+                          "database, restored from another time? `trialwire replay --from {}`, "
+                          "with the server stopped, brings what is behind that",
+                          core_.consumer, found.next_sequence, found.journal.text(), core_.bound,
+                          core_.bound));
 }
 
 /// A sink that went back may lack dead letters, too, that were delivered to it meanwhile: the

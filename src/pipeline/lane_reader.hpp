@@ -25,7 +25,7 @@ class LaneReader {
 
   bool is_open() const noexcept { return reader_ != nullptr; }
   /// Asks the sink where it is, unless that is known, and reads from there. Errors: the sink's;
-  /// corrupt, when the journal refuses its cursor: the text names both.
+  /// corrupt, when that cannot be of this journal's history: the text names both.
   Result<void> open();
   /// What was collected is dropped and will be read again, from where the sink is then.
   void start_over();
@@ -57,6 +57,7 @@ class LaneReader {
   };
 
   Result<void> locate();
+  Result<void> refuse(const journal::Cursor& found);
   Result<void> ask_for_letters(std::uint64_t found);
   void records_missing(std::uint64_t from);
   void pass_gap(const journal::Batch& read);

@@ -341,6 +341,59 @@ TEST_F(LaneTest, a_sink_replaced_by_one_beyond_the_tail_gets_nothing_and_release
   for (std::uint64_t held : journal.cursors_of("fake/0")) EXPECT_LE(held, 2U);
 }
 
+TEST_F(LaneTest,
+       a_cursor_beyond_what_the_lane_delivered_stays_refused_when_the_journal_grows_past_it) {
+  journal.append({"a"});
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 1; });
+  {
+    std::lock_guard lock(log.mutex);
+    log.failing_deliveries = 1;
+    log.when_reset = [this] { log.cursor = log.resets < 20 ? 5 : 1; };
+  }
+  journal.append({"b", "c", "d", "e", "f", "g"});
+  while (!lane->trouble().contains("at sequence 5")) std::this_thread::yield();
+  EXPECT_TRUE(lane->trouble().contains("replay --from 2")) << lane->trouble();
+  EXPECT_EQ(lane->next_sequence(), 0U);
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 8; });
+  lane->stop();
+  EXPECT_EQ(delivered(), (std::vector<std::string>{"a", "a", "b", "c", "d", "e", "f", "g"}));
+  EXPECT_GE(log.resets, 20U) << "until it went back";
+  for (std::uint64_t held : journal.cursors_of("fake/0")) EXPECT_TRUE(held <= 2 || held == 8);
+}
+
+TEST_F(LaneTest, a_first_answer_beyond_where_the_journal_ended_at_the_start_is_refused) {
+  journal.append({"a"});
+  log.failing_cursors = 1;
+  log.cursor = 4;
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  journal.append({"b", "c", "d", "e"});
+  while (!lane->trouble().contains("at sequence 4")) std::this_thread::yield();
+  EXPECT_TRUE(metrics_have("code=\"corrupt\""));
+  {
+    std::lock_guard lock(log.mutex);
+    log.cursor = 2;
+  }
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 4; });
+  lane->stop();
+  EXPECT_EQ(delivered(), (std::vector<std::string>{"b", "c", "d", "e"}));
+}
+
+TEST_F(LaneTest, where_others_deliver_too_a_cursor_may_be_anywhere_in_the_journal) {
+  options.delivers_alone = false;
+  options.asks_at_start = false;
+  log.failing_cursors = 1;
+  log.cursor = 4;
+  auto lane = make_lane();
+  ASSERT_TRUE(lane->start());
+  journal.append({"a", "b", "c", "d"});
+  log.wait_for([](const SinkLog& sink) { return sink.records() == 1; });
+  lane->stop();
+  EXPECT_EQ(delivered(), (std::vector<std::string>{"d"}));
+}
+
 TEST_F(LaneTest, a_cursor_older_than_the_oldest_record_begins_there_and_the_lost_are_counted) {
   journal.append({"a", "b", "c", "d", "e"});
   journal.forget_before(5);

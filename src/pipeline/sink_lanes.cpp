@@ -10,46 +10,14 @@
 
 #include <fmt/format.h>
 
-#include "base/bytes.hpp"
 #include "pipeline/lane_metrics.hpp"
+#include "pipeline/small_file.hpp"
 #include "telemetry/log.hpp"
 
 namespace trialwire::pipeline {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::uint64_t file_bytes_max = 64 << 10;
-
-bool is_there(const fs::path& file, journal::FileLayer& files) {
-  auto names = files.list(file.parent_path());
-  return names && std::ranges::find(*names, file.filename().string()) != names->end();
-}
-
-Result<std::string> read_whole(const fs::path& path, journal::FileLayer& files) {
-  auto file = files.open(path, journal::OpenMode::read, false);
-  if (!file) return std::unexpected(file.error());
-  auto size = (*file)->size();
-  if (!size) return std::unexpected(size.error());
-  std::string text(std::min(*size, file_bytes_max), '\0');
-  MutableBytes into = std::as_writable_bytes(std::span(text.data(), text.size()));
-  if (auto read = (*file)->read_at(0, into); !read) return std::unexpected(read.error());
-  return text;
-}
-
-/// Atomically, and durable when it returns.
-Result<void> write_whole(const fs::path& path, std::string_view text, journal::FileLayer& files) {
-  if (auto made = files.create_directory(path.parent_path()); !made) return made;
-  const fs::path temporary = path.native() + ".tmp";
-  static_cast<void>(files.remove(temporary));
-  auto file = files.open(temporary, journal::OpenMode::create_new, false);
-  if (!file) return std::unexpected(file.error());
-  Result<void> done = (*file)->write_and_sync(0, as_bytes(text));
-  file->reset();
-  if (done) done = files.rename(temporary, path);
-  if (done) done = files.sync_directory(path.parent_path());
-  return done;
-}
 
 }  // namespace
 
@@ -84,7 +52,8 @@ SinkLanes::SinkLanes(SinkLanesOptions options, journal::Journal& journal, MakeSi
       journal_(journal),
       make_sink_(std::move(make_sink)),
       metrics_(metrics),
-      files_(files) {}
+      files_(files),
+      bounds_(options_.bounds_file, files) {}
 
 SinkLanes::~SinkLanes() {
   stop();
@@ -140,6 +109,7 @@ Result<void> SinkLanes::prepare() {
   auto schedule = decide();
   if (!schedule) return std::unexpected(schedule.error());
   const unsigned count = schedule->lanes_max();
+  if (auto loaded = bounds_.load(journal_.end(), count); !loaded) return loaded;
   if (count > 1) gate_ = std::make_unique<LaneGate>(std::move(*schedule));
   for (unsigned lane = 0; lane < count; ++lane) {
     LaneOptions each = options_.each;
@@ -147,6 +117,7 @@ Result<void> SinkLanes::prepare() {
     each.lane = lane;
     each.redelivers = lane == 0;
     each.gate = gate_.get();
+    each.bounds = &bounds_;
     lanes_.push_back(std::make_unique<Lane>(std::move(each), journal_, make_sink_(lane), metrics_));
   }
   observe_lanes();
@@ -177,6 +148,7 @@ Result<void> SinkLanes::start() {
   for (auto& lane : lanes_) {
     if (auto started = lane->start(); !started) return started;
   }
+  bounds_.started();
   return {};
 }
 
@@ -187,6 +159,7 @@ void SinkLanes::request_stop() {
 void SinkLanes::stop() {
   request_stop();
   for (auto& lane : lanes_) lane->stop();
+  if (!lanes_.empty()) bounds_.ended(journal_.end());
   std::lock_guard lock(note_mutex_);
   note();
 }

@@ -15,6 +15,8 @@
 // held back again at a start at which it does not answer. The sink's own word, once it comes,
 // counts; the note may be old or lost.
 //
+// Up to where the sink can be (cursor_bounds.hpp) is in `bounds_file` while it is not found there.
+//
 // Owned, started and stopped by one thread. `stop` ends all lanes within one `stop_patience`.
 #pragma once
 #include <chrono>
@@ -29,6 +31,7 @@
 #include "base/error.hpp"
 #include "journal/file_layer.hpp"
 #include "journal/journal.hpp"
+#include "pipeline/cursor_bounds.hpp"
 #include "pipeline/lane.hpp"
 #include "pipeline/lane_gate.hpp"
 #include "pipeline/lane_options.hpp"
@@ -45,6 +48,8 @@ struct SinkLanesOptions {
   /// In the same. Empty: no notes.
   std::filesystem::path reached_file;
   std::chrono::milliseconds reached_interval{5'000};  // between two notes
+  /// In the same. Empty: the next start does not know up to where the sink can be.
+  std::filesystem::path bounds_file;
 };
 
 class SinkLanes {
@@ -85,6 +90,7 @@ class SinkLanes {
   MakeSink make_sink_;
   telemetry::Registry& metrics_;
   journal::FileLayer& files_;
+  CursorBounds bounds_;    // before the lanes, which use it
   std::mutex note_mutex_;  // of the next two
   std::chrono::steady_clock::time_point noted_at_{};
   std::uint64_t noted_ = 0;

@@ -377,6 +377,77 @@ TEST_F(SinkLanesTest, the_word_of_a_sink_counts_more_than_the_note_of_where_it_w
   EXPECT_EQ(lanes->lanes(), 2U);
 }
 
+TEST_F(SinkLanesTest, a_sink_that_is_beyond_where_the_journal_was_stays_refused_over_restarts) {
+  options.bounds_file = directory.path() / "cursors" / "memory.beyond";
+  append(10, 2);
+  store.cursors = {{0, 31}, {1, 31}};  // of a later time than this journal
+  std::atomic<bool> away = true;
+  store.at = [&](std::string_view, unsigned) -> Result<void> {
+    if (away) return fail(ErrorCode::unavailable, "no connection");
+    return {};
+  };
+  auto lanes = start();
+  append(40, 2);
+  lanes.reset();
+  away = false;
+  for (int n = 0; n < 2; ++n) {
+    const auto started = make()->start();
+    ASSERT_FALSE(started);
+    EXPECT_EQ(started.error().code, ErrorCode::corrupt);
+    EXPECT_TRUE(started.error().text.contains("at sequence 31")) << started.error().text;
+    EXPECT_TRUE(started.error().text.contains("replay --from 11")) << started.error().text;
+  }
+  EXPECT_TRUE(store.transactions.empty());
+  store.cursors = {{0, 11}, {1, 11}};
+  lanes = start();
+  wait_until_at(*lanes, 51);
+  EXPECT_EQ(store.rows().size(), 40U);
+  EXPECT_FALSE(std::filesystem::exists(options.bounds_file));
+}
+
+TEST_F(SinkLanesTest, a_lane_that_has_its_place_again_no_longer_has_a_bound_at_the_next_start) {
+  options.bounds_file = directory.path() / "cursors" / "memory.beyond";
+  append(10, 2);
+  std::atomic<bool> away = true;
+  store.at = [&](std::string_view, unsigned lane) -> Result<void> {
+    if (away && lane == 1) return fail(ErrorCode::unavailable, "no connection");
+    return {};
+  };
+  auto lanes = start();
+  const std::string head = "journal " + journal.end().journal.text() + "\n";
+  EXPECT_EQ(journal::read_file(options.bounds_file), head + "1 11\n");
+  away = false;
+  append(10, 2);
+  wait_until_at(*lanes, 21);
+  EXPECT_FALSE(std::filesystem::exists(options.bounds_file)) << "gone before anything is delivered";
+  lanes.reset();
+  lanes = start();
+  wait_until_at(*lanes, 21);
+}
+
+TEST_F(SinkLanesTest, a_refused_start_after_which_nothing_was_taken_leaves_no_bound) {
+  options.bounds_file = directory.path() / "cursors" / "memory.beyond";
+  append(10, 2);
+  store.cursors = {{0, 31}, {1, 31}};
+  EXPECT_FALSE(make()->start());
+  EXPECT_FALSE(std::filesystem::exists(options.bounds_file));
+  append(20, 2);  // a repair lets the journal go on there
+  auto lanes = start();
+  wait_until_at(*lanes, 31);
+}
+
+TEST_F(SinkLanesTest, a_damaged_file_of_bounds_is_refused_and_another_journal_s_is_none) {
+  options.bounds_file = directory.path() / "cursors" / "memory.beyond";
+  journal::write_file(options.bounds_file, "nonsense");
+  const auto started = make()->start();
+  ASSERT_FALSE(started);
+  EXPECT_TRUE(started.error().text.contains("memory.beyond: line 1")) << started.error().text;
+  journal::write_file(options.bounds_file, "journal " + Uuid::random().text() + "\n0 1\n");
+  append(10, 2);
+  store.cursors = {{0, 11}, {1, 11}};
+  wait_until_at(*start(), 11);
+}
+
 TEST_F(SinkLanesTest, a_damaged_file_of_their_number_is_refused_and_named) {
   std::filesystem::create_directories(options.schedule_file.parent_path());
   journal::write_file(options.schedule_file, "nonsense");

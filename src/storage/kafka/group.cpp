@@ -276,6 +276,7 @@ void GroupMember::State::start_lanes() {
     lane_options.lane = slot.number;
     lane_options.source = one->journal.name().text();
     lane_options.asks_at_start = false;
+    lane_options.delivers_alone = false;
     lane_options.metrics = slot.metrics.get();
     auto lane = std::make_unique<pipeline::Lane>(std::move(lane_options), one->journal,
                                                  std::make_unique<LentSink>(slot), metrics);
