@@ -17,6 +17,8 @@
 #include "commands.hpp"
 #include "data_directory.hpp"
 #include "exit_code.hpp"
+#include "pipeline/cursor_bounds.hpp"
+#include "pipeline/sink_lanes.hpp"
 #include "serve_kafka.hpp"
 #include "serve_options.hpp"
 #include "serve_store.hpp"
@@ -136,17 +138,35 @@ struct RemoveFile {
 struct Destination {
   std::unique_ptr<const std::filesystem::path, RemoveFile> scratch;  // goes after the lanes
   Sinks lanes;
-  std::uint64_t cursor = 1;   // the earliest of the lanes'
-  bool moves_cursor = false;  // else it stays as it is
+  std::uint64_t cursor = 1;               // the earliest of the lanes'
+  bool moves_cursor = false;              // else it stays as it is
+  std::filesystem::path bounds_file;      // of a sink that was beyond where it can be
+  std::uint64_t lacks_from = UINT64_MAX;  // what that may lack
 };
+
+Result<void> read_bounds(Destination& to, const config::Settings& settings, std::string_view sink,
+                         const Uuid& journal) {
+  to.bounds_file = cursor_bounds_path(settings.data_dir, sink);
+  const auto bounds = pipeline::read_cursor_bounds(to.bounds_file, journal, journal::posix_files());
+  if (!bounds) return std::unexpected(bounds.error());
+  for (const auto& [lane, bound] : *bounds) to.lacks_from = std::min(to.lacks_from, bound);
+  return {};
+}
 
 Result<Destination> open_store_sink(const config::Settings& settings, const Uuid& journal,
                                     telemetry::Registry& metrics) {
   auto store = storage::open_store(store_options(settings, settings.data_dir));
   if (!store) return std::unexpected(store.error());
-  auto lanes = make_store_sinks(**store, journal, metrics);
+  const std::filesystem::path data_dir = settings.data_dir;
+  const auto schedule = pipeline::read_lane_schedule(lane_schedule_path(data_dir, (*store)->name()),
+                                                     journal, journal::posix_files());
+  if (!schedule) return std::unexpected(schedule.error());
+  auto lanes = make_store_sinks(**store, journal, schedule->lanes_max(), metrics);
   if (!lanes) return std::unexpected(lanes.error());
   Destination destination;
+  if (auto read = read_bounds(destination, settings, (*store)->name(), journal); !read) {
+    return std::unexpected(read.error());
+  }
   destination.lanes = std::move(*lanes);
   destination.cursor = UINT64_MAX;
   destination.moves_cursor = true;
@@ -155,6 +175,7 @@ Result<Destination> open_store_sink(const config::Settings& settings, const Uuid
     if (!cursor) return std::unexpected(cursor.error());
     destination.cursor = std::min(destination.cursor, cursor->next_sequence);
   }
+  destination.cursor = std::min(destination.cursor, destination.lacks_from);
   return destination;
 }
 
@@ -168,7 +189,11 @@ Result<Destination> open_kafka_sink(const config::Settings& settings, const Uuid
   Destination destination;
   destination.scratch.reset(
       new std::filesystem::path(data_dir / "cursors" / fmt::format("kafka.replay-{}", ::getpid())));
-  destination.cursor = std::max<std::uint64_t>(1, kafka_consumed_below(data_dir, journal));
+  if (auto read = read_bounds(destination, settings, "kafka", journal); !read) {
+    return std::unexpected(read.error());
+  }
+  destination.cursor = std::min(
+      destination.lacks_from, std::max<std::uint64_t>(1, kafka_consumed_below(data_dir, journal)));
   destination.lanes.push_back(make_kafka_sink_apart(settings, *destination.scratch, metrics));
   return destination;
 }
@@ -203,6 +228,18 @@ Result<std::uint64_t> resolve_from(const Sources& sources, const std::string& te
               "--from is a sequence from 1 on, a time such as 2026-03-01T00:00:00Z, or cursor");
 }
 
+/// A submission is replayed whole. Where nothing can be read the replay says why.
+std::uint64_t begin_of_unit(const Sources& sources, std::uint64_t from) {
+  const auto begin = archive::unit_begin(*read_from(sources, from));
+  return begin ? std::min(*begin, from) : from;
+}
+
+/// The sink has all that it may have lacked: the server goes by its cursor again.
+Result<void> forget_bounds(const Destination& to, std::uint64_t from) {
+  if (from > to.lacks_from || to.lacks_from == UINT64_MAX) return {};
+  return pipeline::remove_cursor_bounds(to.bounds_file, journal::posix_files());
+}
+
 void print_refused(std::span<const journal::Record> unit, const Error& reason) {
   const std::uint64_t first = unit.front().sequence;
   fmt::print(stderr, "refused, set aside as dead letter: sequence {}{}: {}: {}\n", first,
@@ -235,9 +272,15 @@ int run_replay(const config::Settings& settings, const Arguments& arguments) {
   telemetry::Registry metrics;
   const auto to = open_destination(settings, arguments.to, sources->id, metrics);
   if (!to) return failed(to.error());
-  const auto from = resolve_from(*sources, arguments.from, to->cursor);
-  if (!from) return failed(from.error());
-  fmt::print("replaying journal {} from sequence {}\n", sources->id.text(), *from);
+  const auto wanted = resolve_from(*sources, arguments.from, to->cursor);
+  if (!wanted) return failed(wanted.error());
+  if (*wanted > arguments.until) {
+    return failed(
+        {ErrorCode::invalid_argument,
+         fmt::format("--until {} is before the first record, {}", arguments.until, *wanted)});
+  }
+  const std::uint64_t from = begin_of_unit(*sources, *wanted);
+  fmt::print("replaying journal {} from sequence {}\n", sources->id.text(), from);
 
   const bool tty = ::isatty(STDERR_FILENO) == 1;
   archive::ReplayOptions options{.journal = sources->id, .until = arguments.until + 1};
@@ -253,11 +296,15 @@ int run_replay(const config::Settings& settings, const Arguments& arguments) {
   options.dead_letters = letters.get();
   options.refusals_max = settings.pipeline.refusals_max;
   options.refused = print_refused;
-  const auto reader = read_from(*sources, *from);
+  const auto reader = read_from(*sources, from);
   const auto report = archive::replay(*reader, to->lanes, options);
   if (tty) fmt::print(stderr, "\n");
   if (!report) return failed(report.error());
-  print_report(*report, to->moves_cursor);
+  const bool to_the_end = sources->journal != nullptr && arguments.until == Arguments{}.until;
+  if (to_the_end) {
+    if (auto forgotten = forget_bounds(*to, from); !forgotten) return failed(forgotten.error());
+  }
+  print_report(*report, options.cursor_until > 0);
   return report->refused == 0 ? exit_ok : exit_failed;
 }
 
@@ -290,7 +337,8 @@ void add_replay_command(CLI::App& app, int& exit_code) {
                    "First record: its sequence, a time of receipt, or cursor")
       ->capture_default_str();
   command
-      ->add_option("--until", arguments->until, "Last sequence [the newest]")
+      ->add_option("--until", arguments->until,
+                   "Last sequence; a submission that it is in comes whole [the newest]")
       // Or -1 would wrap around.
       ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()));
   command

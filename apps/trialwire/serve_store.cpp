@@ -58,14 +58,13 @@ std::array<query::ListRoute, 4> list_routes() {
   return {epro::report_list(), qol::answer_list(), vitals::vital_list(), trial::metric_list()};
 }
 
-Result<Sinks> make_store_sinks(const storage::Store& store, const Uuid& journal,
+Result<Sinks> make_store_sinks(const storage::Store& store, const Uuid& journal, unsigned lanes,
                                telemetry::Registry& metrics) {
-  unsigned lanes = 1;
   auto session = store.connect(storage::Access::read);
   if (session) {
     auto stored = lanes_in(**session, store.name(), journal);
     if (!stored) return std::unexpected(stored.error());
-    lanes = *stored;
+    lanes = std::max(lanes, *stored);
   } else if (session.error().code != ErrorCode::not_found || !store.made_when_missing()) {
     return std::unexpected(session.error());
   }

@@ -24,9 +24,9 @@ std::array<query::ListRoute, 4> list_routes();
 
 using Sinks = std::vector<std::unique_ptr<pipeline::Sink>>;
 
-/// Every lane of the store's sink, as the database says how many share the journal's records; one
-/// where it says nothing.
-Result<Sinks> make_store_sinks(const storage::Store& store, const Uuid& journal,
+/// Every lane of the store's sink: `lanes`, or as many as have left a cursor of the journal in the
+/// database.
+Result<Sinks> make_store_sinks(const storage::Store& store, const Uuid& journal, unsigned lanes,
                                telemetry::Registry& metrics);
 
 class StoreService {

@@ -12,7 +12,6 @@
 
 #include "base/check.hpp"
 #include "base/unix_time.hpp"
-#include "pipeline/lane_schedule.hpp"
 #include "pipeline/poison_search.hpp"
 #include "pipeline/record_batch.hpp"
 #include "pipeline/sink_error.hpp"
@@ -86,10 +85,7 @@ class Replay {
  public:
   Replay(journal::SegmentReader& from, std::span<const std::unique_ptr<pipeline::Sink>> lanes,
          const ReplayOptions& options)
-      : from_(from),
-        options_(options),
-        schedule_(static_cast<unsigned>(lanes.size())),
-        random_(std::random_device{}()) {
+      : from_(from), options_(options), random_(std::random_device{}()) {
     TW_CHECK(!lanes.empty());
     for (const auto& lane : lanes) targets_.emplace_back().sink = lane.get();
   }
@@ -102,20 +98,19 @@ class Replay {
   Result<void> collect(const BatchView& batch);
   bool full() const;
   Result<void> deliver();
-  Result<void> deliver(Target& target);
-  Result<void> deliver_piece(Target& target, PoisonSearch& search);
+  Result<void> deliver(Target& target, bool moves);
+  Result<void> deliver_piece(Target& target, PoisonSearch& search, bool moves);
   Result<void> refuse(const Target& target, PoisonSearch& search, const Error& reason);
   std::uint64_t delivered_below() const;
   std::uint64_t cursor_after(const Target& target) const;
-  Target& target_of(const Record& record);
+  Target& target_of(const Record& record, const Record* before);
 
   journal::SegmentReader& from_;
   const ReplayOptions& options_;
-  const pipeline::LaneSchedule schedule_;
   std::minstd_rand random_;
   std::vector<Target> targets_;
   std::vector<Record> records_;
-  Target* submission_target_ = nullptr;  // of the submission that is being collected
+  Target* unit_target_ = nullptr;  // of the record, or submission, that is being collected
   ReplayReport report_;
   unsigned refused_in_row_ = 0;  // units
 };
@@ -129,17 +124,16 @@ Result<void> Replay::locate() {
   return {};
 }
 
-/// As the lanes divide them: by key, a submission whole to the lane of its first record.
-Target& Replay::target_of(const Record& record) {
-  const auto& attributes = record.attributes;
-  const bool goes_on = attributes.submission != Uuid{} && attributes.submission_index > 0;
-  if (!goes_on || submission_target_ == nullptr) {
-    submission_target_ = &targets_[schedule_.lane_of(record.sequence, attributes.key_hash)];
+/// By key, a submission whole to the lane of its first record. What a cursor says later does not
+/// depend on it: none moves before all that was read is delivered, whatever lane it is of.
+Target& Replay::target_of(const Record& record, const Record* before) {
+  if (before == nullptr || pipeline::ends_between(*before, &record)) {
+    unit_target_ = &targets_[record.attributes.key_hash % targets_.size()];
   }
-  return *submission_target_;
+  return *unit_target_;
 }
 
-/// A batch of the journal is never split: no submission is.
+/// A batch of the journal is never split: no submission is. One that `until` is in comes whole.
 Result<void> Replay::collect(const BatchView& batch) {
   records_.clear();
   if (!journal::decode_batch(batch, records_)) {
@@ -147,10 +141,13 @@ Result<void> Replay::collect(const BatchView& batch) {
                                                 "sequence of records",
                                                 batch.head.segment, batch.head.offset));
   }
+  const Record* before = nullptr;
   for (const Record& record : records_) {
-    if (record.sequence >= options_.until) break;
+    const bool begins = before == nullptr || pipeline::ends_between(*before, &record);
+    if (record.sequence >= options_.until && begins) break;
     if (report_.first_sequence == 0) report_.first_sequence = record.sequence;
-    Target& target = target_of(record);
+    Target& target = target_of(record, before);
+    before = &record;
     if (target.batch.empty()) target.pending = record.sequence;
     target.batch.add(record);
     report_.next_sequence = record.sequence + 1;
@@ -171,10 +168,11 @@ std::uint64_t Replay::cursor_after(const Target& target) const {
   return std::max(target.cursor, std::min(report_.next_sequence, options_.cursor_until));
 }
 
-Result<void> Replay::deliver(Target& target) {
+/// `moves`: the cursor, too.
+Result<void> Replay::deliver(Target& target, bool moves) {
   PoisonSearch search(target.batch.records(), piece_records);
-  while (!search.piece().empty() || cursor_after(target) != target.cursor) {
-    if (auto done = deliver_piece(target, search); !done) return done;
+  while (!search.piece().empty() || (moves && cursor_after(target) != target.cursor)) {
+    if (auto done = deliver_piece(target, search, moves); !done) return done;
     const Records left = search.piece();
     target.pending = left.empty() ? 0 : left.front().sequence;
   }
@@ -182,11 +180,11 @@ Result<void> Replay::deliver(Target& target) {
   return {};
 }
 
-/// The cursor moves with the last piece: before that, the other lanes' records may not be there.
-Result<void> Replay::deliver_piece(Target& target, PoisonSearch& search) {
+/// The cursor moves with the last piece.
+Result<void> Replay::deliver_piece(Target& target, PoisonSearch& search, bool moves) {
   const Records piece = search.piece();
   for (unsigned attempt = 1;; ++attempt) {
-    const std::uint64_t cursor = search.last() ? cursor_after(target) : target.cursor;
+    const std::uint64_t cursor = moves && search.last() ? cursor_after(target) : target.cursor;
     const auto done = target.sink->deliver(piece, Cursor{options_.journal, cursor});
     if (done) {
       target.cursor = cursor;
@@ -199,6 +197,7 @@ Result<void> Replay::deliver_piece(Target& target, PoisonSearch& search) {
     if (!refused && (!may_pass(done.error().code) || attempt == options_.attempts)) {
       return about(piece, done.error());
     }
+    if (refused && target.sink->rolled_back()) return refuse(target, search, done.error());
     target.sink->reset();
     if (!refused) {
       const double chance = std::uniform_real_distribution<double>(0.0, 1.0)(random_);
@@ -233,9 +232,14 @@ Result<void> Replay::refuse(const Target& target, PoisonSearch& search, const Er
   return {};
 }
 
+/// No cursor moves before the records of all lanes are there: which lane they are of, the server
+/// may see otherwise, whose number of lanes has a history.
 Result<void> Replay::deliver() {
   for (Target& target : targets_) {
-    if (auto done = deliver(target); !done) return done;
+    if (auto done = deliver(target, &target == &targets_.back()); !done) return done;
+  }
+  for (Target& target : targets_) {
+    if (auto done = deliver(target, true); !done) return done;
   }
   return {};
 }
@@ -288,6 +292,22 @@ Result<ReplayReport> replay(journal::SegmentReader& from,
                             std::span<const std::unique_ptr<pipeline::Sink>> lanes,
                             const ReplayOptions& options) {
   return Replay(from, lanes, options).run();
+}
+
+Result<std::uint64_t> unit_begin(journal::SegmentReader& reader) {
+  const auto batch = reader.next();
+  if (!batch) return std::unexpected(batch.error());
+  if (*batch == nullptr) return reader.next_sequence();
+  const std::uint64_t from = (*batch)->from_sequence;
+  BatchView whole = **batch;
+  whole.from_sequence = whole.head.first_sequence;
+  std::vector<Record> records;
+  if (!journal::decode_batch(whole, records)) return from;  // the replay names it
+  std::uint64_t begin = whole.head.first_sequence;
+  for (std::size_t i = 1; i < records.size() && records[i].sequence <= from; ++i) {
+    if (pipeline::ends_between(records[i - 1], &records[i])) begin = records[i].sequence;
+  }
+  return begin;
 }
 
 std::unique_ptr<journal::SegmentReader> joined(JoinedSources sources) {

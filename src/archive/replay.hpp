@@ -3,7 +3,9 @@
 // back-up. Rows stay single, because a sink keys on record id and identity.
 //
 // The sink's cursor never goes back, and goes forward only over what was delivered without a hole
-// from at or before it. Where it has to stay, records are delivered under the cursor as it is.
+// from at or before it. Where it has to stay, records are delivered under the cursor as it is. Of
+// several lanes none moves before all records of the delivery are there, of all lanes: what a
+// replay that was interrupted leaves is right however many lanes the server has, or had.
 // Thread: the caller's. Memory: one delivery. Failure: a delivery that fails for a while is
 // repeated `attempts` times with backoff; then it ends with an error that names the sequences, what
 // was delivered before, and where a further replay has to begin. What the sink refuses for ever is
@@ -28,7 +30,8 @@ namespace trialwire::archive {
 
 struct ReplayOptions {
   Uuid journal;
-  std::uint64_t until = UINT64_MAX;         // this sequence is not delivered any more
+  std::uint64_t until = UINT64_MAX;         // this sequence is not delivered any more, unless it
+                                            // is in a submission that has begun
   std::uint64_t cursor_until = UINT64_MAX;  // cursors move up to here at most; 0: they stay
   std::size_t batch_records = 4'096;        // deliver when so many are collected
   std::size_t batch_bytes = 8 << 20;
@@ -59,6 +62,10 @@ struct ReplayReport {
 Result<ReplayReport> replay(journal::SegmentReader& from,
                             std::span<const std::unique_ptr<pipeline::Sink>> lanes,
                             const ReplayOptions& options);
+
+/// Where the record that the reader begins with begins, or the submission that it is in: a replay
+/// from there splits none. Errors: the reader's.
+Result<std::uint64_t> unit_begin(journal::SegmentReader& reader);
 
 /// The archive's records from a sequence on, then the journal's. Either may be null.
 struct JoinedSources {

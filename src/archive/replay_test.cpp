@@ -94,7 +94,7 @@ class ReplayTest : public ArchiveFixture {
       auto opened = journal::JournalAtRest::open(this->options().directory, journal::posix_files());
       EXPECT_TRUE(opened) << opened.error().text;
       at_rest = std::move(*opened);
-      options_.cursor_until = at_rest->sealed_end();
+      if (!moves_over_tail_) options_.cursor_until = at_rest->sealed_end();
     }
     const auto reader = joined(
         {std::make_unique<ArchiveReader>(archive, *archive.numbers(), from), at_rest.get(), from});
@@ -125,6 +125,7 @@ class ReplayTest : public ArchiveFixture {
   RowSink* sink_ = nullptr;
   std::vector<std::unique_ptr<pipeline::Sink>> lanes_;
   ReplayOptions options_;
+  bool moves_over_tail_ = false;
 };
 
 TEST_F(ReplayTest, ASinkThatHasNothingGetsEverythingAndItsCursorWhatIsSealed) {
@@ -307,6 +308,62 @@ TEST_F(ReplayTest, ALargeRangeIsDividedAmongTheLanesAsASinksIs) {
       if (schedule.lane_of(sequence, key) == lane) expected.push_back(sequence);
     }
     EXPECT_EQ(sinks[lane]->deliveries, expected) << "each once, in order, lane " << lane;
+  }
+}
+
+TEST_F(ReplayTest, NoCursorMovesBeforeTheRecordsOfAllLanesAreThere) {
+  open_journal(this->options());
+  for (int batch = 0; batch < 10; ++batch) ASSERT_TRUE(append(*journal_, 7, 100, true));
+  const std::uint64_t end = journal_->chain().next_sequence;
+  close_journal();
+  std::vector<RowSink*> sinks{sink_};
+  for (int lane = 1; lane < 3; ++lane) {
+    auto rows = std::make_unique<RowSink>();
+    sinks.push_back(rows.get());
+    lanes_.push_back(std::move(rows));
+  }
+  options_.batch_records = 5;
+  options_.attempts = 1;
+  moves_over_tail_ = true;
+  // Each time something of another lane fails: after any end, what is before a cursor is there.
+  for (const std::size_t failing : {0U, 1U, 2U}) {
+    for (std::uint64_t bad = end_ + 10; bad < end; bad += 5) {
+      for (RowSink* each : sinks) {
+        each->cursor = end_;
+        each->rows.clear();
+      }
+      sinks[failing]->judge = [bad](std::uint64_t sequence) -> Result<void> {
+        if (sequence < bad) return {};
+        return fail(ErrorCode::forbidden, "no right");
+      };
+      std::set<std::uint64_t> all;
+      static_cast<void>(run(end_));
+      for (RowSink* each : sinks) all.insert(each->rows.begin(), each->rows.end());
+      for (RowSink* each : sinks) {
+        for (std::uint64_t at = end_; at < each->cursor; ++at) {
+          ASSERT_TRUE(all.contains(at)) << at << " is not there, a cursor is " << each->cursor;
+        }
+        each->judge = refusing({});
+      }
+    }
+  }
+}
+
+TEST_F(ReplayTest, ASubmissionThatABoundIsInComesWhole) {
+  open_journal(this->options());
+  append_submission(5);
+  append_submission(5);
+  ASSERT_TRUE(append(*journal_, 3));
+  close_journal();
+  options_.until = end_ + 2;
+  ASSERT_TRUE(run(end_));
+  EXPECT_EQ(sink_->rows, (std::set<std::uint64_t>{end_, end_ + 1, end_ + 2, end_ + 3, end_ + 4}));
+  auto at_rest = journal::JournalAtRest::open(this->options().directory, journal::posix_files());
+  ASSERT_TRUE(at_rest);
+  const std::vector<std::pair<std::uint64_t, std::uint64_t>> begins{
+      {0, 0}, {4, 0}, {5, 5}, {8, 5}, {10, 10}, {11, 11}, {13, 13}};
+  for (const auto& [from, begin] : begins) {
+    EXPECT_EQ(unit_begin(*(*at_rest)->read(end_ + from)).value_or(0), end_ + begin) << from;
   }
 }
 
