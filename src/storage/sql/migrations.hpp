@@ -5,6 +5,7 @@
 // itself, statement by statement, each of which can be repeated. A step that was released is never
 // changed. The table schema_migrations has a row for each step that was applied.
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -16,6 +17,9 @@
 #include "storage/sql/session.hpp"
 
 namespace trialwire::storage {
+
+/// A statement of a step may take so long: it may go over all rows of a large table.
+constexpr std::chrono::hours migration_patience{1};
 
 struct MigrationStep {
   std::string_view name;

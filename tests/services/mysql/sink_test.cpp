@@ -132,6 +132,12 @@ TEST_P(MysqlSinkTest, only_record_id_and_identity_make_a_row_one_that_is_there) 
   ASSERT_FALSE(refused) << "a report would be lost";
   EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument) << refused.error().text;
   EXPECT_EQ(value("SELECT COUNT(*) FROM epro_reports"), "0");
+  // The same connection takes the rest.
+  EXPECT_TRUE(sink->rolled_back());
+  deliveries.clear();
+  deliveries.add("P-1 T-1 1700000000", 1);
+  EXPECT_TRUE(deliveries.to(*sink));
+  EXPECT_EQ(value("SELECT COUNT(*) FROM epro_reports"), "1");
 }
 
 TEST_P(MysqlSinkTest, new_rows_and_old_ones_may_alternate) {

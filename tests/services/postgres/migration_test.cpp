@@ -2,8 +2,10 @@
 // The schema of a PostgreSQL database with data in it, on its way to a later one.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "services/migration_case.hpp"
@@ -88,6 +90,26 @@ TEST_F(PostgresMigrationTest, of_programs_that_migrate_filled_tables_at_once_one
   migrate_at_once(steps());
   check_later("1000");
   EXPECT_EQ(before(), was);
+}
+
+TEST_F(PostgresMigrationTest, a_sink_s_migration_may_take_longer_than_a_delivery) {
+  OtherProgram other(url);
+  other.value("SELECT pg_advisory_lock(7453010385829748066)");  // that of steps
+  options.connection.statement_timeout = std::chrono::milliseconds(200);
+  auto sink = make_sink();
+  std::jthread unlock([&other] {
+    std::this_thread::sleep_for(std::chrono::seconds(6));  // longer than the server is waited for
+    other.value("SELECT pg_advisory_unlock_all()");
+  });
+  const auto cursor = sink->durable_cursor(journal);
+  ASSERT_TRUE(cursor) << cursor.error().text;
+  unlock.join();
+  // Deliveries have their own limit, as ever.
+  other.value("BEGIN; LOCK TABLE epro_reports");
+  deliveries.add("P-1 T-1 1700000000", 1);
+  const auto late = deliveries.to(*sink);
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, ErrorCode::deadline_exceeded) << late.error().text;
 }
 
 TEST_F(PostgresMigrationTest, a_step_that_the_data_refuses_changes_nothing) {

@@ -275,6 +275,13 @@ TEST_F(PostgresSinkTest, a_value_that_a_column_refuses_is_the_records_own_fault_
   EXPECT_FALSE(refused.error().text.contains("secret")) << refused.error().text;
   EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "0");
   EXPECT_EQ(value("SELECT count(*) FROM sink_cursors"), "0");
+  // The same connection takes the rest.
+  EXPECT_TRUE(sink->rolled_back());
+  deliveries.clear();
+  deliveries.add("P-1 T-1 1700000000");
+  EXPECT_TRUE(deliveries.to(*sink));
+  EXPECT_FALSE(sink->rolled_back());
+  EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "1");
 }
 
 TEST_F(PostgresSinkTest, a_row_that_another_unique_key_keeps_out_is_refused_and_a_retry_is_not) {

@@ -55,10 +55,12 @@ class MysqlSink final : public pipeline::Sink {
   Result<journal::Cursor> durable_cursor(const Uuid& journal) override;
   Result<void> deliver(std::span<const Record> records, const journal::Cursor& cursor) override;
   void reset() noexcept override;
+  bool rolled_back() const noexcept override { return rolled_back_; }
   void give_up() noexcept override { interrupt_.raise(); }
 
  private:
   Result<void> open();
+  Result<void> bring_up_to_date(Connection& connection);
   Result<std::optional<std::uint64_t>> read_cursor();
   void use_journal(const Uuid& journal);
   Result<void> transact(std::span<const Record> records, const journal::Cursor& cursor);
@@ -91,6 +93,7 @@ class MysqlSink final : public pipeline::Sink {
   // Why the transaction failed; if neither: for good.
   bool deadlocked_ = false;
   bool row_exists_ = false;
+  bool rolled_back_ = false;
   unsigned text_deliveries_ = 0;  // to come, before arrays are tried again
   Uuid journal_;
   std::string journal_text_;
@@ -127,8 +130,7 @@ Result<void> MysqlSink::open() {
   reset();
   auto connection = Connection::connect(options_.connection, {.interrupt = &interrupt_});
   if (!connection) return std::unexpected(connection.error());
-  MysqlSession session(*connection, {.interrupt = &interrupt_, .statement = options_.statement});
-  if (auto migrated = migrate(session); !migrated) {
+  if (auto migrated = bring_up_to_date(*connection); !migrated) {
     return std::unexpected(for_lane(std::move(migrated.error())));
   }
   const ServerFacts& facts = connection->facts();
@@ -147,6 +149,17 @@ Result<void> MysqlSink::open() {
     table.arrays = std::make_unique<BulkWriter>(rows.table().name, rows.columns(), limits);
   }
   connection_ = std::move(*connection);
+  return {};
+}
+
+/// A step has more time than a delivery; a server that has nothing to do does not get it.
+Result<void> MysqlSink::bring_up_to_date(Connection& connection) {
+  MysqlSession session(connection, {.interrupt = &interrupt_, .statement = options_.statement});
+  auto version = applied_migration(session);
+  if (!version) return std::unexpected(version.error());
+  if (*version == newest_migration(session.dialect())) return {};
+  MysqlSession patient(connection, {.interrupt = &interrupt_, .statement = migration_patience});
+  if (auto migrated = migrate(patient); !migrated) return std::unexpected(migrated.error());
   return {};
 }
 
@@ -228,6 +241,7 @@ Result<void> MysqlSink::deliver(std::span<const Record> records, const journal::
 Result<void> MysqlSink::transact(std::span<const Record> records, const journal::Cursor& cursor) {
   deadlocked_ = false;
   row_exists_ = false;
+  rolled_back_ = false;
   if (auto begun = run("START TRANSACTION", "begin"); !begun) {
     return std::unexpected(begun.error());
   }
@@ -333,7 +347,8 @@ Result<void> MysqlSink::send(Table& table) {
 
 void MysqlSink::roll_back() noexcept {
   // Without it the connection is of no use: the server rolls back when it is dropped.
-  if (connection_->broken() || !run("ROLLBACK", "roll back")) reset();
+  rolled_back_ = !connection_->broken() && run("ROLLBACK", "roll back");
+  if (!rolled_back_) reset();
 }
 
 void MysqlSink::count_delivery() {

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "storage/sql/migrations.hpp"
 #include "storage/sql/mysql/record_query.hpp"
 #include "storage/sql/mysql/session.hpp"
 #include "storage/sql/mysql/sink.hpp"
@@ -37,7 +38,7 @@ class MysqlStore final : public Store {
     ConnectionOptions options = connection_options("session");
     SessionLimits limits;
     options.read_only = access != Access::write;
-    if (access == Access::write) limits.statement = std::chrono::hours(1);  // migrations
+    if (access == Access::write) limits.statement = migration_patience;
     auto connection = Connection::connect(options, {});
     if (!connection) return std::unexpected(connection.error());
     return std::make_unique<OwnSession>(std::move(*connection), limits);

@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "base/check.hpp"
+#include "pipeline/sink_error.hpp"
 #include "storage/sql/dialect.hpp"
 #include "storage/sql/migrations.hpp"
 #include "storage/sql/postgres/row_encoder.hpp"
@@ -95,10 +96,12 @@ class PostgresSink final : public pipeline::Sink {
   Result<journal::Cursor> durable_cursor(const Uuid& journal) override;
   Result<void> deliver(std::span<const Record> records, const journal::Cursor& cursor) override;
   void reset() noexcept override { connection_.reset(); }
+  bool rolled_back() const noexcept override { return rolled_back_; }
   void give_up() noexcept override { interrupt_.raise(); }
 
  private:
   Result<void> open();
+  Result<void> bring_up_to_date(Connection& connection);
   Result<std::optional<std::uint64_t>> read_cursor();
   void use_journal(const Uuid& journal);
   void sort_by_table(std::span<const Record> records);
@@ -111,6 +114,7 @@ class PostgresSink final : public pipeline::Sink {
   Result<void> insert(Table& table);
   Result<void> send_rows(Table& table);
   Result<void> commit();
+  bool roll_back();
   void count_delivery();
   std::chrono::milliseconds answer_limit() const {
     return options_.connection.statement_timeout + answer_patience;
@@ -128,6 +132,7 @@ class PostgresSink final : public pipeline::Sink {
   CopyEncoder buffer_;
   Interrupt interrupt_;
   std::uint64_t ignored_now_ = 0;  // in the delivery
+  bool rolled_back_ = false;       // likewise
   Uuid journal_;
   std::string journal_text_;
   // Of `journal_`, as this sink last read or wrote it, in whichever database; none: it had no row.
@@ -151,8 +156,7 @@ Result<void> PostgresSink::open() {
   if (connection_) return {};
   auto connection = Connection::connect(options_.connection, {.interrupt = &interrupt_});
   if (!connection) return std::unexpected(connection.error());
-  PostgresSession session(*connection, {.interrupt = &interrupt_, .statement = answer_limit()});
-  if (auto migrated = migrate(session); !migrated) return std::unexpected(migrated.error());
+  if (auto migrated = bring_up_to_date(*connection); !migrated) return migrated;
   std::string staging;
   for (const Table& table : tables_) staging += table.create_staging;
   if (!staging.empty()) {
@@ -161,6 +165,22 @@ Result<void> PostgresSink::open() {
   }
   connection_ = std::move(*connection);
   return {};
+}
+
+/// A step has more time than a delivery; a server that has nothing to do does not get it.
+Result<void> PostgresSink::bring_up_to_date(Connection& connection) {
+  PostgresSession session(connection, {.interrupt = &interrupt_, .statement = answer_limit()});
+  auto version = applied_migration(session);
+  if (!version) return std::unexpected(version.error());
+  if (*version == newest_migration(Dialect::postgres)) return {};
+  const auto set_timeout = [&session](std::chrono::milliseconds timeout) {
+    return session.execute(fmt::format("SET statement_timeout = {}", timeout.count()));
+  };
+  if (auto set = set_timeout(migration_patience); !set) return set;
+  PostgresSession patient(
+      connection, {.interrupt = &interrupt_, .statement = migration_patience + answer_patience});
+  if (auto migrated = migrate(patient); !migrated) return std::unexpected(migrated.error());
+  return set_timeout(options_.connection.statement_timeout);
 }
 
 Result<journal::Cursor> PostgresSink::durable_cursor(const Uuid& journal) {
@@ -197,8 +217,10 @@ Result<void> PostgresSink::deliver(std::span<const Record> records, const journa
   if (auto opened = open(); !opened) return opened;
   use_journal(cursor.journal);
   sort_by_table(records);
+  rolled_back_ = false;
   if (auto written = write(cursor); !written) {
-    reset();  // whatever has become of the transaction
+    rolled_back_ = pipeline::is_refusal(written.error().code) && roll_back();
+    if (!rolled_back_) reset();  // whatever has become of the transaction
     return written;
   }
   stored_ = cursor.next_sequence;
@@ -325,6 +347,12 @@ Result<void> PostgresSink::commit() {
   }
   connection_->drain(patience());
   return {};
+}
+
+/// True: the server says that the transaction is no more.
+bool PostgresSink::roll_back() {
+  connection_->drain(patience());
+  return connection_->run("ROLLBACK", "roll back", patience()) && connection_->idle();
 }
 
 void PostgresSink::count_delivery() {

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "storage/sql/migrations.hpp"
 #include "storage/sql/postgres/record_query.hpp"
 #include "storage/sql/postgres/session.hpp"
 #include "storage/sql/postgres/sink.hpp"
@@ -42,7 +43,7 @@ class PostgresStore final : public Store {
     if (access != Access::write) {
       options.settings = "SET default_transaction_read_only = on";
     } else {
-      options.statement_timeout = std::chrono::hours(1);  // a migration may take long
+      options.statement_timeout = migration_patience;
     }
     auto connection = Connection::connect(options, {});
     if (!connection) return std::unexpected(connection.error());

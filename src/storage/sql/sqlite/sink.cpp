@@ -124,6 +124,7 @@ class SqliteSink final : public pipeline::Sink {
   Result<journal::Cursor> durable_cursor(const Uuid& journal) override;
   Result<void> deliver(std::span<const Record> records, const journal::Cursor& cursor) override;
   void reset() noexcept override;
+  bool rolled_back() const noexcept override { return rolled_back_; }
   void give_up() noexcept override { given_up_.store(true, std::memory_order_relaxed); }
 
  private:
@@ -157,6 +158,7 @@ class SqliteSink final : public pipeline::Sink {
   std::optional<Statement> update_cursor_;
   std::vector<bool> known_;        // by index in the delivery: its identity is stored already
   std::uint64_t ignored_now_ = 0;  // in the delivery
+  bool rolled_back_ = false;       // likewise
   std::atomic<bool> given_up_{false};
   Uuid journal_;
   std::string journal_text_;
@@ -289,6 +291,7 @@ Result<void> SqliteSink::go_on() const {
 }
 
 Result<void> SqliteSink::deliver(std::span<const Record> records, const journal::Cursor& cursor) {
+  rolled_back_ = false;
   if (auto opened = open(); !opened) return opened;
   if (auto there = in_place(); !there) return there;
   if (begin_->run() != SQLITE_DONE) return std::unexpected(database_->error("begin"));
@@ -464,6 +467,7 @@ void SqliteSink::rollback() noexcept {
   if (sqlite3_get_autocommit(database_->handle()) == 0) {
     sqlite3_exec(database_->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
   }
+  rolled_back_ = sqlite3_get_autocommit(database_->handle()) != 0;
 }
 
 void SqliteSink::count_delivery() {

@@ -487,10 +487,12 @@ TEST_F(SqliteSinkTest, a_row_that_the_table_refuses_is_no_outage_and_leaves_noth
     EXPECT_EQ(value("SELECT count(*) FROM epro_reports"), "1");
     EXPECT_EQ(value("SELECT count(*) FROM epro_report_identities"), "1");
     EXPECT_EQ(value("SELECT next_sequence FROM sink_cursors"), "2");
+    EXPECT_TRUE(sink->rolled_back());
   }
   deliveries.clear();
   deliveries.add("x", 2);
   EXPECT_TRUE(deliveries.to(*sink)) << "without it the rest goes on";
+  EXPECT_FALSE(sink->rolled_back());
 }
 
 TEST(SqliteErrors, are_told_apart_by_number) {
