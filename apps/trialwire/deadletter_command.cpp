@@ -131,6 +131,11 @@ int run_retry(const config::Settings& settings, const Arguments& arguments) {
     fmt::print(stderr, "trialwire: deadletter retry wants either ids or --all\n");
     return exit_usage;
   }
+  if (!arguments.all && !arguments.sink.empty()) {
+    fmt::print(stderr,
+               "trialwire: deadletter retry --sink goes with --all: an id is of one sink\n");
+    return exit_usage;
+  }
   auto desk = DeadLetterDesk::open(dead_letters_path(settings.data_dir));
   if (!desk) return refuse(desk.error());
   auto asked = arguments.all ? desk->ask_for_all(arguments.sink, decision(arguments))

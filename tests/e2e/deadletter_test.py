@@ -141,6 +141,8 @@ class DeadLetters(ServerTest):
         self.assertEqual(server.run("deadletter", "discard", "1", "--reason", "x").returncode, 1)
         self.assertEqual(server.run("deadletter", "retry", "99").returncode, 1)
         self.assertEqual(server.run("deadletter", "retry").returncode, 2)
+        run = server.run("deadletter", "retry", "1", "--sink", "postgres")
+        self.assertEqual((run.returncode, "--sink goes with --all" in run.stderr), (2, True))
 
     def test_a_damaged_file_of_dead_letters_stalls_the_sink_and_loses_nothing(self):
         server = self.server_with_rule()
