@@ -8,6 +8,7 @@ import pathlib
 import pty
 import re
 import select
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -90,6 +91,53 @@ class Outage(ServerTest):
         if "TRIALWIRE_SLOWDOWN" not in os.environ:  # AddressSanitizer keeps what was freed
             self.assertLess(grown, 24 << 20)
         self.assertEqual(server.metric("trialwire_sink_delivered_records_total"), sent)
+
+
+class OtherTimes(ServerTest):
+    """The data directory is of yesterday, the database of today, and it answers later."""
+
+    def reports(self, server, numbers):
+        for number in numbers:
+            self.assertEqual(server.post("/v1/epro/reports", report(number)).status, 200)
+
+    def rows(self, place):
+        with contextlib.closing(sqlite3.connect(place / "reports.db")) as database:
+            return database.execute("SELECT count(*) FROM epro_reports").fetchone()[0]
+
+    def test_what_is_acknowledged_meanwhile_is_refused_by_name_and_a_replay_brings_it(self):
+        place, away, older = (self.directory / name for name in ("place", "away", "older"))
+        place.mkdir()
+        server = self.server(**{"store.url": f"sqlite:{place}/reports.db"}).start()
+        self.reports(server, range(20))
+        server.wait_stored(20)
+        self.assertEqual(server.stop(), 0)
+        shutil.copytree(server.data, older)
+        server.start()
+        self.reports(server, range(20, 60))
+        server.wait_stored(60)
+        self.assertEqual(server.stop(), 0)
+
+        shutil.rmtree(server.data)
+        older.rename(server.data)
+        place.rename(away)
+        server.start()
+        self.reports(server, range(100, 160))  # the journal is behind the cursor again: 81, 61
+        away.rename(place)
+        eventually("refused", lambda: "it is at sequence 61" in server.log())
+        self.assertEqual(server.metric("trialwire_sink_state", state="stuck"), 1)
+        self.assertEqual(server.stop(), 0)
+        self.assertEqual(self.rows(place), 60)
+
+        server.start(wait=False)
+        self.assertNotEqual(server.wait(), 0)
+        self.assertIn("no more than what is before 21", server.log())
+        run = server.run("replay", "--to", "store")
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        self.assertIn("from sequence 21", run.stdout)
+        self.assertEqual(self.rows(place), 120)
+        server.start()
+        self.reports(server, range(160, 165))
+        server.wait_stored(125)
 
 
 class Status(ServerTest):
