@@ -78,6 +78,7 @@ class PostgresDays(SqlDays):
         self.wait_rows(gateway)
         with self.locked_table():
             self.server.sql("ALTER SYSTEM SET lock_timeout = '50ms'", "postgres")
+            self.addCleanup(self.server.sql, "SELECT pg_reload_conf()", "postgres")
             self.addCleanup(self.server.sql, "ALTER SYSTEM RESET lock_timeout", "postgres")
             self.server.sql("SELECT pg_reload_conf()", "postgres")
             self.send(gateway, range(3, 9))
