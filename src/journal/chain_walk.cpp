@@ -70,7 +70,7 @@ void ChainWalk::walk(const SegmentScan& scan) {
   bool damaged = false;
   for (const Piece& piece : scan.pieces) {
     const bool last = scan.number == last_with_data_ && &piece == &scan.pieces.back();
-    if (const Run* run = std::get_if<Run>(&piece)) {
+    if (const BatchRun* run = std::get_if<BatchRun>(&piece)) {
       walk(scan, *run);
       if (first) summary.counts.first_sequence = run->first_sequence;
       first = false;
@@ -117,7 +117,7 @@ bool ChainWalk::fits(const SegmentScan& scan, std::uint64_t offset, const Sha256
   return true;
 }
 
-void ChainWalk::walk(const SegmentScan& scan, const Run& run) {
+void ChainWalk::walk(const SegmentScan& scan, const BatchRun& run) {
   fits(scan, run.offset, run.previous, run.first_sequence, run.first_epoch);
   state_ = {run.head, run.next_sequence, run.last_epoch, true, true};
   highest_epoch_ = std::max(highest_epoch_, run.last_epoch);

@@ -31,7 +31,7 @@ class ChainWalk {
   void add(RecoveryCase what, std::string name, std::uint64_t offset, std::string text);
   void missing(std::uint64_t from, std::uint64_t to);
   void walk(const SegmentScan& scan);
-  void walk(const SegmentScan& scan, const Run& run);
+  void walk(const SegmentScan& scan, const BatchRun& run);
   void walk(const SegmentScan& scan, const Damage& damage, bool last);
   void walk(const SegmentScan& scan, const Gap& gap);
   /// Does what carries these values fit? Adds what does not.

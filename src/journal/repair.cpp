@@ -157,9 +157,9 @@ class Planner {
     // Before the first one that is left nothing can be read, whatever is noted down.
     if (from == found_.retired.through + 1 && &next == &found_.scans.front()) {
       const auto run = std::ranges::find_if(
-          next.pieces, [](const Piece& piece) { return std::holds_alternative<Run>(piece); });
+          next.pieces, [](const Piece& piece) { return std::holds_alternative<BatchRun>(piece); });
       if (run != next.pieces.end() && run == next.pieces.begin()) {
-        const Run& first = std::get<Run>(*run);
+        const BatchRun& first = std::get<BatchRun>(*run);
         plan_.retired = Retired{next.number - 1, first.first_sequence, first.previous};
         lose(first.first_sequence, first.first_sequence);
         next_sequence_ = first.first_sequence;
@@ -208,7 +208,8 @@ class Planner {
     Rebuild rebuild{scan.number, {}};
     bool damaged = scan.size != found_.meta->segment_bytes;
     for (const Piece& piece : scan.pieces) {
-      if (const Run* run = std::get_if<Run>(&piece); run && run->first_sequence >= next_sequence_) {
+      if (const BatchRun* run = std::get_if<BatchRun>(&piece);
+          run && run->first_sequence >= next_sequence_) {
         take_run(scan, *run);
         rebuild.keep.push_back({run->offset, run->end});
       } else if (const Gap* gap = std::get_if<Gap>(&piece)) {
@@ -223,7 +224,7 @@ class Planner {
                      damage->sequences_known ? damage->next_sequence : 0});
       } else {
         damaged = true;
-        const Run& old = std::get<Run>(piece);
+        const BatchRun& old = std::get<BatchRun>(piece);
         report_.problems.push_back(
             fmt::format("segment {} offset {}: sequences {} to {} are in the journal twice",
                         scan.number, old.offset, old.first_sequence, old.next_sequence - 1));
@@ -242,7 +243,7 @@ class Planner {
     if (next > std::max(next_sequence_, pending_known_)) {
       std::uint64_t end = 0;
       for (const Piece& piece : scan.pieces) {
-        if (const Run* run = std::get_if<Run>(&piece)) end = run->end;
+        if (const BatchRun* run = std::get_if<BatchRun>(&piece)) end = run->end;
       }
       add_pending({scan.number, end, whole - end, next});
     } else if (next == 0 && there < whole) {
@@ -264,7 +265,7 @@ class Planner {
     plan_.rebuild.push_back(std::move(rebuild));
   }
 
-  void take_run(const SegmentScan& scan, const Run& run) {
+  void take_run(const SegmentScan& scan, const BatchRun& run) {
     const bool fits = run.first_sequence == next_sequence_ && run.previous == hash_;
     if (pending_ && pending_->cut_short && fits) drop_pending();  // it was empty
     if (!pending_ && !fits) pending_ = Pending{scan.number, run.offset, 0, 0};

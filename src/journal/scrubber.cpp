@@ -75,7 +75,7 @@ Result<void> scrub_segment(FileLayer& files, const ScrubOptions& options, std::s
   for (const Piece& piece : scan->pieces) {
     if (const Damage* damage = std::get_if<Damage>(&piece))
       return corrupt(damage->at, damage->text);
-    const Run* run = std::get_if<Run>(&piece);
+    const BatchRun* run = std::get_if<BatchRun>(&piece);
     if (run == nullptr) continue;
     read.batches += run->batches;
     read.records += run->records;

@@ -211,13 +211,13 @@ class Scanner {
 
   void extend_run(const BatchHead& head, const Sha256& hash) {
     if (in_run_) {
-      const Run& run = std::get<Run>(scan_.pieces.back());
+      const BatchRun& run = std::get<BatchRun>(scan_.pieces.back());
       in_run_ = run.head == head.previous && run.next_sequence == head.first_sequence &&
                 run.last_epoch <= head.epoch;
     }
     // A batch that does not fit begins a run of its own; joining the runs will say why.
     if (!in_run_) {
-      Run run;
+      BatchRun run;
       run.offset = at_;
       run.first_sequence = head.first_sequence;
       run.first_epoch = head.epoch;
@@ -225,7 +225,7 @@ class Scanner {
       scan_.pieces.emplace_back(run);
       in_run_ = true;
     }
-    Run& run = std::get<Run>(scan_.pieces.back());
+    BatchRun& run = std::get<BatchRun>(scan_.pieces.back());
     run.end = at_ + head.bytes();
     run.last_batch = at_;
     run.next_sequence = head.next_sequence();

@@ -17,7 +17,7 @@
 namespace trialwire::journal {
 
 /// Batches that follow each other and fit together.
-struct Run {
+struct BatchRun {
   std::uint64_t offset = 0;
   std::uint64_t end = 0;
   std::uint64_t last_batch = 0;  // offset of the last one
@@ -49,7 +49,7 @@ struct Damage {
   Sha256 hash{};
 };
 
-using Piece = std::variant<Run, Damage, Gap>;
+using Piece = std::variant<BatchRun, Damage, Gap>;
 
 struct SegmentScan {
   std::uint64_t number = 0;
