@@ -75,6 +75,9 @@ class Refusals(ServerTest):
         journal = first.data / "journal"
         eventually("the segment is pre-written", lambda: not any(journal.glob("*.tmp"))
                    and any(journal.glob("segment-*.twj")))
+        eventually("its databases are made", lambda: not any(first.data.glob("*.db-journal"))
+                   and {path.name for path in first.data.glob("*.db-wal")}
+                   == {"deadletters.db-wal", "trialwire.db-wal"})
         before = sorted(path for path in first.data.rglob("*") if path.name != "ports.json")
         ports = (first.data / "run/ports.json").read_text()
         line = self.refused(self.server())
