@@ -64,7 +64,7 @@ void run(benchmark::State& state, Setup& setup, net::RouteKind kind, int clients
       now += turn_ns;
       at = (at + 1) % keys.size();
     }
-    auto admitted = setup.admission.admit(kind, keys[at], now, 0);
+    auto admitted = setup.admission.admit({.kind = kind, .address = keys[at], .rate = {}}, now, 0);
     if (admitted.refused != net::Refused::no) state.SkipWithError("refused");
     if (admitted.flying) setup.admission.landed(now, 1'000);
     benchmark::DoNotOptimize(admitted);
