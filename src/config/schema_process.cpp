@@ -151,6 +151,10 @@ void add_log(std::vector<Descriptor>& rows) {
   rows.push_back(row<&S::log, &L::slow_request>(
       "log.slow_request", duration(0, hour),
       "A request that takes so long gets a line at warn, also without log.access; 0 is off."));
+  rows.push_back(row<&S::log, &L::slow_request_lines>(
+      "log.slow_request_lines", integer(1, 1'000'000),
+      "Such lines a second of an I/O thread; those beyond are counted, and the next line says how "
+      "many they were. With log.access each has its own."));
 }
 
 }  // namespace trialwire::config::schema

@@ -266,6 +266,7 @@ struct LogSettings {
   std::string file;
   bool access = false;
   Duration slow_request = 500ms;  // 0: off
+  std::uint32_t slow_request_lines = 10;
 };
 
 struct Settings {

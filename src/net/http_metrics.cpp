@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <limits>
+#include <utility>
 
 #include "telemetry/log.hpp"
 
@@ -34,6 +35,10 @@ HttpMetrics::HttpMetrics(telemetry::Registry& registry, std::string server, std:
       log_every_(log.every),
       slow_s_(log.slow.count() > 0 ? std::chrono::duration<double>(log.slow).count()
                                    : std::numeric_limits<double>::infinity()),
+      slow_rate_(log.slow_lines, log.slow_lines),
+      slow_(registry.counter("trialwire_http_slow_requests_total",
+                             "Requests that took log.slow_request or longer.",
+                             {{"server", server}})),
       server_(std::move(server)),
       routes_(routes + 1) {
   for (std::size_t kind = 0; kind < timeouts_.size(); ++kind) {
@@ -66,20 +71,34 @@ void HttpMetrics::answered(const Route* route, Method method, Status status, dou
         {{"server", server_}, {"route", route == nullptr ? "none" : route->pattern}});
   }
   place.duration->observe(seconds);
-  const bool slow = seconds >= slow_s_;
-  if (log_every_ || slow) [[unlikely]]
-    log(route, method, status, seconds, slow);
+  if (log_every_ || seconds >= slow_s_) [[unlikely]]
+    log(route, method, status, seconds);
 }
 
-void HttpMetrics::log(const Route* route, Method method, Status status, double seconds,
-                      bool slow) const noexcept {
-  telemetry::log(slow ? telemetry::LogLevel::warn : telemetry::LogLevel::info, "access",
-                 slow ? "slow request" : "request",
+void HttpMetrics::log(const Route* route, Method method, Status status, double seconds) noexcept {
+  const std::string_view pattern = route == nullptr ? "none" : std::string_view(route->pattern);
+  if (seconds < slow_s_) {
+    telemetry::log(telemetry::LogLevel::info, "access", "request",
+                   {{"server", std::string_view(server_)},
+                    {"method", name_of(method)},
+                    {"route", pattern},
+                    {"status", std::uint64_t{status}},
+                    {"ms", seconds * 1e3}});
+    return;
+  }
+  slow_.add();
+  const std::chrono::nanoseconds now = std::chrono::steady_clock::now().time_since_epoch();
+  if (!log_every_ && !slow_lines_.take(slow_rate_, now.count())) {
+    ++not_logged_;
+    return;
+  }
+  telemetry::log(telemetry::LogLevel::warn, "access", "slow request",
                  {{"server", std::string_view(server_)},
                   {"method", name_of(method)},
-                  {"route", route == nullptr ? std::string_view("none") : route->pattern},
+                  {"route", pattern},
                   {"status", std::uint64_t{status}},
-                  {"ms", seconds * 1e3}});
+                  {"ms", seconds * 1e3},
+                  {"not_logged", std::exchange(not_logged_, 0)}});
 }
 
 void HttpMetrics::refused(Status status) {

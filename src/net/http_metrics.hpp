@@ -13,6 +13,7 @@
 #include "net/router.hpp"
 #include "net/server.hpp"
 #include "net/timeouts.hpp"
+#include "resilience/token_bucket.hpp"
 #include "telemetry/metrics.hpp"
 
 namespace trialwire::net {
@@ -50,12 +51,15 @@ class HttpMetrics {
   };
   telemetry::Counter& cell(PerRoute& place, const Route* route, Method method, Status status);
 
-  void log(const Route* route, Method method, Status status, double seconds,
-           bool slow) const noexcept;
+  void log(const Route* route, Method method, Status status, double seconds) noexcept;
 
   telemetry::Registry& registry_;
   const bool log_every_;
   const double slow_s_;
+  const resilience::TokenRate slow_rate_;
+  resilience::TokenBucket slow_lines_;
+  telemetry::Counter& slow_;
+  std::uint64_t not_logged_ = 0;  // slow ones since the last line of one
   std::string server_;
   std::vector<PerRoute> routes_;  // by Route::index; the last is "none"
   std::vector<std::pair<Status, telemetry::Counter*>> refusals_;

@@ -28,6 +28,9 @@ class TlsCertificates;
 struct RequestLog {
   bool every = false;
   std::chrono::nanoseconds slow{std::chrono::milliseconds(500)};  // at least so long; 0: none
+  /// Lines a second of a shard for slow ones, unless every request has one: what is slow under
+  /// load is slow for all, and lines for all would make it slower.
+  std::uint32_t slow_lines = 10;
 };
 
 struct ServerOptions {

@@ -101,9 +101,15 @@ class Operators(ServerTest):
         self.assertIn("what is logged was changed level=error of=access", server.log())
 
     def test_a_slow_request_is_logged_without_the_access_log(self):
-        server = self.server(**{"log.slow_request": "1ns"}).start()
-        server.post("/v1/epro/reports", report(1))
-        eventually("a line", lambda: "warn  access: slow request" in server.log())
+        server = self.server(**{"log.slow_request": "1ns", "log.slow_request_lines": "3",
+                                "runtime.shards": "1"}).start()
+        for number in range(60):
+            server.post("/v1/epro/reports", report(number))
+        eventually("a line", lambda: "warn  access: slow request server=http" in server.log())
+        self.assertEqual(server.metric("trialwire_http_slow_requests_total", server="http"), 60)
+        eventually("what had no line is named", lambda: server.get("/v1/epro/reports").status == 200
+                   and re.search(r"server=http .* not_logged=[1-9]", server.log()))
+        self.assertLess(server.log().count("slow request server=http"), 60)
 
     def test_health_readiness_and_metrics_are_served(self):
         server = self.server().start()
