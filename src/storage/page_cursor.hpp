@@ -4,16 +4,15 @@
 // that sort before it are simply not seen by this walk.
 //
 //   17 bytes encrypted
-//     1 byte  version, 2
+//     1 byte  version, 3
 //     8 bytes timestamp, ns since the Unix epoch, little-endian
 //     8 bytes row id, little-endian
-//   16 bytes SipHash-1-3-128 of those bytes as they were, under the database's own key
+//   16 bytes tag
 //
 // 33 bytes, always 44 characters. It grants nothing: each page applies the principal's limits anew.
 // It says nothing either: row ids are counted over all studies, and two of them would tell how much
-// others have sent. Encrypted by XOR with SipHash-1-3-128 of checksum and counter under a second
-// key, which the first one makes: a synthetic initialisation vector (as in RFC 5297), so that equal
-// positions are equal cursors, and any two others have nothing in common.
+// others have sent. AES-128-SIV (RFC 5297) by OpenSSL, under a key that SHA-256 makes of the
+// database's own: equal positions are equal cursors, and any two others have nothing in common.
 #pragma once
 #include <cstdint>
 #include <optional>
