@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <limits>
 #include <optional>
 
 #include <fmt/format.h>
@@ -15,6 +14,7 @@
 #include "archive_pages.hpp"
 #include "commands.hpp"
 #include "exit_code.hpp"
+#include "sequence_range.hpp"
 #include "settings_options.hpp"
 
 namespace trialwire {
@@ -185,8 +185,7 @@ void add_archive_command(CLI::App& app, int& exit_code) {
       "Exit codes: 0 written, 1 not, 2 wrong command line or settings.",
       arguments, run_restore);
   restore->add_option("--into", arguments->into, "Directory")->required();
-  // Or -1 would wrap around.
-  const CLI::Range sequences(std::int64_t{0}, std::numeric_limits<std::int64_t>::max());
+  const CLI::Range sequences = sequence_range();
   restore->add_option("--from", arguments->from, "First sequence [the oldest]")->check(sequences);
   restore->add_option("--to", arguments->to, "Last sequence [the newest]")->check(sequences);
 }

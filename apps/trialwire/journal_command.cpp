@@ -16,6 +16,7 @@
 #include "journal_cat.hpp"
 #include "journal_consumers.hpp"
 #include "journal_pages.hpp"
+#include "sequence_range.hpp"
 #include "settings_options.hpp"
 
 namespace trialwire {
@@ -208,8 +209,7 @@ void add_cat(CLI::App& journal, int& exit_code) {
                                       .to = static_cast<std::uint64_t>(arguments->to)};
         return run_cat(directory, range, arguments->bodies);
       });
-  // Signed, so that -1 is refused and does not wrap around.
-  const CLI::Range sequences(std::int64_t{0}, std::numeric_limits<std::int64_t>::max());
+  const CLI::Range sequences = sequence_range();
   command->add_option("--from", arguments->from, "First sequence [the oldest]")->check(sequences);
   command->add_option("--to", arguments->to, "Last sequence [the newest]")->check(sequences);
   command->add_flag("--bodies", arguments->bodies, "With the sender's bytes (patients' data)");

@@ -6,7 +6,6 @@
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
-#include <limits>
 
 #include <fmt/format.h>
 
@@ -19,6 +18,7 @@
 #include "exit_code.hpp"
 #include "pipeline/cursor_bounds.hpp"
 #include "pipeline/sink_lanes.hpp"
+#include "sequence_range.hpp"
 #include "serve_kafka.hpp"
 #include "serve_options.hpp"
 #include "serve_store.hpp"
@@ -339,8 +339,7 @@ void add_replay_command(CLI::App& app, int& exit_code) {
   command
       ->add_option("--until", arguments->until,
                    "Last sequence; a submission that it is in comes whole [the newest]")
-      // Or -1 would wrap around.
-      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()));
+      ->check(sequence_range());
   command
       ->add_option("--to", arguments->to, "Sink: store, or its name in `trialwire status`; kafka")
       ->required();

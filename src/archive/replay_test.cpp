@@ -101,6 +101,28 @@ class ReplayTest : public ArchiveFixture {
     return replay(*reader, lanes_, options_);
   }
 
+  /// Batches of seven records each that are not archived. Returns the journal's next sequence.
+  std::uint64_t append_batches(int batches) {
+    open_journal(this->options());
+    for (int batch = 0; batch < batches; ++batch) {
+      EXPECT_TRUE(append(*journal_, 7, 100, true));
+    }
+    const std::uint64_t end = journal_->chain().next_sequence;
+    close_journal();
+    return end;
+  }
+
+  /// Two more beside the one that is there.
+  std::vector<RowSink*> three_lanes() {
+    std::vector<RowSink*> sinks{sink_};
+    for (int lane = 1; lane < 3; ++lane) {
+      auto rows = std::make_unique<RowSink>();
+      sinks.push_back(rows.get());
+      lanes_.push_back(std::move(rows));
+    }
+    return sinks;
+  }
+
   void append_submission(std::uint32_t records) {
     std::vector<std::byte> payload;
     journal::Record record;
@@ -286,16 +308,8 @@ TEST_F(ReplayTest, EachLaneGetsItsRecordsAndEveryCursorMovesOverThem) {
 }
 
 TEST_F(ReplayTest, ALargeRangeIsDividedAmongTheLanesAsASinksIs) {
-  open_journal(this->options());
-  for (int batch = 0; batch < 100; ++batch) ASSERT_TRUE(append(*journal_, 7, 100, true));
-  const std::uint64_t end = journal_->chain().next_sequence;
-  close_journal();
-  std::vector<RowSink*> sinks{sink_};
-  for (int lane = 1; lane < 3; ++lane) {
-    auto rows = std::make_unique<RowSink>();
-    sinks.push_back(rows.get());
-    lanes_.push_back(std::move(rows));
-  }
+  const std::uint64_t end = append_batches(100);
+  const std::vector<RowSink*> sinks = three_lanes();
   options_.batch_records = 16;
   const auto report = run(end_);
   ASSERT_TRUE(report) << report.error().text;
@@ -312,16 +326,8 @@ TEST_F(ReplayTest, ALargeRangeIsDividedAmongTheLanesAsASinksIs) {
 }
 
 TEST_F(ReplayTest, NoCursorMovesBeforeTheRecordsOfAllLanesAreThere) {
-  open_journal(this->options());
-  for (int batch = 0; batch < 10; ++batch) ASSERT_TRUE(append(*journal_, 7, 100, true));
-  const std::uint64_t end = journal_->chain().next_sequence;
-  close_journal();
-  std::vector<RowSink*> sinks{sink_};
-  for (int lane = 1; lane < 3; ++lane) {
-    auto rows = std::make_unique<RowSink>();
-    sinks.push_back(rows.get());
-    lanes_.push_back(std::move(rows));
-  }
+  const std::uint64_t end = append_batches(10);
+  const std::vector<RowSink*> sinks = three_lanes();
   options_.batch_records = 5;
   options_.attempts = 1;
   moves_over_tail_ = true;
