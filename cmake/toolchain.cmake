@@ -30,6 +30,10 @@ if(TRIALWIRE_LTO)
   add_compile_options(-flto=thin)
   add_link_options(-flto=thin -Wl,--thinlto-cache-dir=${CMAKE_BINARY_DIR}/lto-cache)
 endif()
+if(TRIALWIRE_PROFILE OR TRIALWIRE_PROFILE_GENERATE)
+  # Functions local to a file are named after it: after its name alone, not the folder it is built in.
+  add_compile_options("SHELL:-mllvm -static-func-full-module-prefix=false")
+endif()
 if(TRIALWIRE_PROFILE)
   # Under a name that changes with its content, so that all objects are compiled with the same one.
   file(SHA256 ${TRIALWIRE_PROFILE} profile_hash)
