@@ -31,6 +31,7 @@ net::AdmissionOptions shipped() {
   options.cpu = [] { return 1'000.0; };
   options.queued = [] { return std::size_t{0}; };
   options.commit_age_ns = [](unsigned, std::int64_t) { return std::int64_t{1'000}; };
+  options.commit_room = [](unsigned, std::int64_t) { return std::uint64_t{1'000'000}; };
   return options;
 }
 

@@ -22,7 +22,8 @@ namespace {
 
 Result<std::unique_ptr<JournalService>> JournalService::open(
     const journal::Options& options, journal::FileLayer& files,
-    std::span<const std::unique_ptr<runtime::Shard>> shards, telemetry::Registry& metrics) {
+    std::span<const std::unique_ptr<runtime::Shard>> shards,
+    std::chrono::nanoseconds commit_age_max, telemetry::Registry& metrics) {
   auto opened = journal::Journal::open(options, files, metrics);
   if (!opened) return std::unexpected(opened.error());
   std::unique_ptr<JournalService> service(new JournalService(std::move(*opened)));
@@ -30,7 +31,8 @@ Result<std::unique_ptr<JournalService>> JournalService::open(
     auto& port = service->ports_.emplace_back(std::make_unique<journal::Journal::ShardPort>());
     *port = service->journal_->add_shard(
         [&shard = *shard, &port = *port] { shard.post([&port] { port.deliver(); }); });
-    auto& age = service->ages_.emplace_back(std::make_unique<resilience::BacklogAge>());
+    auto& age = service->ages_.emplace_back(
+        std::make_unique<resilience::BacklogAge>(commit_age_max.count()));
     shard->at_turn_end([&shard = *shard, &port = *port, &age = *age] {
       port.appender->flush();
       const auto progress = port.appender->progress();

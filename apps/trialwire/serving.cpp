@@ -78,7 +78,8 @@ journal::AskConsumers Serving::ask_consumers() const {
 Result<void> Serving::make_journal() {
   auto options = journal_options(settings_, directory_->journal());
   options.consumers = ask_consumers();
-  auto journal = JournalService::open(options, files_, shards_, metrics_);
+  auto journal = JournalService::open(options, files_, shards_,
+                                      admission_options(settings_).commit_age_max, metrics_);
   if (!journal) return std::unexpected(journal.error());
   journal_ = std::move(*journal);
   // Before the sinks: the journal is to delete nothing that the archive lacks.
@@ -168,6 +169,9 @@ net::AdmissionOptions Serving::admission() {
   if (journal_) {
     options.commit_age_ns = [this](unsigned shard, std::int64_t now_ns) {
       return journal_->commit_age_ns(shard, now_ns);
+    };
+    options.commit_room = [this](unsigned shard, std::int64_t now_ns) {
+      return journal_->commit_room(shard, now_ns);
     };
   }
   return options;

@@ -203,11 +203,14 @@ Admitted Admission::admit(const Asked& asked, std::int64_t now_ns,
   } else if (asked.kind == RouteKind::intake && watches_intake_) {
     if (Refused reason = load_of_intake(now_ns, loop_lag_ns); reason != Refused::no) [[unlikely]]
       return refuse(reason, admitted);
+    if (room_ == 0) [[unlikely]]
+      return refuse(Refused::commit_age, admitted);
+    --room_;
   }
   return admitted;
 }
 
-/// The clock is read once a turn, and so is this.
+/// The clock is read once a turn, and so is this; of the room that there is each takes its place.
 Refused Admission::load_of_intake(std::int64_t now_ns, std::int64_t loop_lag_ns) noexcept {
   if (now_ns == looked_ns_) [[likely]]
     return intake_;
@@ -216,11 +219,14 @@ Refused Admission::load_of_intake(std::int64_t now_ns, std::int64_t loop_lag_ns)
   const std::int64_t lag_max = options.loop_lag_max.count();
   const std::int64_t age_max = options.commit_age_max.count();
   intake_ = Refused::no;
+  room_ = any_number;
   if (lag_max > 0 && loop_lag_ns > lag_max) {
     intake_ = Refused::loop_lag;
   } else if (age_max > 0 && options.commit_age_ns &&
              options.commit_age_ns(shard_, now_ns) > age_max) {
     intake_ = Refused::commit_age;
+  } else if (age_max > 0 && options.commit_room) {
+    room_ = options.commit_room(shard_, now_ns);
   }
   return intake_;
 }

@@ -23,6 +23,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -117,6 +118,8 @@ class Admission {
   void tick(std::int64_t now_ns, std::int64_t loop_lag_ns) noexcept;
 
  private:
+  static constexpr std::uint64_t any_number = std::numeric_limits<std::uint64_t>::max();
+
   Refused load_of_intake(std::int64_t now_ns, std::int64_t loop_lag_ns) noexcept;
   Admitted refuse(Refused reason, Admitted admitted) noexcept;
 
@@ -127,6 +130,7 @@ class Admission {
   resilience::Shedder shedder_;
   std::int64_t looked_ns_ = -1;  // at what concerns intake: once a turn
   Refused intake_ = Refused::no;
+  std::uint64_t room_ = any_number;  // for intake, in this turn
   std::array<telemetry::Counter*, static_cast<std::size_t>(Refused::count_)> refused_{};
   telemetry::Gauge& in_flight_;
   telemetry::Gauge& loop_lag_;

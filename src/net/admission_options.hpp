@@ -29,6 +29,8 @@ struct AdmissionOptions {
   std::function<double()> cpu;          // per mille
   std::function<std::size_t()> queued;  // waiting for a worker
   std::function<std::int64_t(unsigned shard, std::int64_t now_ns)> commit_age_ns;
+  // How many more of intake are committed within commit_age_max; empty: any number.
+  std::function<std::uint64_t(unsigned shard, std::int64_t now_ns)> commit_room;
 };
 
 }  // namespace trialwire::net

@@ -178,6 +178,20 @@ TEST_F(AdmissionTest, refuses_intake_for_a_loop_that_is_late_or_a_commit_that_do
   EXPECT_EQ(admit(RouteKind::intake, 5).refused, Refused::no);
 }
 
+TEST_F(AdmissionTest, takes_no_more_in_a_turn_than_is_committed_in_time) {
+  std::uint64_t room = 3;
+  make({.commit_age_max = 1s, .commit_room = [&](unsigned shard, auto) {
+          EXPECT_EQ(shard, 0U);
+          return room;
+        }});
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(admit(RouteKind::intake, 1).refused, Refused::no);
+  EXPECT_EQ(admit(RouteKind::waiting, 1).refused, Refused::no);
+  EXPECT_EQ(admit(RouteKind::intake, 1).refused, Refused::commit_age);
+  EXPECT_EQ(admit(RouteKind::intake, 2).refused, Refused::no) << "the next turn's";
+  room = 0;
+  EXPECT_EQ(admit(RouteKind::intake, 3).refused, Refused::commit_age);
+}
+
 TEST(RateLines, are_those_of_the_draft) {
   std::array<char, rate_lines_max> room{};
   EXPECT_EQ(rate_lines("\"address\";q=120;w=2", {true, 7, 1}, room),
