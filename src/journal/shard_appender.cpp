@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "journal/shard_appender.hpp"
 
+#include <algorithm>
+
 #include "journal/format.hpp"
 #include "journal/segment_store.hpp"
 
@@ -9,7 +11,7 @@ namespace {
 
 // Memory kept for reuse by one shard: several turns' worth at full load. What a rare large request
 // needed beyond that is given back.
-constexpr std::size_t spare_bytes_max = 4 << 20;
+constexpr std::size_t spare_bytes_min = 256 << 10, spare_bytes_max = 4 << 20;
 constexpr std::size_t spares_max = 64;
 
 // What waits for a commit has left the caches meanwhile.
@@ -117,6 +119,7 @@ void ShardAppender::flush() {
 
 void ShardAppender::deliver() {
   TW_CHECK(done_.empty());
+  pending_lately_ = std::max(pending_, pending_lately_ - pending_lately_ / 256);
   context_.queue.take_done(shard_, done_);
   for (auto& batch : done_) {
     std::vector<Group>& groups = batch->groups;
@@ -147,9 +150,11 @@ std::unique_ptr<ShardBatch> ShardAppender::spare() {
   return batch;
 }
 
+/// Kept is what may be needed again: about as much as waited for its commit lately.
 void ShardAppender::recycle(std::unique_ptr<ShardBatch> batch) {
   batch->clear();
-  if (spares_.size() == spares_max || spare_bytes_ + batch->memory() > spare_bytes_max) return;
+  const std::size_t most = std::clamp(2 * pending_lately_, spare_bytes_min, spare_bytes_max);
+  if (spares_.size() == spares_max || spare_bytes_ + batch->memory() > most) return;
   spare_bytes_ += batch->memory();
   spares_.push_back(std::move(batch));
 }

@@ -49,6 +49,7 @@ class ShardAppender final : public Appender {
   std::uint64_t next_ticket_ = 1;
   std::size_t pending_ = 0;
   Progress progress_;
+  std::size_t pending_lately_ = 0;  // its peak, which fades with the deliveries
   std::size_t spare_bytes_ = 0;
   ShardBatches spares_;
   ShardBatches done_;
