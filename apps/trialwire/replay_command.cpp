@@ -215,13 +215,18 @@ Result<void> check_to(const config::Settings& settings, const std::string& to) {
       fmt::format("--to names no sink: store (of store.url: {}) or kafka", (*store)->name()));
 }
 
+/// Of a text that is a sequence; 0: it is none.
+std::uint64_t sequence_in(const std::string& text) {
+  std::uint64_t sequence = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), sequence);
+  return error == std::errc{} && end == text.data() + text.size() ? sequence : 0;
+}
+
 /// SEQUENCE, TIME or "cursor".
 Result<std::uint64_t> resolve_from(const Sources& sources, const std::string& text,
                                    std::uint64_t cursor) {
   if (text == "cursor") return cursor;
-  std::uint64_t sequence = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), sequence);
-  if (error == std::errc{} && end == text.data() + text.size() && sequence > 0) return sequence;
+  if (const std::uint64_t sequence = sequence_in(text); sequence > 0) return sequence;
   const auto time = parse_rfc3339(text);
   if (time) return first_received(sources, time->unix_ns);
   return fail(ErrorCode::invalid_argument,
@@ -304,6 +309,11 @@ int run_replay(const config::Settings& settings, const Arguments& arguments) {
   if (to_the_end) {
     if (auto forgotten = forget_bounds(*to, from); !forgotten) return failed(forgotten.error());
   }
+  if (report->first_sequence == 0 && sequence_in(arguments.from) > 0) {
+    fmt::print(stderr, "trialwire: --from {}: the source has no records from there on\n",
+               arguments.from);
+    return exit_failed;
+  }
   print_report(*report, options.cursor_until > 0);
   return report->refused == 0 ? exit_ok : exit_failed;
 }
@@ -330,8 +340,8 @@ void add_replay_command(CLI::App& app, int& exit_code) {
       "  trialwire replay --to store\n"
       "  trialwire replay --from 2026-03-01T00:00:00Z --to store\n"
       "  trialwire replay --journal 6f1c9e52-0d7a-4b6e-9a53-4f0f5f6d8a10 --from 1 --to store\n\n"
-      "Exit codes: 0 all delivered, 1 not (refused records, or an error that says up to where),\n"
-      "2 wrong command line or settings.");
+      "Exit codes: 0 all delivered, 1 not (refused records, a sequence from which on there is no\n"
+      "record, or an error that says up to where), 2 wrong command line or settings.");
   command
       ->add_option("--from", arguments->from,
                    "First record: its sequence, a time of receipt, or cursor")

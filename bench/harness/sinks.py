@@ -18,6 +18,7 @@ from .servers import Trialwire
 
 DRAIN_SECONDS = 300
 SATURATED_SECONDS = 10  # what it leaves behind takes many times that to drain
+PROBE_MS = 10  # a synced block so often beside the load
 
 
 @dataclasses.dataclass
@@ -147,6 +148,11 @@ class Bench:
         data = self.directory / f"data-{self._runs}"
         server = self.serve(data, {"journal.max_bytes": "32GiB", **settings})
         lags, process = [], None
+        # What the machine itself is like meanwhile: its disk, and who wakes up when.
+        syncs = int((self.seconds if "--rate" in load else SATURATED_SECONDS) * 1000 / PROBE_MS)
+        probe = subprocess.Popen(
+            [str(self.paths["probe"]), str(self.directory), str(syncs), str(PROBE_MS)],
+            stdout=subprocess.PIPE, text=True)
         try:
             process = subprocess.Popen(
                 [str(self.paths["trialwire"]), "load", f"http://127.0.0.1:{server.port}", "--json",
@@ -159,10 +165,13 @@ class Bench:
             if settings:
                 self._wait_drained(server)
             drain = time.monotonic() - start
+            machine_said = json.loads(probe.communicate(timeout=120)[0])
         finally:
+            probe.kill()
             server.stop()
             shutil.rmtree(data, ignore_errors=True)
-        return {"reports": said["acceptedReports"], "rate": said["reportsPerSecond"],
+        return {"deviceP99": machine_said["p99Us"], "wakeP99": machine_said["lateP99Us"],
+                "reports": said["acceptedReports"], "rate": said["reportsPerSecond"],
                 "p50": said["latencyUs"]["p50"], "p99": said["latencyUs"]["p99"],
                 "lag": max(lags, default=0.0), "drainSeconds": drain,
                 "refused": {c: n for c, n in said["status"].items() if c != "200"}}

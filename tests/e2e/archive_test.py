@@ -347,6 +347,9 @@ class Archive(ServerTest):
         run = server.run("replay", "--to", "store")
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertIn("nothing to replay", run.stdout)
+        run = server.run("replay", "--from", "1000000", "--to", "store")
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("--from 1000000: the source has no records from there on", run.stderr)
 
     @unittest.skipUnless(all(shutil.which(tool) for tool in ("jq", "xxd", "zstd", "openssl")),
                          "wants jq, xxd, zstd and openssl")
