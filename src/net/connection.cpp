@@ -29,6 +29,7 @@ Connection::Connection(Listener& listener, Accepted accepted) noexcept
 
 Connection::~Connection() {
   if (context_ != nullptr) {
+    count_abandoned();
     context_->detach_incomplete(0);
     context_->release();
   }
@@ -140,11 +141,15 @@ Task<Connection> Connection::serve() {
     }
     if (context_ != nullptr && context_->waits()) {
       hold_output();
-      listener_.timeouts().arm(*this, Timeout::deadline, listener_.shard().now_ns());
       context_->notify(this);
-      co_await until(Wait::answers);
+      const std::int64_t since_ns = listener_.shard().now_ns();
+      do {
+        arm_for_answers(since_ns);
+        co_await until(Wait::answers);
+        if (broken_) break;
+        if (expired_) give_up_answers(since_ns);
+      } while (context_->waits());
       if (broken_) break;
-      if (expired_) give_up_answers();
     }
     for (bool more = true; more && !broken_;) {
       more = render();

@@ -9,7 +9,7 @@
 // | the end of a TLS handshake | header | closing silently |
 // | the rest of a head | header | 408 |
 // | the rest of a body | body | 408 |
-// | answers | deadline | 504 for those that are missing |
+// | answers | deadline, or what the client says | 504 for those that are missing |
 // | the client to take answers | write | closing |
 // | the client to close, after a refusal | linger | closing |
 //
@@ -108,8 +108,10 @@ class Connection final : public runtime::Watcher,
   void settle(std::size_t mark, bool deferred);
   void refuse(Refusal refusal);
   void hold_output();
-  void give_up_answers();
+  void arm_for_answers(std::int64_t since_ns) noexcept;
+  void give_up_answers(std::int64_t since_ns);
   bool render();
+  void count_abandoned() noexcept;
   void render_slot(AnswerSlot& slot);
 
   // connection_io.cpp: bytes, plain or through TLS.

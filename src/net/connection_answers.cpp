@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A connection's way from requests to answers.
+#include <algorithm>
 #include <exception>
+#include <limits>
 #include <string>
 #include <typeinfo>
 #include <utility>
@@ -84,6 +86,8 @@ void Connection::dispatch(std::string_view body, bool last_of_read) {
   if (let_in(admitted)) {
     if (route == nullptr) {
       answer_without_handler();
+    } else if (head.has_timeout && head.timeout_ms == 0) {
+      work.writer.problem_status(400, "Request-Timeout is not seconds, such as 2 or 0.5");
     } else if (const auth::Principal* principal = admit()) {
       call_handler(*principal, admitted);
       deferred = listener_.exchange().deferred() != nullptr;
@@ -97,16 +101,18 @@ void Connection::fill_request(std::string_view body) noexcept {
   Workspace& work = listener_.workspace();
   const RequestHead& head = work.head;
   const Route* route = work.match.route;
-  work.request = {.method = head.method,
-                  .method_text = head.method_text,
-                  .path = head.path,
-                  .query = head.query,
-                  .route = route == nullptr ? std::string_view() : route->pattern,
-                  .headers = head.headers(),
-                  .params = {work.params.data(), work.match.params},
-                  .body = body,
-                  .keep_alive = !close_after_,
-                  .known = &head.known};
+  work.request = {
+      .method = head.method,
+      .method_text = head.method_text,
+      .path = head.path,
+      .query = head.query,
+      .route = route == nullptr ? std::string_view() : route->pattern,
+      .headers = head.headers(),
+      .params = {work.params.data(), work.match.params},
+      .body = body,
+      .timeout_ms = head.has_timeout ? head.timeout_ms : std::numeric_limits<std::uint32_t>::max(),
+      .keep_alive = !close_after_,
+      .known = &head.known};
 }
 
 /// Begins the answer; false: it is a refusal, and written.
@@ -213,6 +219,9 @@ void Connection::call_handler(const auth::Principal& principal, const Admitted& 
     slot->keep_alive_1_0 = work.head.minor_version == 0 && work.head.keep_alive;
     slot->flying = admitted.flying;
     slot->rate = admitted.rate;
+    if (work.head.has_timeout) {
+      context_->set_deadline(*slot, read_ns_ + std::int64_t{work.head.timeout_ms} * 1'000'000);
+    }
     if (!returned) context_->detach(*slot, 500);
     return;
   }
@@ -267,11 +276,38 @@ void Connection::hold_output() {
   output.clear();
 }
 
-void Connection::give_up_answers() {
+void Connection::arm_for_answers(std::int64_t since_ns) noexcept {
+  Timeouts& timeouts = listener_.timeouts();
+  const std::int64_t own = context_->next_deadline_ns();
+  const std::int64_t limit = since_ns + timeouts.limit_ns(Timeout::deadline);
+  const std::int64_t now = listener_.shard().now_ns();
+  if (own == AnswerSlot::never && since_ns == now) {
+    timeouts.arm(*this, Timeout::deadline, now);
+  } else {
+    timeouts.arm_until(*this, Timeout::deadline, std::min(own, limit));
+  }
+}
+
+/// What is over its own deadline is 504 in its place; over the server's all that is missing is, and
+/// the connection ends.
+void Connection::give_up_answers(std::int64_t since_ns) {
+  expired_ = false;
+  const std::int64_t now = listener_.shard().now_ns();
+  context_->detach_incomplete(504, now);
+  if (now - since_ns < listener_.timeouts().limit_ns(Timeout::deadline)) return;
   std::size_t late = context_->detach_incomplete(504);
   if (late == 0) return;
   close_after_ = true;
   linger_ = true;
+}
+
+/// The client has gone: who looks at metrics and the log sees what it did not wait for as 499.
+void Connection::count_abandoned() noexcept {
+  const double seconds = static_cast<double>(listener_.shard().now_ns() - read_ns_) * 1e-9;
+  for (const AnswerSlot* slot = context_->front(); slot != nullptr; slot = slot->next) {
+    if (slot->detached || ReadContext::is_complete(*slot)) continue;
+    listener_.metrics().answered(slot->route, slot->method, 499, seconds);
+  }
 }
 
 /// Writes the answers that are due to the shard's buffer. True: there are more, once these are

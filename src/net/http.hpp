@@ -3,6 +3,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -68,6 +69,7 @@ struct Request {
   std::span<const HeaderField> headers;
   std::span<const PathParam> params;
   std::string_view body;  // whole; followed by body_padding readable bytes
+  std::uint32_t timeout_ms = std::numeric_limits<std::uint32_t>::max();  // the client waits so long
   bool keep_alive = true;
   bool whole = true;  // false: its body has not come yet
   /// Set by the parser; without it `header` searches.

@@ -8,6 +8,7 @@
 #include "base/bytes.hpp"
 #include "net/char_class.hpp"
 #include "net/framing.hpp"
+#include "net/request_timeout.hpp"
 
 namespace trialwire::net {
 namespace {
@@ -52,6 +53,7 @@ class Parser {
     head_.present = 0;
     head_.repeated = 0;
     head_.host = {};
+    head_.has_timeout = false;
     ParseState state = request_line();
     if (state != ParseState::complete) return state;
     for (;;) {
@@ -193,6 +195,10 @@ ParseState Parser::header_line() noexcept {
     } else {
       head_.repeated |= bit;
     }
+  } else if (equal_ignoring_case(name_text, request_timeout_header)) {
+    head_.timeout_ms =
+        head_.has_timeout ? 0 : request_timeout_ms(head_.fields[head_.field_count - 1].value);
+    head_.has_timeout = true;
   }
   p_ += 2;
   return ParseState::complete;

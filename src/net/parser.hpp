@@ -64,7 +64,9 @@ struct RequestHead {
   std::uint16_t present = 0;   // bit per KnownHeader: it is there
   std::uint16_t repeated = 0;  // it is there more than once
   std::uint64_t content_length = 0;
-  std::size_t bytes = 0;  // of the whole head, the empty line included
+  std::size_t bytes = 0;         // of the whole head, the empty line included
+  std::uint32_t timeout_ms = 0;  // of Request-Timeout, valid when it is there
+  bool has_timeout = false;
   std::uint8_t minor_version = 1;
   bool keep_alive = true;
   bool chunked = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/read_context.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -129,14 +130,23 @@ void ReadContext::detach(AnswerSlot& slot, Status status) noexcept {
   if (slot.answer->abandon() && !slot.answer->complete_) --outstanding_;
 }
 
-std::size_t ReadContext::detach_incomplete(Status status) noexcept {
+std::size_t ReadContext::detach_incomplete(Status status, std::int64_t until_ns) noexcept {
   std::size_t count = 0;
   for (AnswerSlot* slot = cursor_; slot != nullptr; slot = slot->next) {
-    if (slot->detached || is_complete(*slot)) continue;
+    if (slot->detached || is_complete(*slot) || slot->deadline_ns > until_ns) continue;
     detach(*slot, status);
     ++count;
   }
   return count;
+}
+
+std::int64_t ReadContext::next_deadline_ns() const noexcept {
+  std::int64_t next = AnswerSlot::never;
+  if (!has_deadlines_) return next;
+  for (const AnswerSlot* slot = cursor_; slot != nullptr; slot = slot->next) {
+    if (!slot->detached && !is_complete(*slot)) next = std::min(next, slot->deadline_ns);
+  }
+  return next;
 }
 
 void ReadContext::release() noexcept {

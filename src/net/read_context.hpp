@@ -11,6 +11,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -66,7 +67,10 @@ class ContextPool {
 
 /// One request's place in the order of answers.
 struct AnswerSlot {
+  static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+
   AnswerSlot* next = nullptr;
+  std::int64_t deadline_ns = never;  // the client's own, of the shard's clock
   DeferredAnswer* answer = nullptr;  // null: `text` is the whole response
   std::string_view text;
   const Route* route = nullptr;
@@ -99,6 +103,12 @@ class ReadContext {
   /// From now on `complete` counts.
   void adopt(DeferredAnswer& answer, AnswerSlot& slot) noexcept;
 
+  /// The client waits for this one until then only.
+  void set_deadline(AnswerSlot& slot, std::int64_t deadline_ns) noexcept {
+    slot.deadline_ns = deadline_ns;
+    has_deadlines_ = true;
+  }
+
   bool waits() const noexcept { return awaited_ != 0; }
   /// `waiter` is told when nothing is waited for any more; null: nobody.
   void notify(AnswersWaiter* waiter) noexcept { waiter_ = waiter; }
@@ -112,8 +122,11 @@ class ReadContext {
 
   /// Takes one answer out of what is waited for: its work is abandoned, `status` answered instead.
   void detach(AnswerSlot& slot, Status status) noexcept;
-  /// `detach` for all that are incomplete; how many.
-  std::size_t detach_incomplete(Status status) noexcept;
+  /// `detach` for all that are incomplete, and whose own deadline is not after `until_ns`; how
+  /// many.
+  std::size_t detach_incomplete(Status status, std::int64_t until_ns = AnswerSlot::never) noexcept;
+  /// The earliest deadline of those that are incomplete.
+  std::int64_t next_deadline_ns() const noexcept;
 
   /// Ends the connection's use. Undefined to touch the context afterwards.
   void release() noexcept;
@@ -141,6 +154,7 @@ class ReadContext {
   std::uint32_t awaited_ = 0;      // the connection waits for these
   std::uint32_t outstanding_ = 0;  // `complete` will be called for these
   bool orphan_ = false;
+  bool has_deadlines_ = false;
 };
 
 }  // namespace trialwire::net

@@ -148,6 +148,79 @@ TEST(ServerLimits, after_the_deadline_what_is_missing_is_504_and_what_is_there_i
   routes.complete(server);  // of the orphan: must not be sent anywhere
 }
 
+std::string post_within(std::string_view path, std::string_view timeout) {
+  return "POST " + std::string(path) +
+         " HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nRequest-Timeout: " + std::string(timeout) +
+         "\r\n\r\n";
+}
+
+TEST(ServerLimits, a_client_says_how_long_it_waits_for_each_request) {
+  Routes routes;
+  HttpServer server(routes.router, {.request_deadline = 1h});
+  HttpClient client(server.address());
+  client.send(post_within("/never", "0.05"));
+  HttpAnswer late = client.read();
+  EXPECT_EQ(late.status, 504);
+  EXPECT_EQ(late.header("Connection"), "");
+  client.send(post("/echo", "goes on"));
+  EXPECT_EQ(client.read().body, "goes on");
+  // What was sent with it has its own time, or the server's.
+  client.send(post("/later", "slow") + post_within("/never", "0.05") + post_within("/later", "60"));
+  routes.wait_for(server, 2);
+  for (bool given_up = false; !given_up;) {
+    given_up =
+        server.metric("trialwire_http_timeouts_total{kind=\"deadline\",server=\"http\"}") >= 2;
+  }
+  routes.complete(server);
+  EXPECT_EQ(client.read().body, "slow");
+  EXPECT_EQ(client.read().status, 504);
+  EXPECT_EQ(client.read().status, 200);
+}
+
+TEST(ServerLimits, the_servers_deadline_comes_first_when_it_is_earlier) {
+  Routes routes;
+  HttpServer server(routes.router, {.request_deadline = 100ms});
+  HttpClient client(server.address());
+  client.send(post_within("/never", "0.02") + post_within("/never", "3600"));
+  EXPECT_EQ(client.read().status, 504);
+  HttpAnswer last = client.read();
+  EXPECT_EQ(last.status, 504);
+  EXPECT_EQ(last.header("Connection"), "close");
+}
+
+TEST(ServerLimits, a_time_that_is_none_is_refused) {
+  Routes routes;
+  HttpServer server(routes.router, {});
+  HttpClient client(server.address());
+  for (std::string_view text :
+       {"", "0", "soon", "-1", "1s", "1.", ".5", "0.000", "1e3", "1.0001"}) {
+    client.send(post_within("/echo", text));
+    HttpAnswer answer = client.read();
+    EXPECT_EQ(answer.status, 400) << text;
+    EXPECT_TRUE(answer.body.contains("Request-Timeout is not seconds")) << answer.body;
+  }
+  client.send(
+      "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nRequest-Timeout: 1\r\n"
+      "request-timeout: 1\r\n\r\n");
+  EXPECT_EQ(client.read().status, 400) << "twice";
+  client.send(post_within("/echo", "99999999999999999999"));
+  EXPECT_EQ(client.read().status, 200);
+}
+
+TEST(ServerLimits, what_a_client_did_not_wait_for_is_counted_as_499) {
+  Routes routes;
+  HttpServer server(routes.router, {});
+  HttpClient client(server.address());
+  client.send(post("/later", "x") + post("/later", "y"));
+  routes.wait_for(server, 2);
+  client.reset();
+  server.wait_until_unconnected();
+  EXPECT_EQ(server.metric("trialwire_http_requests_total{method=\"POST\",route=\"/later\","
+                          "server=\"http\",status=\"499\"}"),
+            2);
+  routes.complete(server);
+}
+
 TEST(ServerLimits, an_answer_may_still_come_after_the_server_is_gone) {
   Routes routes;
   std::vector<Later*> left;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "query/record_lists.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -57,7 +58,8 @@ struct Question {
   storage::ListFilter filter;
   std::stop_source stop;
   Clock::time_point deadline;
-  Clock::time_point began;                   // when a worker took it
+  bool hurried = false;     // the client waits for less than half of what a query may take
+  Clock::time_point began;  // when a worker took it
   std::optional<runtime::Guard::Call> call;  // the worker's, once it was accepted
   ListAnswer* answer = nullptr;              // shard's thread only
 };
@@ -75,13 +77,14 @@ bool ran_out_of_time(const Question& question, const Result<storage::ListPage>& 
 }
 
 /// `answered_ns`: when the database gave anybody an answer last. One for which no worker was free
-/// in time was not asked.
+/// in time was not asked, and who hardly waits learns nothing of the database.
 void judge(Question& question, const Result<storage::ListPage>& page,
            std::int64_t answered_ns) noexcept {
   if (!question.call) return;
   if (!ran_out_of_time(question, page)) {
     question.call->judge(page ? nullptr : &page.error());
-  } else if (question.began >= question.deadline || answered_ns >= nanoseconds(question.began)) {
+  } else if (question.hurried || question.began >= question.deadline ||
+             answered_ns >= nanoseconds(question.began)) {
     question.call->withdraw();
   } else {
     question.call->failed();
@@ -174,7 +177,9 @@ void RecordLists::handle(const ListRoute& route, net::Exchange& exchange) {
     question->call.emplace(std::move(call));
   }
   question->principal = visible_to(exchange.principal());
-  question->deadline = Clock::now() + options_.query_timeout;
+  const std::chrono::milliseconds patience(exchange.request().timeout_ms);
+  question->deadline = Clock::now() + std::min(options_.query_timeout, patience);
+  question->hurried = patience < options_.query_timeout / 2;
   bool accepted = workers_.submit(
       [&query = query_, answered = answered_ns_, &shard = exchange.shard(), question] {
         question->began = Clock::now();

@@ -100,6 +100,7 @@ class RecordListsTest : public testing::Test, public net::AnswersWaiter {
 
   FakeQuery query;
   runtime::WorkerPool workers{{.name = "test", .threads = 1, .queue_max = 2}};
+  net::Request request_;
   net::ConnectionInfo connection_;
   auth::Principal principal_ = auth::anonymous();
 
@@ -110,7 +111,6 @@ class RecordListsTest : public testing::Test, public net::AnswersWaiter {
   net::Http1Writer writer_{out_, date_};
   net::ContextPool* pool_ = net::ContextPool::create();
   net::HttpExchange exchange_{shard_, writer_, *pool_};
-  net::Request request_;
   net::ReadContext* context_ = nullptr;
   std::promise<void> ready_;
   friend class RecordListsTest_a_client_that_goes_away_cancels_its_query_Test;
@@ -328,6 +328,17 @@ TEST_F(GuardedListsTest, what_no_worker_took_in_time_says_nothing_of_the_databas
   RecordLists list({.query_timeout = std::chrono::milliseconds(0), .guard = &guard_}, routes, query,
                    workers);
   respond_to(list, "");
+  EXPECT_EQ(guard_.state(), resilience::BreakerState::closed);
+}
+
+TEST_F(GuardedListsTest, a_client_that_hardly_waits_says_nothing_and_limits_its_query) {
+  request_.timeout_ms = 50;
+  query.answer = [](auto&, auto&, const QueryControl& control) -> Result<ListPage> {
+    EXPECT_LE(control.deadline, std::chrono::steady_clock::now() + std::chrono::milliseconds(50));
+    return fail(ErrorCode::deadline_exceeded, "late");
+  };
+  RecordLists list({.guard = &guard_}, routes, query, workers);
+  EXPECT_TRUE(respond_to(list, "").starts_with("HTTP/1.1 504 "));
   EXPECT_EQ(guard_.state(), resilience::BreakerState::closed);
 }
 
