@@ -61,6 +61,8 @@ Examples:
       how long do patients wait at 50,000 reports a second?
   trialwire load --count 1000000 --connections 64 --receipts acked.ndjson
       one million reports; what was acknowledged is in acked.ndjson
+  trialwire load https://gateway.example:8443 --cacert authority.pem --token-file token
+      the same to a server with TLS and tokens
   trialwire load --ndjson 500 --connections 8
       bodies of 500 reports
   trialwire load --file reports.ndjson
@@ -83,8 +85,14 @@ Exit codes:
 
 void add_options(CLI::App& command, LoadArguments& arguments) {
   auto& load = arguments.load;
-  command.add_option("url", arguments.url,
-                     "Server, http://HOST:PORT[/PATH] [that of the settings' http.listen]");
+  command.add_option(
+      "url", arguments.url,
+      "Server, http://HOST:PORT[/PATH] or https [that of the settings' http.listen]");
+  command
+      .add_option("--cacert", load.authorities,
+                  "Trust the authorities of this PEM file [the system's]")
+      ->check(CLI::ExistingFile);
+  command.add_flag("-k,--insecure", load.insecure, "Take any certificate of the server");
   command.add_option("--kind", arguments.kind, "What to send: report, qol, vital or metric")
       ->check(CLI::IsMember({"report", "qol", "vital", "metric"}))
       ->capture_default_str();
@@ -155,7 +163,8 @@ bool take_settings(LoadArguments& arguments, const SettingsOptions& options,
   const auto settings = load_settings(options);
   if (!settings) return false;
   if (command.count("url") == 0 && !settings->http.listen.empty()) {
-    arguments.url = "http://" + settings->http.listen;
+    arguments.url =
+        (settings->http.tls.cert.empty() ? "http://" : "https://") + settings->http.listen;
   }
   return true;
 }

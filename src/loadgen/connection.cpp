@@ -27,6 +27,7 @@ Result<Endpoint> resolve(const std::string& host, std::uint16_t port) {
   Endpoint endpoint;
   std::memcpy(&endpoint.address, found->ai_addr, found->ai_addrlen);
   endpoint.size = found->ai_addrlen;
+  endpoint.host = host;
   const bool bare_v6 = host.find(':') != host.npos;
   endpoint.name = bare_v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
   return endpoint;
@@ -35,6 +36,8 @@ Result<Endpoint> resolve(const std::string& host, std::uint16_t port) {
 Connection::Connection(Connection&& other) noexcept
     : partial(std::move(other.partial)),
       descriptor_(std::exchange(other.descriptor_, -1)),
+      tls_(std::move(other.tls_)),
+      joined_(other.joined_),
       state_(std::exchange(other.state_, State::closed)),
       ring_(other.ring_) {}
 
@@ -54,6 +57,9 @@ int Connection::open(const Endpoint& endpoint, int epoll, std::uint32_t tag) {
     close();
     return error;
   }
+  if (endpoint.tls) {
+    tls_ = std::make_unique<TlsClient>(*endpoint.tls, descriptor_, endpoint.host);
+  }
   state_ = State::connecting;
   return 0;
 }
@@ -67,8 +73,12 @@ void Connection::adopt(int descriptor) noexcept {
 int Connection::finish_open() noexcept {
   int error = 0;
   socklen_t size = sizeof error;
-  if (::getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
-  if (error == 0 && connected_to_itself()) error = ECONNREFUSED;
+  if (!joined_) {
+    if (::getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+    if (error == 0 && connected_to_itself()) error = ECONNREFUSED;
+    joined_ = error == 0;
+  }
+  if (error == 0 && tls_) error = tls_->handshake();
   if (error == 0) state_ = State::open;
   return error;
 }
@@ -92,8 +102,10 @@ bool Connection::connected_to_itself() const noexcept {
 }
 
 void Connection::close() noexcept {
+  tls_.reset();
   if (descriptor_ >= 0) ::close(descriptor_);
   descriptor_ = -1;
+  joined_ = false;
   state_ = State::closed;
   head_ = tail_ = 0;
   unsent_.clear();
@@ -103,9 +115,17 @@ void Connection::close() noexcept {
   server_closes = false;
 }
 
+ssize_t Connection::put(const char* from, std::size_t size) noexcept {
+  return tls_ ? tls_->send(from, size) : ::send(descriptor_, from, size, MSG_NOSIGNAL);
+}
+
+ssize_t Connection::receive(char* to, std::size_t room) noexcept {
+  return tls_ ? tls_->receive(to, room) : ::recv(descriptor_, to, room, 0);
+}
+
 Connection::Sent Connection::send(std::string_view bytes) {
   while (!bytes.empty()) {
-    const auto sent = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const auto sent = put(bytes.data(), bytes.size());
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno != EAGAIN) return Sent::failed;
     if (sent < 0) {
@@ -120,8 +140,7 @@ Connection::Sent Connection::send(std::string_view bytes) {
 
 Connection::Sent Connection::send_rest() {
   while (unsent_at_ < unsent_.size()) {
-    const auto sent =
-        ::send(descriptor_, unsent_.data() + unsent_at_, unsent_.size() - unsent_at_, MSG_NOSIGNAL);
+    const auto sent = put(unsent_.data() + unsent_at_, unsent_.size() - unsent_at_);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0) return errno == EAGAIN ? Sent::partly : Sent::failed;
     unsent_at_ += static_cast<std::size_t>(sent);

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/error.hpp"
+#include "loadgen/tls_client.hpp"
 
 namespace trialwire::loadgen {
 
@@ -19,6 +20,8 @@ struct Endpoint {
   sockaddr_storage address{};
   socklen_t size = 0;
   std::string name;  // "host:port" for messages and the Host header
+  std::string host;
+  std::shared_ptr<SSL_CTX> tls;  // null: plain
 };
 
 Result<Endpoint> resolve(const std::string& host, std::uint16_t port);
@@ -49,10 +52,13 @@ class Connection {
   int open(const Endpoint& endpoint, int epoll, std::uint32_t tag);
   /// Takes over a socket whose connect was started elsewhere.
   void adopt(int descriptor) noexcept;
-  /// The outcome of the connect, once writable: 0 or an errno.
+  /// The outcome of the connect, once writable, and with TLS of the handshake: 0, EINPROGRESS when
+  /// that goes on, or an errno.
   int finish_open() noexcept;
   /// Forgets what was in flight.
   void close() noexcept;
+  /// Why finish_open said EPROTO.
+  [[nodiscard]] std::string tls_trouble() const { return tls_ ? tls_->trouble() : ""; }
 
   [[nodiscard]] State state() const noexcept { return state_; }
   [[nodiscard]] int descriptor() const noexcept { return descriptor_; }
@@ -65,6 +71,8 @@ class Connection {
   /// Sends; what the socket does not take now is kept and goes first when it is writable again.
   Sent send(std::string_view bytes);
   Sent send_rest();
+  /// As ::recv.
+  ssize_t receive(char* to, std::size_t room) noexcept;
 
   std::string partial;              // the start of an answer whose end has not come
   std::int64_t last_answer_ns = 0;  // or when the first of those in flight was sent
@@ -74,8 +82,11 @@ class Connection {
 
  private:
   [[nodiscard]] bool connected_to_itself() const noexcept;
+  ssize_t put(const char* from, std::size_t size) noexcept;
 
   int descriptor_ = -1;
+  std::unique_ptr<TlsClient> tls_;
+  bool joined_ = false;  // TCP's part of the connect is over
   State state_ = State::closed;
   std::uint32_t head_ = 0;
   std::uint32_t tail_ = 0;

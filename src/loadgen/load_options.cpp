@@ -61,11 +61,10 @@ std::string refused_amount(const LoadOptions& options) {
 }  // namespace
 
 Result<void> apply_url(std::string_view url, LoadOptions& options) {
-  constexpr std::string_view scheme = "http://";
-  if (url.starts_with("https://")) {
-    return fail(ErrorCode::invalid_argument, "https is not supported: give an http:// URL");
-  }
-  if (url.starts_with(scheme)) url.remove_prefix(scheme.size());
+  constexpr std::string_view plain = "http://", secure = "https://";
+  options.tls = url.starts_with(secure);
+  if (options.tls) url.remove_prefix(secure.size());
+  if (url.starts_with(plain)) url.remove_prefix(plain.size());
   const auto slash = std::min(url.find('/'), url.size());
   auto authority = url.substr(0, slash);
   if (slash < url.size()) options.path = url.substr(slash);
@@ -127,6 +126,9 @@ Result<void> check_options(const LoadOptions& options) {
   }
   if (options.warmup.count() > 0 && (options.count > 0 || options.once)) {
     return refuse("--warmup needs --duration: of a number of requests each one is measured");
+  }
+  if (!options.tls && (options.insecure || !options.authorities.empty())) {
+    return refuse("--cacert and --insecure need an https:// URL");
   }
   if (options.timeout.count() == 0) return refuse("--timeout must be longer than 0");
   if (!options.path.empty() && !options.path.starts_with('/'))

@@ -15,6 +15,9 @@ namespace trialwire::loadgen {
 struct LoadOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 8080;
+  bool tls = false;                      // https
+  bool insecure = false;                 // the server's certificate is not looked at
+  std::string authorities;               // PEM file of whom to trust; empty: the system's
   RecordKind kind = RecordKind::report;  // of generated records; of those of a file the path alone
   std::string path;                      // empty: the kind's
   unsigned threads = 1;
@@ -36,7 +39,8 @@ struct LoadOptions {
   std::string receipts;    // file for the ids of what was acknowledged
 };
 
-/// "http://HOST[:PORT][/PATH]" into host, port and, when it has one, path. IPv6 in brackets.
+/// "http://HOST[:PORT][/PATH]", or https, into host, port and, when it has one, path. IPv6 in
+/// brackets.
 Result<void> apply_url(std::string_view url, LoadOptions& options);
 
 /// "250ms", "30s", "2m", "1h", "1.5s"; a bare number is seconds.

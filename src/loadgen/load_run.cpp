@@ -88,6 +88,12 @@ class Run {
     auto endpoint = resolve(options_.host, options_.port);
     if (!endpoint) return std::unexpected(endpoint.error());
     endpoint_ = std::move(*endpoint);
+    if (options_.tls) {
+      auto tls =
+          make_client_tls({.authorities = options_.authorities, .verify = !options_.insecure});
+      if (!tls) return std::unexpected(tls.error());
+      endpoint_.tls = std::move(*tls);
+    }
     run_ = fmt::format("{:08x}", random_word() & 0xffffffff);
     if (!options_.file.empty()) {
       auto records =

@@ -340,7 +340,11 @@ TEST(LoadOptions, urls_and_durations_are_read_as_people_write_them) {
   EXPECT_EQ(options.path, "/submit");
   ASSERT_TRUE(apply_url("gateway", options));
   EXPECT_EQ(options.host, "gateway");
-  EXPECT_FALSE(apply_url("https://gateway", options));
+  EXPECT_FALSE(options.tls);
+  ASSERT_TRUE(apply_url("https://gateway:8443/x", options));
+  EXPECT_TRUE(options.tls);
+  EXPECT_EQ(options.host, "gateway");
+  EXPECT_EQ(options.port, 8443);
   EXPECT_FALSE(apply_url("http://gateway:x", options));
   EXPECT_FALSE(apply_url("http://:80", options));
   EXPECT_EQ(parse_duration("1.5s"), std::chrono::milliseconds(1500));

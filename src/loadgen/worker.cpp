@@ -201,8 +201,11 @@ void Worker::handle(Tag tag, std::uint32_t events) {
 
 void Worker::handle_connecting(Tag tag) {
   Connection& connection = connections_[tag];
+  const int error = connection.finish_open();
+  if (error == EINPROGRESS) return;
   --connecting_;
-  if (const int error = connection.finish_open(); error != 0) {
+  if (error != 0) {
+    const std::string tls = error == EPROTO ? connection.tls_trouble() : "";
     connection.close();
     refused_ = true;
     if (connecting_phase_) {
@@ -211,7 +214,8 @@ void Worker::handle_connecting(Tag tag) {
       ++totals_.connections_lost;
     }
     if (totals_.first_error.empty()) {
-      totals_.first_error = errno_error("cannot connect", error).text;
+      totals_.first_error =
+          tls.empty() ? errno_error("cannot connect", error).text : "cannot connect: TLS: " + tls;
     }
     return;
   }

@@ -78,7 +78,7 @@ bool Worker::receive(Tag tag) {
     if (kept * 2 > buffer_.size()) buffer_.resize(kept * 4);
     connection.partial.copy(buffer_.data(), kept);
     const std::size_t room = buffer_.size() - kept;
-    const auto got = ::recv(connection.descriptor(), buffer_.data() + kept, room, 0);
+    const auto got = connection.receive(buffer_.data() + kept, room);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == EAGAIN) return true;
     if (got <= 0) {

@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import unittest
 
-from harness import Answer, PATIENCE, ServerTest, eventually, report
+from harness import BINARY, Answer, PATIENCE, ServerTest, eventually, report
 
 
 def openssl(*arguments):
@@ -67,6 +67,35 @@ class TlsTest(ServerTest):
         connection = http.client.HTTPConnection(self.gateway.http, timeout=PATIENCE)
         connection.connect()
         return connection.sock
+
+    def load(self, *arguments, url=None):
+        return subprocess.run(
+            [BINARY, "load", url or f"https://{self.gateway.http}", "--count", "2000",
+             "--connections", "16", "--pipeline", "4", "--json", "--quiet", *map(str, arguments)],
+            capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    def test_load_speaks_tls_and_trusts_whom_it_is_told_to(self):
+        self.gateway.start()
+        run = self.load("--cacert", self.directory / "ca.pem")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertEqual(json.loads(run.stdout)["status"], {"200": 2000})
+        self.assertEqual(self.load("--insecure").returncode, 0)
+        run = self.load()
+        self.assertEqual(run.returncode, 2)
+        self.assertIn("cannot connect", run.stderr)
+        self.assertIn("TLS: certificate verify failed", run.stderr)
+        port = self.gateway.http.rsplit(":", 1)[1]
+        run = self.load("--cacert", self.directory / "ca.pem", url=f"https://localhost:{port}")
+        self.assertIn("hostname mismatch", run.stderr.lower())
+        run = self.load("--cacert", self.directory / "server.key")
+        self.assertEqual(run.returncode, 2)
+        self.assertIn("no certificates can be read", run.stderr)
+        run = self.load("--insecure", url=f"http://{self.gateway.http}")
+        self.assertIn("need an https:// URL", run.stderr)
+        # To a port that speaks no TLS.
+        run = self.load("--insecure", url=f"https://{self.gateway.admin}")
+        self.assertEqual(run.returncode, 2)
+        self.assertIn("cannot connect", run.stderr)
 
     def test_reports_arrive_and_are_listed_and_the_greeting_says_https(self):
         self.gateway.start()
