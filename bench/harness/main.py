@@ -7,7 +7,7 @@ import os
 import pathlib
 import statistics
 
-from . import agreement, build, machine, report, sinks, targets
+from . import agreement, build, governance, machine, report, sinks, targets
 from .large import measure_large
 from .runner import Runner, say
 from .scenarios import GATE, Scenario, gate, scenarios
@@ -24,7 +24,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="bench/run", description="Measures trialwire beside Gin, fasthttp and a bare epoll "
         "server that stores nothing, in one run on this machine; see bench/README.md.")
-    parser.add_argument("what", choices=["http-report", "sinks", "gate"])
+    parser.add_argument("what", choices=["http-report", "sinks", "governance", "gate"])
     parser.add_argument("--quick", action="store_true",
                         help="10 s each and once, in place of 30 s and three times")
     parser.add_argument("--repeats", type=int, metavar="N",
@@ -181,7 +181,8 @@ def run_gate(options: argparse.Namespace) -> int:
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
     try:
-        run = {"gate": run_gate, "sinks": sinks.run, "http-report": http_report}[options.what]
+        run = {"gate": run_gate, "sinks": sinks.run, "governance": governance.run,
+               "http-report": http_report}[options.what]
         return run(options)
     except (machine.Unsuitable, ServerFailed, RuntimeError) as error:
         say(f"bench: {error}")
