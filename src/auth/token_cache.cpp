@@ -50,11 +50,14 @@ TokenCache::Place* TokenCache::place_of(std::string_view token, std::uint64_t ha
 }
 
 const Verified* TokenCache::find(std::string_view token) noexcept {
-  if (places_.empty()) return nullptr;
-  Place* place = place_of(token, content_hash(key_, as_bytes(token)));
-  if (place == nullptr) return nullptr;
-  place->entry->used = true;
-  return &place->entry->verified;
+  if (last_ == nullptr || last_->token != token) {
+    if (places_.empty()) return nullptr;
+    Place* place = place_of(token, content_hash(key_, as_bytes(token)));
+    if (place == nullptr) return nullptr;
+    last_ = place->entry.get();
+  }
+  last_->used = true;
+  return &last_->verified;
 }
 
 const Verified* TokenCache::insert(std::string_view token, Verified verified) {
@@ -91,6 +94,7 @@ void TokenCache::drop(Place& place) noexcept {
   if (!place.entry) return;
   bytes_ -= place.entry->bytes();
   --tokens_;
+  if (last_ == place.entry.get()) last_ = nullptr;
   place.entry.reset();
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tokens that were verified, so that the same one is not verified with every request. A look-up is
 // a keyed hash and a comparison of the whole text: what is not, byte for byte, a token that was
-// verified is none. Bounded in bytes: under a hand that goes round, those that were not asked for
-// since it passed make room. One a thread.
+// verified is none; the one asked for last is compared first. Bounded in bytes: under a hand that
+// goes round, those that were not asked for since it passed make room. One a thread.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -48,6 +48,7 @@ class TokenCache {
   void make_room(std::size_t bytes) noexcept;
 
   std::size_t bytes_max_;
+  Entry* last_ = nullptr;  // found or put in last: most often it is the same one again
   SipKey key_;
   std::size_t mask_ = 0;
   std::vector<Place> places_;

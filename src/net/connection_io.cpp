@@ -51,6 +51,11 @@ long Connection::receive_tls(char* to, std::size_t room) noexcept {
     step = tls_->read(to + received, room - received);
     if (step.state != TlsSession::State::ok) break;
     received += step.bytes;
+    // As with a short read of plain bytes.
+    if (tls_->drained() && !peer_closed_) {
+      readable_ = false;
+      break;
+    }
   }
   if (greeting && tls_->established()) metrics.tls_handshakes.add();
   switch (step.state) {

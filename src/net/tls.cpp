@@ -11,6 +11,14 @@
 #include "telemetry/log.hpp"
 
 namespace trialwire::net {
+namespace {
+
+/// To ask is a fraction of what clearing costs.
+void forget_errors() noexcept {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
+
+}  // namespace
 
 TlsSession::TlsSession(SSL_CTX& context, int socket) : ssl_(SSL_new(&context)) {
   TW_CHECK(ssl_ != nullptr && SSL_set_fd(ssl_, socket) == 1);
@@ -37,14 +45,15 @@ TlsSession::Step TlsSession::outcome(int result, std::size_t bytes) noexcept {
 }
 
 TlsSession::Step TlsSession::read(char* to, std::size_t room) noexcept {
-  ERR_clear_error();
+  forget_errors();
+  if (SSL_has_pending(ssl_) == 0) read_from_ = BIO_number_read(SSL_get_rbio(ssl_));
   std::size_t bytes = 0;
   const int result = SSL_read_ex(ssl_, to, room, &bytes);
   return outcome(result, bytes);
 }
 
 TlsSession::Step TlsSession::write(const char* from, std::size_t size) noexcept {
-  ERR_clear_error();
+  forget_errors();
   std::size_t bytes = 0;
   const int result = SSL_write_ex(ssl_, from, size, &bytes);
   return outcome(result, bytes);
@@ -54,6 +63,12 @@ void TlsSession::close_notify() noexcept {
   if (failed_ || !established()) return;
   ERR_clear_error();
   failed_ = SSL_shutdown(ssl_) < 0;
+}
+
+/// OpenSSL asks the socket for as much as its buffer holds; a read that brings less has drained it.
+bool TlsSession::drained() const noexcept {
+  return SSL_has_pending(ssl_) == 0 &&
+         BIO_number_read(SSL_get_rbio(ssl_)) - read_from_ < tls_read_buffer_bytes / 2;
 }
 
 bool TlsSession::established() const noexcept {

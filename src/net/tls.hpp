@@ -36,6 +36,9 @@ struct TlsOptions {
   std::filesystem::path client_ca;
 };
 
+/// A record and its header in one read.
+inline constexpr std::size_t tls_read_buffer_bytes = 17 << 10;
+
 /// Most bytes of one of these files.
 inline constexpr std::size_t tls_file_bytes_max = 1 << 20;
 
@@ -77,6 +80,9 @@ class TlsSession {
   /// Says that nothing more will be written, if the socket takes it at once.
   void close_notify() noexcept;
   bool established() const noexcept;
+  /// What the socket held has been read and given out: nothing comes until it may be read again.
+  /// False also where that is not known.
+  bool drained() const noexcept;
   /// "TLSv1.3"; once established.
   const char* version() const noexcept;
 
@@ -84,6 +90,7 @@ class TlsSession {
   Step outcome(int result, std::size_t bytes) noexcept;
 
   SSL* ssl_;
+  std::uint64_t read_from_ = 0;  // the socket's bytes when OpenSSL held none of them last
   bool failed_ = false;
 };
 

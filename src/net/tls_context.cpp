@@ -26,8 +26,6 @@ constexpr const char* ciphers_1_2 =
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 
 constexpr std::string_view http_1_1 = "http/1.1";
-/// A record and its header in one read.
-constexpr std::size_t read_buffer_bytes = 17 << 10;
 
 struct FreeBio {
   void operator()(BIO* bio) const noexcept { BIO_free(bio); }
@@ -145,7 +143,7 @@ void settle_protocol(SSL_CTX& context) {
   SSL_CTX_set_mode(&context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                  SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_read_ahead(&context, 1);
-  SSL_CTX_set_default_read_buffer_len(&context, read_buffer_bytes);
+  SSL_CTX_set_default_read_buffer_len(&context, tls_read_buffer_bytes);
   SSL_CTX_set_alpn_select_cb(&context, choose_protocol, nullptr);
   // Sessions are kept by clients, in tickets.
   SSL_CTX_set_session_cache_mode(&context, SSL_SESS_CACHE_OFF);
