@@ -32,8 +32,7 @@ std::optional<std::string_view> token_of(std::string_view value) noexcept {
 
 }  // namespace
 
-Authenticator::Authenticator(const Options& options, const KeyRing& keys,
-                             telemetry::Registry& metrics)
+Authenticator::Authenticator(const Options& options, KeyRing& keys, telemetry::Registry& metrics)
     : options_(options),
       keys_(keys),
       cache_(options.cache_bytes_max, random_sip_key()),
@@ -85,7 +84,12 @@ std::expected<const Principal*, Refusal> Authenticator::check(std::string_view a
 std::expected<const Principal*, Refusal> Authenticator::verify(std::string_view token,
                                                                std::int64_t now_s) {
   auto verified = verifier_->verify(token, now_s);
-  if (!verified) return std::unexpected(verified.error());
+  if (!verified) {
+    const bool of_key =
+        verified.error() == Refusal::unknown_key || verified.error() == Refusal::signature;
+    if (of_key && !verifier_->knew_key()) keys_.miss();
+    return std::unexpected(verified.error());
+  }
   verified_.add();
   // The same text from elsewhere would be copied; this one has to live, cached or not.
   uncached_ = std::move(*verified);

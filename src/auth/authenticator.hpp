@@ -30,7 +30,7 @@ class Authenticator {
   };
 
   /// `keys` outlives it. Its counters are written by the thread that calls `authenticate`.
-  Authenticator(const Options& options, const KeyRing& keys, telemetry::Registry& metrics);
+  Authenticator(const Options& options, KeyRing& keys, telemetry::Registry& metrics);
   ~Authenticator();
 
   /// `authorization`: the header's value, empty when there is none. The principal is valid until
@@ -47,7 +47,7 @@ class Authenticator {
   void publish() noexcept;
 
   const Options options_;
-  const KeyRing& keys_;
+  KeyRing& keys_;
   std::uint64_t version_ = 0;  // of the keys that verifier_ has
   std::unique_ptr<Verifier> verifier_;
   TokenCache cache_;

@@ -103,6 +103,36 @@ TEST_F(AuthenticatorTest, tokens_of_a_key_that_is_gone_are_refused_though_they_w
   EXPECT_EQ(who(authenticator, header), "!signature");
 }
 
+TEST_F(AuthenticatorTest, a_key_that_is_not_known_is_missed_and_a_bad_signature_is_not) {
+  auto known = testing::make_rsa(), next = testing::make_rsa();
+  ASSERT_TRUE(
+      ring->take_set(R"({"keys":[)" + testing::rsa_jwk(known.get(), R"(,"kid":"one")") + "]}"));
+  Authenticator authenticator({}, *ring, metrics);
+  auto signed_by = [](EVP_PKEY* key, const std::string& id) {
+    return "Bearer " +
+           *testing::signer_of(key).sign(fmt::format(R"({{"sub":"a","exp":{}}})", now_s + 600), id);
+  };
+  EXPECT_EQ(who(authenticator, signed_by(known.get(), "one")), "a");
+  EXPECT_EQ(who(authenticator, signed_by(next.get(), "one")), "!signature");
+  EXPECT_EQ(who(authenticator, "Bearer x.y.z"), "!malformed");
+  EXPECT_EQ(who(authenticator,
+                "Bearer " + *Signer::of_secret("another secret, which is long "
+                                               "enough for this")
+                                 .sign(fmt::format(R"({{"sub":"a","exp":{}}})", now_s + 600))),
+            "!signature");
+  EXPECT_FALSE(ring->missed()) << "no other set would change that";
+  for (const char* id : {"two", "../../etc/passwd", "one/../two", "http://idp.example/key"}) {
+    EXPECT_EQ(who(authenticator, signed_by(next.get(), id)), "!unknown_key") << id;
+    EXPECT_TRUE(ring->missed());
+    ring->look_for_missed();
+  }
+  ASSERT_TRUE(
+      ring->take_set(R"({"keys":[)" + testing::rsa_jwk(next.get(), R"(,"kid":"two")") + "]}"));
+  EXPECT_EQ(who(authenticator, signed_by(next.get(), "two")), "a");
+  EXPECT_EQ(who(authenticator, signed_by(known.get(), "one")), "!unknown_key")
+      << "a key that is gone is gone, though its token was known";
+}
+
 TEST_F(AuthenticatorTest, the_cache_is_bounded_and_forgets_nobodys_rights) {
   Authenticator authenticator({.cache_bytes_max = 20'000}, *ring, metrics);
   for (int round = 0; round < 2; ++round) {

@@ -68,12 +68,26 @@ void KeyRing::refused(std::string_view reason, bool changed) {
                  "changed keys cannot be used: the old ones stay in force", {{"reason", reason}});
 }
 
+Result<bool> KeyRing::take_set(std::string_view jwks) {
+  const std::lock_guard lock(changing_);
+  if (jwks.empty()) return fail(ErrorCode::invalid_argument, "what was fetched is empty");
+  if (jwks == fetched_) return false;
+  auto keys = load_keys(options_, jwks);
+  if (!keys) return std::unexpected(keys.error());
+  fetched_ = jwks;
+  put(std::move(*keys));
+  telemetry::log(telemetry::LogLevel::info, "auth", "keys were fetched",
+                 {{"keys", static_cast<std::uint64_t>(this->keys()->keys.size())}});
+  return true;
+}
+
 void KeyRing::refresh() {
+  const std::lock_guard lock(changing_);
   auto now = stamps();
   const bool changed = now != stamps_;
   if (!changed && trouble_.empty()) return;
   stamps_ = std::move(now);
-  auto keys = load_keys(options_);
+  auto keys = load_keys(options_, fetched_);
   if (!keys) return refused(keys.error().text, changed);
   put(std::move(*keys));
   reloads_.add();

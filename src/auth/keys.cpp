@@ -148,7 +148,7 @@ Result<KeySet> parse_keys(std::string_view text) {
   return parse_pem(text);
 }
 
-Result<KeySet> load_keys(const KeyOptions& options) {
+Result<KeySet> load_keys(const KeyOptions& options, std::string_view fetched) {
   KeySet set;
   for (const auto* path : {&options.secret_file, &options.previous_secret_file}) {
     if (auto added = add_secret(set, *path, options.allow_weak_secret); !added) {
@@ -161,6 +161,14 @@ Result<KeySet> load_keys(const KeyOptions& options) {
     auto keys = parse_keys(*text);
     if (!keys) {
       return std::unexpected(wrong(fmt::format("{} {}", path.native(), keys.error().text)));
+    }
+    std::ranges::move(keys->keys, std::back_inserter(set.keys));
+    set.skipped += keys->skipped;
+  }
+  if (!fetched.empty()) {
+    auto keys = parse_jwks(fetched);
+    if (!keys) {
+      return std::unexpected(wrong(fmt::format("what was fetched {}", keys.error().text)));
     }
     std::ranges::move(keys->keys, std::back_inserter(set.keys));
     set.skipped += keys->skipped;

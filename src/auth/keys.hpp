@@ -36,10 +36,10 @@ struct KeySet {
   std::size_t skipped = 0;  // keys of a JWKS that are of no algorithm that is known here
 };
 
-/// Reads all files. Errors name the file and what is wrong with it, never its content:
-/// invalid_argument (a weak secret, no key, a private key where a public one belongs), and those of
-/// read_guarded_file.
-Result<KeySet> load_keys(const KeyOptions& options);
+/// Reads all files, and adds the keys of a JWKS that was fetched, if there is one. Errors name the
+/// file and what is wrong with it, never its content: invalid_argument (a weak secret, no key, a
+/// private key where a public one belongs), and those of read_guarded_file.
+Result<KeySet> load_keys(const KeyOptions& options, std::string_view fetched = {});
 
 /// A file's bytes: a JWKS when it begins with '{', else PEM.
 Result<KeySet> parse_keys(std::string_view text);

@@ -227,6 +227,58 @@ TEST_F(KeysTest, a_mode_that_is_changed_is_noticed) {
   EXPECT_THAT(metrics.text(), HasSubstr("trialwire_auth_keys_current 1\n"));
 }
 
+TEST_F(KeysTest, that_are_fetched_are_beside_those_of_files_until_others_are) {
+  auto first = testing::make_rsa(), second = testing::make_elliptic();
+  const std::string one = jwks_of(testing::rsa_jwk(first.get(), R"(,"kid":"one")"));
+  const std::string two = jwks_of(testing::elliptic_jwk(second.get(), R"(,"kid":"two")"));
+  auto path = write("secret", testing::secret);
+  telemetry::Registry metrics;
+  auto ring = KeyRing::open({.secret_file = path}, metrics);
+  ASSERT_TRUE(ring) << ring.error().text;
+  auto names = [&] {
+    std::string all;
+    for (const Key& key : (*ring)->keys()->keys) {
+      all += key.algorithm == Algorithm::hs256 ? "secret " : key.id + " ";
+    }
+    return all;
+  };
+  EXPECT_EQ(names(), "secret ");
+  EXPECT_TRUE((*ring)->take_set(one).value());
+  EXPECT_EQ(names(), "secret one ");
+  const std::uint64_t version = (*ring)->version();
+  EXPECT_FALSE((*ring)->take_set(one).value());
+  EXPECT_EQ((*ring)->version(), version) << "the same again: tokens that are known stay so";
+  write("secret", "another secret that has bytes enough for all");
+  (*ring)->refresh();
+  EXPECT_EQ(names(), "secret one ") << "a file that changes takes nothing away";
+  EXPECT_TRUE((*ring)->take_set(two).value());
+  EXPECT_EQ(names(), "secret two ");
+}
+
+TEST_F(KeysTest, that_are_fetched_and_cannot_be_used_leave_those_of_before) {
+  auto key = testing::make_rsa();
+  telemetry::Registry metrics;
+  auto ring = KeyRing::open({}, metrics);
+  ASSERT_TRUE(ring) << ring.error().text;
+  EXPECT_TRUE((*ring)->keys()->keys.empty()) << "none are there yet";
+  ASSERT_TRUE((*ring)->take_set(jwks_of(testing::rsa_jwk(key.get(), R"(,"kid":"one")"))));
+  const std::uint64_t version = (*ring)->version();
+  std::string many;
+  for (std::size_t i = 0; i <= keys_max; ++i) {
+    many += (i == 0 ? "" : ",") + testing::rsa_jwk(key.get(), fmt::format(R"(,"kid":"{}")", i));
+  }
+  for (const std::string& set :
+       {std::string(), std::string("<html>"), std::string(R"({"keys":[]})"), jwks_of(many),
+        testing::pem_of(key.get(), false),
+        jwks_of(testing::rsa_jwk(key.get(), R"(,"d":"AQAB")"))}) {
+    auto taken = (*ring)->take_set(set);
+    ASSERT_FALSE(taken) << set;
+    EXPECT_THAT(taken.error().text, HasSubstr("what was fetched"));
+    EXPECT_EQ((*ring)->version(), version);
+  }
+  EXPECT_EQ((*ring)->keys()->keys.front().id, "one");
+}
+
 TEST_F(KeysTest, of_pem_are_checked_as_those_of_a_set_are) {
   // An exponent of one makes every text its own signature.
   auto modulus = testing::make_rsa();

@@ -34,7 +34,8 @@ struct TokenOptions {
   std::size_t token_bytes_max = 8 << 10;
 };
 
-/// Where keys come from. Secrets are of HS256, the files of RS256 and ES256.
+/// Where keys come from, besides what KeyRing::take_set is given. Secrets are of HS256, the files
+/// of RS256 and ES256.
 struct KeyOptions {
   std::filesystem::path secret_file;             // empty: none
   std::filesystem::path previous_secret_file;    // taken as well: for rotation

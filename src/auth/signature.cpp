@@ -9,6 +9,7 @@
 #include <openssl/params.h>
 #include <openssl/rsa.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
@@ -134,6 +135,12 @@ std::optional<Refusal> SignatureChecker::check(Algorithm algorithm, std::string_
     return std::nullopt;
   }
   return tried != 0 ? Refusal::signature : Refusal::unknown_key;
+}
+
+bool SignatureChecker::knows(Algorithm algorithm, std::string_view key_id) const noexcept {
+  return std::ranges::any_of(keys_->keys, [&](const Key& key) {
+    return key.algorithm == algorithm && (key_id.empty() || key.id == key_id);
+  });
 }
 
 bool SignatureChecker::hmac_matches(Ready& key, std::string_view text, std::string_view signature) {

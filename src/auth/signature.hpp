@@ -27,6 +27,9 @@ class SignatureChecker {
   std::optional<Refusal> check(Algorithm algorithm, std::string_view key_id,
                                std::string_view signed_text, std::string_view signature);
 
+  /// Whether there is a key of that algorithm and id; without an id, of that algorithm.
+  bool knows(Algorithm algorithm, std::string_view key_id) const noexcept;
+
  private:
   struct Ready;
   bool matches(Ready& key, std::string_view signed_text, std::string_view signature);

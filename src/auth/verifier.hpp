@@ -36,6 +36,12 @@ class Verifier {
 
   std::expected<Verified, Refusal> verify(std::string_view token, std::int64_t now_s);
 
+  /// Of the last token, whose key was not there or has not signed it: whether another set of keys
+  /// would hardly help. True for secrets, which are in no set, and where the key is known by name.
+  bool knew_key() const noexcept {
+    return !header_ || *header_ == Algorithm::hs256 || signatures_.knows(*header_, header_id_);
+  }
+
  private:
   std::expected<Algorithm, Refusal> read_header(std::string_view encoded);
   std::expected<Verified, Refusal> read_claims_of(std::string_view json, std::int64_t now_s);

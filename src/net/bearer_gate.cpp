@@ -58,7 +58,7 @@ void answer_403(ResponseWriter& writer, auth::Scope scope) {
 
 }  // namespace
 
-BearerGate::BearerGate(const auth::Authenticator::Options& options, const auth::KeyRing& keys,
+BearerGate::BearerGate(const auth::Authenticator::Options& options, auth::KeyRing& keys,
                        std::size_t shards, telemetry::Registry& metrics) {
   metrics.gauge("trialwire_auth_cache_bytes_max", "Limit of the memory of verified tokens.")
       .set(static_cast<double>(options.cache_bytes_max * shards));

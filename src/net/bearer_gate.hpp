@@ -19,8 +19,8 @@ namespace trialwire::net {
 class BearerGate final : public Gate {
  public:
   /// One authenticator for each shard, by its index.
-  BearerGate(const auth::Authenticator::Options& options, const auth::KeyRing& keys,
-             std::size_t shards, telemetry::Registry& metrics);
+  BearerGate(const auth::Authenticator::Options& options, auth::KeyRing& keys, std::size_t shards,
+             telemetry::Registry& metrics);
 
   const auth::Principal* admit(const Request& request, const Route& route, runtime::Shard& shard,
                                ResponseWriter& writer) override;
