@@ -4,7 +4,9 @@
 PostgreSQL and MariaDB refuse to run as root, so that then they run as another user. A server is
 stopped by the id of the process that was started here; nothing else is looked for or ended. When
 this program ends without having stopped it, in whatever way, a shell beside the server ends it."""
+import base64
 import contextlib
+import json
 import os
 import pathlib
 import pwd
@@ -13,10 +15,16 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.request
 
 PATIENCE = 60.0  # seconds for what takes few
 USER, PASSWORD, DATABASE = "trialwire", "correct-horse", "trialwire"
 POSTGRES_PROGRAMS = pathlib.Path("/usr/lib/postgresql/15/bin")
+
+
+def encoded(text):
+    """As etcd's gateway has keys and values."""
+    return base64.b64encode(text.encode()).decode()
 
 
 class ServiceFailed(Exception):
@@ -238,6 +246,58 @@ class Postgres(Service):
         """All but the one that asks."""
         return self.sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
                         "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'")
+
+
+class Etcd(Service):
+    """A cluster of one, asked through its JSON gateway."""
+    name = "etcd"
+    users = ("etcd",)
+
+    def make(self):
+        self.peer_port = free_port()
+
+    def command(self):
+        url, peer = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.peer_port}"
+        return ["/usr/bin/etcd", "--name", "one", "--data-dir", self.directory / "data",
+                "--listen-client-urls", url, "--advertise-client-urls", url,
+                "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+                "--initial-cluster", f"one={peer}"]
+
+    def answers(self):
+        try:
+            with urllib.request.urlopen(f"http://{self.address}/health", timeout=5) as answer:
+                return json.load(answer)["health"] == "true"
+        except (OSError, ValueError):
+            return False
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    def ask(self, path, **body):
+        request = urllib.request.Request(f"http://{self.address}/v3/{path}", json.dumps(body).encode(),
+                                         {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            return json.load(answer)
+
+    def keys(self):
+        """All of them with their values."""
+        found = self.ask("kv/range", key=encoded("\0"), range_end=encoded("\0")).get("kvs", [])
+        return {base64.b64decode(kv["key"]).decode(): base64.b64decode(kv["value"]).decode()
+                for kv in found}
+
+    def put(self, key, value):
+        self.ask("kv/put", key=encoded(key), value=encoded(value))
+
+    def delete(self, key):
+        self.ask("kv/deleterange", key=encoded(key))
+
+    def revoke(self, lease):
+        self.ask("lease/revoke", ID=str(lease))
+
+    def compact(self):
+        revision = self.ask("kv/range", key=encoded("x"))["header"]["revision"]
+        self.ask("kv/compaction", revision=revision, physical=True)
 
 
 class MariaDB(Service):

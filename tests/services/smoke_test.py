@@ -38,6 +38,13 @@ class Servers(ServiceTest):
         server.start()
         self.assertEqual(server.sql("SELECT @@innodb_flush_log_at_trx_commit"), "1")
 
+    def test_etcd_keeps_keys_over_a_kill(self):
+        server = self.own(servers.Etcd).start()
+        server.put("a/1", "größer")
+        server.kill()
+        server.start()
+        self.assertEqual(server.keys(), {"a/1": "größer"})
+
     def test_a_wrong_password_is_refused(self):
         for kind in (servers.Postgres, servers.MariaDB):
             server = self.own(kind).start()
