@@ -33,7 +33,7 @@ test: setup $(RELEASE)/build.ninja ## build and run the tests
 	@cmake --build $(RELEASE) -j $(JOBS)
 	@tools/run_ctest 'long|services' --test-dir $(RELEASE) --output-on-failure -j $(shell expr $(JOBS) + 1)
 
-test-services: setup $(RELEASE)/build.ninja ## the tests against real PostgreSQL, MariaDB and Kafka
+test-services: setup $(RELEASE)/build.ninja ## the tests against real PostgreSQL, MariaDB, Kafka and etcd
 	@cmake --build $(RELEASE) -j $(JOBS)
 	@tools/test_services
 

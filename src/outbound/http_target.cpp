@@ -89,9 +89,14 @@ struct KnownEndpoint {
 struct Call {
   Call(HttpRequest what, HttpTarget::Done then, std::shared_ptr<CallCounts> of)
       : request(std::move(what)), done(std::move(then)), counts(std::move(of)) {}
-  ~Call() { counts->in_flight.fetch_sub(1); }
+  ~Call() { leave(); }
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
+
+  /// No longer under way: who is told that it has ended may make the next one.
+  void leave() noexcept {
+    if (std::exchange(under_way, false)) counts->in_flight.fetch_sub(1);
+  }
 
   HttpRequest request;
   HttpTarget::Done done;
@@ -102,6 +107,7 @@ struct Call {
   Clock::time_point attempt_began;
   Clock::time_point deadline;
   std::uint32_t attempts = 0;
+  bool under_way = true;
   bool streams = false;  // its answer has begun: breaker and balancer have been told
   std::optional<std::stop_callback<std::function<void()>>> wakes;
 };
@@ -280,6 +286,7 @@ void HttpTarget::State::finish(Call& call, Outcome outcome, Result<HttpResponse>
   seconds.observe(std::chrono::duration<double>(Clock::now() - call.began).count());
   call.wakes.reset();
   call.permit.reset();
+  call.leave();
   auto done = std::move(call.done);
   done(std::move(result));
 }

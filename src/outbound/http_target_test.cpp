@@ -266,6 +266,14 @@ TEST(HttpTarget, calls_beyond_its_limit_are_refused_at_once) {
   EXPECT_EQ(client.outcome("busy"), 1);
 }
 
+TEST(HttpTarget, who_is_told_that_a_call_has_ended_may_make_the_next_one) {
+  RoughHttp server(
+      [](auto& peer, const RoughRequest&) { return peer.send(rough_answer(200, "")); });
+  Client client(server.address(), {.concurrent_max = 1});
+  for (int i = 0; i < 2'000; ++i) ASSERT_TRUE(client.target().call({})) << i;
+  EXPECT_EQ(client.outcome("busy"), 0);
+}
+
 TEST(HttpTarget, a_call_is_cancelled_when_it_is_asked_to) {
   std::latch asked(1);
   RoughHttp server([&](auto& peer, const RoughRequest&) {

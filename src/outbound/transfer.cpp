@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "base/check.hpp"
 
 namespace trialwire::outbound {
@@ -80,7 +82,8 @@ void Transfer::set_request(const Endpoint& endpoint, bool tls) {
   set(handle_, CURLOPT_USERAGENT, "trialwire");
   add(headers_, "Expect:");  // no waiting for leave to send a body
   if (request_.method != HttpMethod::get) add(headers_, "Content-Type:");  // none of curl's own
-  for (const auto& [name, value] : request_.headers) add(headers_, name + ": " + value);
+  for (const auto& [name, value] : request_.headers)
+    add(headers_, fmt::format("{}: {}", name, value));
   if (!request_.traceparent.empty()) add(headers_, "traceparent: " + request_.traceparent);
   set(handle_, CURLOPT_HTTPHEADER, headers_);
 }
