@@ -74,12 +74,14 @@ Result<Socket> connect_to(std::string_view address, std::chrono::milliseconds pa
 }
 
 /// Head and body of the answer to a GET.
-Result<std::string> get(std::string_view address, std::string_view path,
-                        std::chrono::milliseconds patience) {
-  auto socket = connect_to(address, patience);
+Result<std::string> get(const AdminPort& port, std::string_view path) {
+  const std::string& address = port.address;
+  auto socket = connect_to(address, port.patience);
   if (!socket) return std::unexpected(socket.error());
   std::string request =
-      fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", path, address);
+      fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{}{}{}\r\n", path, address,
+                  port.token.empty() ? "" : "Authorization: Bearer ", port.token,
+                  port.token.empty() ? "" : "\r\n");
   if (::send(socket->get(), request.data(), request.size(), MSG_NOSIGNAL) !=
       static_cast<ssize_t>(request.size())) {
     return unreachable(address, errno_text());
@@ -108,6 +110,12 @@ std::string body_of(std::string_view answer) {
 
 Result<std::string> refuse(std::string_view address, std::string_view path,
                            std::string_view answer) {
+  if (has_status(answer, "401 ")) {
+    return fail(ErrorCode::unauthenticated,
+                fmt::format("{} wants its token: set admin.token_file, or give --admin-token-file "
+                            "with the file of its token",
+                            address));
+  }
   return fail(ErrorCode::internal,
               fmt::format("{}{} answers {}", address, path, answer.substr(0, answer.find("\r\n"))));
 }
@@ -142,20 +150,19 @@ std::string wrong_admin_address(const std::string& address) {
   return fmt::format("{} is no port: 1 to 65535", port);
 }
 
-Result<std::string> ask_admin(std::string_view address, std::string_view path,
-                              std::chrono::milliseconds patience) {
-  auto answer = get(address, path, patience);
+Result<std::string> ask_admin(const AdminPort& port, std::string_view path) {
+  auto answer = get(port, path);
   if (!answer) return answer;
-  if (!has_status(*answer, "200 ")) return refuse(address, path, *answer);
+  if (!has_status(*answer, "200 ")) return refuse(port.address, path, *answer);
   return body_of(*answer);
 }
 
-Result<std::string> ask_readiness(std::string_view address, std::chrono::milliseconds patience) {
+Result<std::string> ask_readiness(const AdminPort& port) {
   constexpr std::string_view path = "/readyz";
-  auto answer = get(address, path, patience);
+  auto answer = get(port, path);
   if (!answer) return answer;
   const bool known = has_status(*answer, "200 ") || has_status(*answer, "503 ");
-  return known ? body_of(*answer) : refuse(address, path, *answer);
+  return known ? body_of(*answer) : refuse(port.address, path, *answer);
 }
 
 }  // namespace trialwire

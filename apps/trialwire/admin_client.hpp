@@ -16,12 +16,18 @@ Result<std::string> published_admin_address(const std::filesystem::path& data_di
 /// Empty, or what is wrong with an address that someone typed: it is to be HOST:PORT.
 std::string wrong_admin_address(const std::string& address);
 
+struct AdminPort {
+  std::string address;
+  std::string token;  // empty: it asks for none
+  std::chrono::milliseconds patience{5'000};
+};
+
 /// The body of the answer to a GET. Errors: unavailable (nobody listens, no answer in time, cut
-/// off), internal (another status than 200); the text names the address.
-Result<std::string> ask_admin(std::string_view address, std::string_view path,
-                              std::chrono::milliseconds patience);
+/// off), unauthenticated (it wants a token, or another), internal (another status than 200); the
+/// text names the address, never the token.
+Result<std::string> ask_admin(const AdminPort& port, std::string_view path);
 
 /// The body of /readyz, whether it says ready (200) or not (503). Errors: as ask_admin.
-Result<std::string> ask_readiness(std::string_view address, std::chrono::milliseconds patience);
+Result<std::string> ask_readiness(const AdminPort& port);
 
 }  // namespace trialwire

@@ -154,9 +154,20 @@ Result<void> Serving::make_servers() {
     if (tls_) options.tls = &tls_->certificates();
     http_ = std::make_unique<net::Server>(std::move(options), http_router_, metrics_);
   }
-  if (!settings_.admin.listen.empty()) {
-    admin_ = std::make_unique<net::Server>(admin_options(settings_), admin_router_, metrics_);
+  return make_admin();
+}
+
+Result<void> Serving::make_admin() {
+  if (settings_.admin.listen.empty()) return {};
+  auto options = admin_options(settings_);
+  if (!settings_.admin.token_file.empty()) {
+    auto gate = AdminGate::open(settings_.admin.token_file, metrics_);
+    if (!gate) return std::unexpected(gate.error());
+    admin_gate_ = std::move(*gate);
+    control_->at_tick([this] { admin_gate_->refresh(); });
+    options.gate = admin_gate_.get();
   }
+  admin_ = std::make_unique<net::Server>(std::move(options), admin_router_, metrics_);
   return {};
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "admin.hpp"
+#include "admin_gate.hpp"
 #include "config/settings.hpp"
 #include "data_directory.hpp"
 #include "guards.hpp"
@@ -64,6 +65,7 @@ class Serving {
   journal::AskConsumers ask_consumers() const;
   Result<void> make_routes();
   Result<void> make_servers();
+  Result<void> make_admin();
   net::AdmissionOptions admission();
   Result<void> listen();
   void add_services();
@@ -89,8 +91,9 @@ class Serving {
   std::unique_ptr<StoreService> store_;      // null: neither processor nor api
   std::unique_ptr<SinkService> sinks_;       // its sinks are the store's
   std::unique_ptr<IntakeService> intake_;
-  std::unique_ptr<AuthService> auth_;  // null: everybody may do everything
-  std::unique_ptr<TlsService> tls_;    // null: plain
+  std::unique_ptr<AuthService> auth_;      // null: everybody may do everything
+  std::unique_ptr<TlsService> tls_;        // null: plain
+  std::unique_ptr<AdminGate> admin_gate_;  // null: whoever reaches the admin port
   AdminSources admin_sources_;
   net::Router http_router_;
   net::Router admin_router_;

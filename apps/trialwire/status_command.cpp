@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "admin_client.hpp"
+#include "admin_gate.hpp"
 #include "commands.hpp"
 #include "exit_code.hpp"
 #include "metrics_text.hpp"
@@ -24,11 +25,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds patience{5'000};
-
 struct Arguments {
   std::string admin;
-  double interval = 1;  // seconds
+  std::string token_file;  // empty: admin.token_file
+  double interval = 1;     // seconds
   bool watch = false;
 };
 
@@ -73,11 +73,11 @@ class Screen {
   bool is_terminal_;
 };
 
-Result<Look> look_at(const std::string& address) {
-  auto text = ask_admin(address, "/metrics", patience);
+Result<Look> look_at(const AdminPort& port) {
+  auto text = ask_admin(port, "/metrics");
   if (!text) return std::unexpected(text.error());
   const Clock::time_point at = Clock::now();
-  auto readiness = ask_readiness(address, patience);
+  auto readiness = ask_readiness(port);
   if (!readiness) return std::unexpected(readiness.error());
   return Look{MetricsPage(*text), std::move(*readiness), at};
 }
@@ -100,27 +100,27 @@ void wait(std::chrono::duration<double> time) {
   }
 }
 
-int show_once(const std::string& address, std::chrono::duration<double> interval, bool color) {
-  auto before = look_at(address);
+int show_once(const AdminPort& port, std::chrono::duration<double> interval, bool color) {
+  auto before = look_at(port);
   if (!before) return refuse(before.error());
   wait(interval);
-  auto now = look_at(address);
+  auto now = look_at(port);
   if (!now) return refuse(now.error());
   fmt::print("{}", page_of(std::move(*before), *now, color));
   return exit_ok;
 }
 
 /// Until it is interrupted; a server that is gone for a while is waited for.
-int watch(const std::string& address, std::chrono::duration<double> interval, bool terminal) {
+int watch(const AdminPort& port, std::chrono::duration<double> interval, bool terminal) {
   std::signal(SIGINT, interrupt);
   std::signal(SIGTERM, interrupt);
   Screen screen(terminal);
   std::optional<Look> before;
   while (interrupted == 0) {
-    auto now = look_at(address);
+    auto now = look_at(port);
     if (now) {
       screen.show(page_of(before, *now, terminal) +
-                  fmt::format("\n{}, every {:g} s; Ctrl-C ends\n", address, interval.count()));
+                  fmt::format("\n{}, every {:g} s; Ctrl-C ends\n", port.address, interval.count()));
       before = std::move(*now);
     } else {
       screen.show(fmt::format("trialwire: {}\n\nasked again every {:g} s; Ctrl-C ends\n",
@@ -133,16 +133,22 @@ int watch(const std::string& address, std::chrono::duration<double> interval, bo
 }
 
 int run(const config::Settings& settings, const Arguments& arguments) {
-  std::string address = arguments.admin;
-  if (address.empty()) {
+  AdminPort port{.address = arguments.admin, .token = {}};
+  if (port.address.empty()) {
     auto published = published_admin_address(settings.data_dir);
     if (!published) return refuse(published.error());
-    address = *published;
+    port.address = *published;
+  }
+  const std::string& token_file =
+      arguments.token_file.empty() ? settings.admin.token_file : arguments.token_file;
+  if (!token_file.empty()) {
+    auto token = read_admin_token(token_file);
+    if (!token) return refuse(token.error());
+    port.token = std::move(*token);
   }
   const bool terminal = ::isatty(STDOUT_FILENO) == 1;
   const std::chrono::duration<double> interval(arguments.interval);
-  return arguments.watch ? watch(address, interval, terminal)
-                         : show_once(address, interval, terminal);
+  return arguments.watch ? watch(port, interval, terminal) : show_once(port, interval, terminal);
 }
 
 }  // namespace
@@ -162,7 +168,8 @@ void add_status_command(CLI::App& app, int& exit_code) {
       "  delivered/s  records, how many a batch had, how long it took, all of that second\n"
       "  retries      failed attempts since the start; dead: records set aside since the start\n\n"
       "Below it, what is not ready and why.\n"
-      "The address is that of the server on data_dir, or what --admin says.\n\n"
+      "The address is that of the server on data_dir, or what --admin says; its token, where it\n"
+      "wants one, that of admin.token_file, or what --admin-token-file says.\n\n"
       "Examples:\n"
       "  trialwire status\n"
       "  trialwire status --watch\n"
@@ -172,6 +179,10 @@ void add_status_command(CLI::App& app, int& exit_code) {
   command->add_option("--admin", arguments->admin, "Address of the admin port")
       ->type_name("HOST:PORT")
       ->check(wrong_admin_address);
+  command
+      ->add_option("--admin-token-file", arguments->token_file,
+                   "File of the admin port's token, mode 0600")
+      ->type_name("FILE");
   command->add_flag("--watch", arguments->watch, "Go on, the page in place of the last one");
   command->add_option("--interval", arguments->interval, "Seconds between two looks [1]")
       ->type_name("SECONDS")

@@ -21,6 +21,9 @@ void check_listen(const Settings& settings, std::string_view path, const std::st
   const bool tls = http && !settings.http.tls.cert.empty();
   if (tokens && tls) return;
   std::string_view lacks = "there is neither TLS nor authentication";
+  if (!http && !settings.admin.token_file.empty()) {
+    lacks = "there is no TLS: the token could be read on the way";
+  }
   if (tokens) lacks = "there is no TLS: tokens could be read on the way";
   if (tls) lacks = "there is no authentication: anybody could read and write";
   problems.push_back(

@@ -55,6 +55,10 @@ void add_listeners(std::vector<Descriptor>& rows) {
   rows.push_back(row<&S::admin, &A::disk_room_min>(
       "admin.disk_room_min", {.kind = Kind::percent, .minimum = 0, .maximum = 100},
       "Free space of data_dir's file system under which /readyz says not ready."));
+  rows.push_back(row<&S::admin, &A::token_file>(
+      "admin.token_file", text,
+      "File of a token of at least 32 bytes, mode 0600: set, all but /healthz want it as "
+      "`Authorization: Bearer`. Read again when it changes."));
 }
 
 void add_ingest(std::vector<Descriptor>& rows) {

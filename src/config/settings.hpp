@@ -47,6 +47,7 @@ struct HttpSettings {
 struct AdminSettings {
   std::string listen = "127.0.0.1:6060";
   double disk_room_min = 1;  // percent
+  std::string token_file;    // empty: nobody is asked for one
 };
 
 struct IngestSettings {
