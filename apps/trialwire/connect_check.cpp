@@ -9,7 +9,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "auth/jwks.hpp"
+#include "discovery/etcd_client.hpp"
 #include "kafka_options.hpp"
+#include "serve_discovery.hpp"
+#include "serve_jwks.hpp"
 #include "serve_options.hpp"
 #include "storage/kafka/cluster.hpp"
 #include "storage/objects/object_store.hpp"
@@ -77,6 +81,29 @@ ConnectFinding check_kafka(const config::KafkaSettings& settings) {
   return {std::move(where), true, std::move(detail)};
 }
 
+ConnectFinding check_jwks(const config::Settings& settings) {
+  auto fetched = fetch_jwks(settings);
+  if (!fetched) return {"auth.jwt.jwks_url", false, fetched.error().text};
+  auto keys = auth::parse_jwks(*fetched);
+  if (!keys) return {"auth.jwt.jwks_url", false, fmt::format("it {}", keys.error().text)};
+  return {"auth.jwt.jwks_url", true, fmt::format("{} keys", keys->keys.size())};
+}
+
+ConnectFinding check_etcd(const config::Settings& settings) {
+  std::string where = fmt::format("etcd {}", fmt::join(settings.discovery.etcd, ","));
+  auto made = etcd_target(settings);
+  if (!made) return {std::move(where), false, made.error().text};
+  EtcdConnection connection(std::move(*made));
+  discovery::EtcdClient client(connection.etcd, connection.target, {});
+  std::size_t servers = 0;
+  for (const std::string& name : discovery_names(settings.discovery.keys)) {
+    auto found = client.get_prefix(name + "/");
+    if (!found) return {std::move(where), false, found.error().text};
+    servers += found->items.size();
+  }
+  return {std::move(where), true, fmt::format("{} registrations of these names", servers)};
+}
+
 }  // namespace
 
 std::vector<ConnectFinding> connect_check(const config::Settings& settings) {
@@ -89,6 +116,8 @@ std::vector<ConnectFinding> connect_check(const config::Settings& settings) {
     findings.push_back(check_archive(archive));
   }
   if (!settings.kafka.brokers.empty()) findings.push_back(check_kafka(settings.kafka));
+  if (!settings.auth.jwt.jwks_url.empty()) findings.push_back(check_jwks(settings));
+  if (!settings.discovery.etcd.empty()) findings.push_back(check_etcd(settings));
   return findings;
 }
 

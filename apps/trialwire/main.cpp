@@ -51,6 +51,7 @@ int run(int argc, char** argv) {
   add_replay_command(app, exit_code);
   add_status_command(app, exit_code);
   add_deadletter_command(app, exit_code);
+  add_discovery_command(app, exit_code);
   add_token_command(app, exit_code);
   add_config_command(app, exit_code);
   add_version_command(app, exit_code);

@@ -27,16 +27,24 @@ AuthService::AuthService(const config::Settings& settings, std::unique_ptr<auth:
 
 Result<std::unique_ptr<AuthService>> AuthService::make(const config::Settings& settings,
                                                        std::size_t shards,
+                                                       OutboundService& outbound,
                                                        telemetry::Registry& metrics) {
   auto keys = auth::KeyRing::open(key_options(settings.auth.jwt), metrics);
   if (!keys) {
     return fail(keys.error().code, fmt::format("keys of tokens: {}", keys.error().text));
   }
-  return std::unique_ptr<AuthService>(new AuthService(settings, std::move(*keys), shards, metrics));
+  std::unique_ptr<AuthService> service(
+      new AuthService(settings, std::move(*keys), shards, metrics));
+  if (settings.auth.jwt.jwks_url.empty()) return service;
+  auto jwks = JwksService::make(outbound, *service->keys_, metrics);
+  if (!jwks) return std::unexpected(jwks.error());
+  service->jwks_ = std::move(*jwks);
+  return service;
 }
 
 void AuthService::refresh_on(runtime::Shard& control) {
   control.at_tick([this, &control] {
+    if (jwks_) jwks_->tick();
     std::int64_t now_ns = control.now_ns();
     if (now_ns - refreshed_ns_ < refresh_.count()) return;
     refreshed_ns_ = now_ns;

@@ -19,7 +19,10 @@ namespace trialwire {
 using Clock = std::chrono::steady_clock;
 
 Serving::Serving(const config::Settings& settings, journal::FileLayer& files)
-    : settings_(settings), files_(files), guards_(breaker_options(settings), metrics_) {}
+    : settings_(settings),
+      files_(files),
+      guards_(breaker_options(settings), metrics_),
+      outbound_(settings, guards_, metrics_) {}
 
 Serving::~Serving() {
   stop();
@@ -128,7 +131,7 @@ Result<void> Serving::make_routes() {
 Result<void> Serving::make_servers() {
   if (auto made = make_routes(); !made) return made;
   if (settings_.auth.mode == config::AuthMode::jwt) {
-    auto auth = AuthService::make(settings_, shards_.size(), metrics_);
+    auto auth = AuthService::make(settings_, shards_.size(), outbound_, metrics_);
     if (!auth) return std::unexpected(auth.error());
     auth_ = std::move(*auth);
     auth_->refresh_on(*control_);
@@ -153,6 +156,11 @@ Result<void> Serving::make_servers() {
     if (auth_) options.gate = &auth_->gate();
     if (tls_) options.tls = &tls_->certificates();
     http_ = std::make_unique<net::Server>(std::move(options), http_router_, metrics_);
+  }
+  if (http_) {
+    auto discovery = DiscoveryService::make(outbound_, metrics_);
+    if (!discovery) return std::unexpected(discovery.error());
+    discovery_ = std::move(*discovery);
   }
   return make_admin();
 }
@@ -202,7 +210,21 @@ Result<void> Serving::listen() {
   return {};
 }
 
+/// The client, which stops when nobody calls any more, and the keys of tokens, which come before
+/// clients do.
+void Serving::add_outbound_services() {
+  services_.add({"outbound", {}, [this] { outbound_.stop(); }});
+  if (!auth_) return;
+  services_.add({"keys",
+                 [this]() -> Result<void> {
+                   auth_->start();
+                   return {};
+                 },
+                 {}});
+}
+
 void Serving::add_services() {
+  add_outbound_services();
   services_.add({"control",
                  [this]() -> Result<void> {
                    control_->start();
@@ -226,6 +248,15 @@ void Serving::add_services() {
                    if (on_committed_) on_committed_();
                    for (const auto& shard : shards_) shard->stop();
                  }});
+  if (discovery_) {
+    // Stops before clients are drained: they are told to go elsewhere first.
+    services_.add({"discovery",
+                   [this]() -> Result<void> {
+                     discovery_->start(http_->address());
+                     return {};
+                   },
+                   [this] { discovery_->stop(); }});
+  }
   add_watchdog();
 }
 
@@ -318,6 +349,10 @@ std::vector<ReadinessCheck> Serving::readiness() {
   if (journal_) checks.push_back(journal_readiness());
   for (auto& check : sinks_->readiness()) checks.push_back(std::move(check));
   if (has(config::Role::api)) checks.push_back(store_->readiness());
+  if (auth_) {
+    if (auto keys = auth_->readiness()) checks.push_back(std::move(*keys));
+  }
+  if (discovery_) checks.push_back(discovery_->readiness());
   for (auto& check : guards_.readiness()) checks.push_back(std::move(check));
   if (archive_) checks.push_back(archive_->readiness());
   checks.push_back({"disk", room.free_percent() >= least, true,

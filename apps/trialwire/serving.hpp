@@ -21,9 +21,11 @@
 #include "runtime/shard.hpp"
 #include "serve_archive.hpp"
 #include "serve_auth.hpp"
+#include "serve_discovery.hpp"
 #include "serve_intake.hpp"
 #include "serve_journal.hpp"
 #include "serve_kafka.hpp"
+#include "serve_outbound.hpp"
 #include "serve_sinks.hpp"
 #include "serve_store.hpp"
 #include "serve_tls.hpp"
@@ -65,11 +67,12 @@ class Serving {
   journal::AskConsumers ask_consumers() const;
   Result<void> make_routes();
   Result<void> make_servers();
-  Result<void> make_admin();
   net::AdmissionOptions admission();
   Result<void> listen();
   void add_services();
   void add_source_services();
+  void add_outbound_services();
+  Result<void> make_admin();
   void add_watchdog();
   void drain_clients();
   ReadinessCheck journal_readiness() const;
@@ -88,12 +91,14 @@ class Serving {
   std::unique_ptr<JournalService> journal_;  // null: no gateway
   std::unique_ptr<ArchiveService> archive_;  // null: there is none
   Guards guards_;                            // of sinks and queries, which use them
+  OutboundService outbound_;                 // stops before who is told of answers
   std::unique_ptr<StoreService> store_;      // null: neither processor nor api
   std::unique_ptr<SinkService> sinks_;       // its sinks are the store's
   std::unique_ptr<IntakeService> intake_;
-  std::unique_ptr<AuthService> auth_;      // null: everybody may do everything
-  std::unique_ptr<TlsService> tls_;        // null: plain
-  std::unique_ptr<AdminGate> admin_gate_;  // null: whoever reaches the admin port
+  std::unique_ptr<AuthService> auth_;            // null: everybody may do everything
+  std::unique_ptr<TlsService> tls_;              // null: plain
+  std::unique_ptr<AdminGate> admin_gate_;        // null: whoever reaches the admin port
+  std::unique_ptr<DiscoveryService> discovery_;  // null: nobody is told where this is
   AdminSources admin_sources_;
   net::Router http_router_;
   net::Router admin_router_;

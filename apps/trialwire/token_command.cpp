@@ -19,6 +19,7 @@
 #include "commands.hpp"
 #include "config/value.hpp"
 #include "exit_code.hpp"
+#include "serve_jwks.hpp"
 #include "settings_options.hpp"
 #include "token_claims.hpp"
 
@@ -103,10 +104,14 @@ int run_issue(const config::Settings& settings, Arguments arguments) {
 }
 
 int run_verify(const config::Settings& settings) {
-  auto keys = auth::load_keys(key_options(settings.auth.jwt));
+  Result<std::string> fetched;
+  if (!settings.auth.jwt.jwks_url.empty()) fetched = fetch_jwks(settings);
+  if (!fetched) return refuse(fetched.error().text, exit_failed);
+  auto keys = auth::load_keys(key_options(settings.auth.jwt), *fetched);
   if (!keys) return refuse(keys.error().text, exit_failed);
   if (keys->keys.empty()) {
-    return refuse("there is no key: set auth.jwt.secret_file or auth.jwt.jwks", exit_usage);
+    return refuse("there is no key: set auth.jwt.secret_file, auth.jwt.jwks or auth.jwt.jwks_url",
+                  exit_usage);
   }
   if (::isatty(STDIN_FILENO) != 0) fmt::print(stderr, "token: ");
   std::string token;

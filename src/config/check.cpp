@@ -212,15 +212,92 @@ void check_auth(const AuthSettings& auth, std::vector<Problem>& problems) {
     if (is_wrong) problems.push_back({"", std::string(path), std::string(reason)});
   };
   const JwtSettings& jwt = auth.jwt;
-  const bool keys = !jwt.secret_file.empty() || !jwt.jwks.empty();
+  const bool keys = !jwt.secret_file.empty() || !jwt.jwks.empty() || !jwt.jwks_url.empty();
   wrong(auth.mode == AuthMode::jwt && !keys, "auth.mode",
-        "jwt wants auth.jwt.secret_file or auth.jwt.jwks: what are tokens signed with?");
+        "jwt wants auth.jwt.secret_file or auth.jwt.jwks, or auth.jwt.jwks_url: what are tokens "
+        "signed with?");
   // Who sets a key believes that it is asked for.
   wrong(auth.mode == AuthMode::none && keys, "auth.mode",
         "is none, but there is a key for tokens; is jwt meant?");
   wrong(!jwt.previous_secret_file.empty() && jwt.secret_file.empty(),
         "auth.jwt.previous_secret_file", "wants auth.jwt.secret_file beside it");
   wrong(jwt.algorithms.empty(), "auth.jwt.algorithms", "must name at least one");
+}
+
+/// "localhost", or an address of this machine's own.
+bool is_loopback(const std::string& host) {
+  const bool six = host.find(':') != std::string::npos;
+  const auto address = parse_listen_address(six ? fmt::format("[{}]:1", host) : host + ":1");
+  return host == "localhost" || (address && address->loopback);
+}
+
+/// Without repeating it: it may hold a password. `secured`: plain http leaves this machine only
+/// where that is allowed.
+void check_url(const Settings& settings, std::string_view path, const std::string& text,
+               bool secured, std::vector<Problem>& problems) {
+  auto wrong = [&](std::string reason) {
+    problems.push_back({"", std::string(path), std::move(reason)});
+  };
+  if (text.empty()) return;
+  const auto url = parse_url(text);
+  if (!url) return wrong(url.error());
+  if (url->scheme != "https" && url->scheme != "http") {
+    return wrong("must begin with https:// or http://");
+  }
+  if (url->host.empty()) return wrong("names no host");
+  if (!secured) return;
+  if (url->user) wrong("must have neither user nor password in it");
+  if (url->scheme == "http" && !is_loopback(url->host) && !settings.allow_insecure) {
+    wrong(
+        "is not https: who is on the way could put keys of their own in; set allow_insecure: true "
+        "if that is meant");
+  }
+}
+
+bool is_etcd_member(std::string_view text, bool tls) {
+  const std::string url = text.find("://") == std::string_view::npos ? "http://" + std::string(text)
+                                                                     : std::string(text);
+  const auto parsed = parse_url(url);
+  return parsed && parsed->scheme == (tls ? "https" : "http") && !parsed->host.empty() &&
+         parsed->port != 0 && parsed->path.empty() && !parsed->user && parsed->parameters.empty();
+}
+
+bool is_discovery_name(std::string_view name) {
+  return name.empty() || (name.find('/') == std::string_view::npos && name.size() <= 255 &&
+                          std::ranges::all_of(name, [](char c) { return c > ' ' && c < 0x7f; }));
+}
+
+void check_discovery(const Settings& settings, std::vector<Problem>& problems) {
+  const DiscoverySettings& discovery = settings.discovery;
+  auto wrong = [&](bool is_wrong, std::string_view path, std::string_view reason) {
+    if (is_wrong) problems.push_back({"", std::string(path), std::string(reason)});
+  };
+  const bool tls = !discovery.etcd.empty() && discovery.etcd.front().starts_with("https://");
+  for (const std::string& member : discovery.etcd) {
+    wrong(!is_etcd_member(member, tls), "discovery.etcd",
+          "must be HOST:PORT each, all with http:// or all with https:// before it");
+  }
+  const DiscoveryKeySettings& keys = discovery.keys;
+  for (const auto& [name, key] : {std::pair("collection", &keys.collection),
+                                  std::pair("trial", &keys.trial), std::pair("user", &keys.user),
+                                  std::pair("edc", &keys.edc), std::pair("epro", &keys.epro)}) {
+    wrong(!is_discovery_name(*key), fmt::format("discovery.keys.{}", name),
+          "must be printable characters without spaces and slashes");
+  }
+  wrong(discovery.cert.empty() != discovery.key.empty(), "discovery.cert",
+        "and discovery.key belong together");
+  wrong(discovery.username.empty() != discovery.password_file.empty(), "discovery.username",
+        "and discovery.password_file belong together");
+  if (discovery.etcd.empty()) return;
+  auto is_any = [](const std::string& listen) {
+    const auto address = parse_listen_address(listen);
+    return address && (address->host == "0.0.0.0" || address->host == "::");
+  };
+  wrong(discovery.advertise.empty() && is_any(settings.http.listen), "discovery.advertise",
+        "must be set: http.listen is every address, and others are to be told one");
+  wrong(is_any(discovery.advertise), "discovery.advertise", "must be one address, not every one");
+  wrong(settings.http.listen.empty(), "discovery.etcd",
+        "registers where http.listen is, and that is off");
 }
 
 void check_breaker(const BreakerSettings& breaker, std::vector<Problem>& problems) {
@@ -246,6 +323,9 @@ std::vector<Problem> check(const Settings& settings) {
   check_kafka(settings, problems);
   check_tls(settings.http.tls, problems);
   check_auth(settings.auth, problems);
+  check_url(settings, "auth.jwt.jwks_url", settings.auth.jwt.jwks_url, true, problems);
+  check_url(settings, "services.proxy", settings.services.proxy, false, problems);
+  check_discovery(settings, problems);
   check_breaker(settings.breaker, problems);
   if (settings.journal.sync == JournalSync::none && !settings.allow_unsafe) {
     problems.push_back({"", "journal.sync",

@@ -9,6 +9,7 @@
 
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "config/pages.hpp"
@@ -77,7 +78,7 @@ TEST(Loader, NamesLineAndNearestOfAnUnknownKey) {
 }
 
 TEST(Loader, RefusesWhatItDoesNotDo) {
-  for (std::string_view yaml : {"tcp: { listen: 127.0.0.1:7001 }", "discovery: { etcd: [] }"}) {
+  for (std::string_view yaml : {"tcp: { listen: 127.0.0.1:7001 }", "alerts: { rules: \"\" }"}) {
     EXPECT_THAT(problems(yaml), ElementsAre(HasSubstr("is no setting"))) << yaml;
   }
 }
@@ -288,6 +289,49 @@ TEST(Check, TokensWantKeysAndKeysWantTokens) {
   EXPECT_FALSE(problems("auth: { mode: jwt, jwt: { jwks: k, algorithms: [] } }").empty());
   EXPECT_FALSE(
       problems("auth: { mode: jwt, jwt: { jwks: k, claims: { subject: \"\" } } }").empty());
+}
+
+TEST(Check, KeysAreFetchedFromWhomOnlyTheyCanBe) {
+  auto with = [](std::string_view url, std::string_view more = "") {
+    return problems(
+        fmt::format("auth: {{ mode: jwt, jwt: {{ jwks_url: \"{}\" }} }}\n{}", url, more));
+  };
+  for (const char* url : {"https://idp.example/keys", "http://127.0.0.1:8000/keys",
+                          "http://localhost/", "http://[::1]:80/keys?a=b"}) {
+    EXPECT_TRUE(with(url).empty()) << url;
+  }
+  EXPECT_THAT(with("http://idp.example/keys"), ElementsAre(HasSubstr("is not https")));
+  EXPECT_TRUE(with("http://idp.example/keys", "allow_insecure: true").empty());
+  EXPECT_THAT(with("https://me@idp.example/keys"), ElementsAre(HasSubstr("neither user nor")));
+  EXPECT_THAT(with("file:///etc/passwd"), ElementsAre(HasSubstr("must begin with")));
+  EXPECT_THAT(with("https:///keys"), ElementsAre(HasSubstr("names no host")));
+}
+
+TEST(Check, EtcdIsToldOneAddressThatIsThere) {
+  EXPECT_TRUE(problems("discovery: { etcd: [\"10.0.0.5:2379\", \"http://[::1]:2379\"] }").empty());
+  EXPECT_TRUE(problems("discovery: { etcd: [\"https://a:1\", \"https://b:2\"] }").empty());
+  for (const char* member : {"a", "http://a", "https://a:1/x", "ftp://a:1", "u@a:1", "a:1?b"}) {
+    EXPECT_THAT(problems(fmt::format("discovery: {{ etcd: [\"{}\"] }}", member)),
+                ElementsAre(HasSubstr("HOST:PORT each")))
+        << member;
+  }
+  EXPECT_FALSE(problems("discovery: { etcd: [\"https://a:1\", \"b:2\"] }").empty());
+  constexpr std::string_view any =
+      "allow_insecure: true\nhttp: { listen: 0.0.0.0:1 }\ndiscovery: { etcd: [\"a:1\"]";
+  EXPECT_THAT(problems(fmt::format("{} }}", any)),
+              ElementsAre(HasSubstr("discovery.advertise: must be set")));
+  EXPECT_TRUE(problems(fmt::format("{}, advertise: \"10.0.0.7:0\" }}", any)).empty());
+  EXPECT_FALSE(problems(fmt::format("{}, advertise: \"0.0.0.0:0\" }}", any)).empty());
+  EXPECT_FALSE(problems("http: { listen: \"\" }\ndiscovery: { etcd: [\"a:1\"] }").empty());
+  EXPECT_THAT(problems("discovery: { keys: { trial: \"a/b\" } }"),
+              ElementsAre(HasSubstr("discovery.keys.trial")));
+  EXPECT_FALSE(problems("discovery: { username: u }").empty());
+  EXPECT_FALSE(problems("discovery: { cert: c }").empty());
+}
+
+TEST(Check, ATokenDoesNotMakeTheAdminPortSafeBeyondLoopback) {
+  EXPECT_THAT(problems("admin: { listen: 0.0.0.0:6060, token_file: t }"),
+              ElementsAre(HasSubstr("there is no TLS: the token could be read")));
 }
 
 TEST(Check, TokensAloneAreNotEnoughBeyondLoopback) {

@@ -27,6 +27,8 @@ std::vector<Descriptor> make_rows() {
   add_overload(rows);
   add_breaker(rows);
   add_auth(rows);
+  add_discovery(rows);
+  add_services(rows);
   add_log(rows);
   return rows;
 }
@@ -44,7 +46,7 @@ std::string_view section_of(std::string_view path) {
 }
 
 std::string_view section_help(std::string_view section) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 15> lines{{
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 17> lines{{
       {"", "Of the whole program."},
       {"runtime", "Threads, and how the process ends."},
       {"http", "The listener for clients."},
@@ -57,8 +59,10 @@ std::string_view section_help(std::string_view section) {
       {"store", "Where reports are queried."},
       {"kafka", "Events of records, for who reacts to them."},
       {"limits", "What one client, and all of them, may take."},
-      {"breaker", "When what fails is no longer called: databases, Kafka, queries."},
+      {"breaker", "When what fails is no longer called: databases, Kafka, queries, other servers."},
       {"auth", "Who clients are, and what they may do (docs/security.md)."},
+      {"discovery", "Where other processes find this one: etcd."},
+      {"services", "Servers that are called over HTTP: identity providers, etcd."},
       {"log", "The log; it never holds patient data."},
   }};
   auto found =

@@ -23,6 +23,17 @@ void add_keys(std::vector<Descriptor>& rows) {
       "auth.jwt.jwks", text,
       "File of the public keys that RS256 and ES256 tokens are signed with: a JWKS, or PEM of keys "
       "or certificates."));
+  rows.push_back(row<&S::auth, in, &J::jwks_url>(
+      "auth.jwt.jwks_url", {.kind = Kind::url},
+      "URL of an identity provider's JWKS, beside or in place of files: https, or http on this "
+      "machine. Until it was fetched once its tokens are answered 401.",
+      true));
+  rows.push_back(row<&S::auth, in, &J::jwks_refresh>(
+      "auth.jwt.jwks_refresh", duration(second, 24 * hour),
+      "How often it is fetched. One that cannot be used leaves the keys of before in force."));
+  rows.push_back(row<&S::auth, in, &J::jwks_refresh_min>(
+      "auth.jwt.jwks_refresh_min", duration(100 * ms, hour),
+      "How soon it may be fetched again: for a token whose key is not known, or after a failure."));
   rows.push_back(row<&S::auth, in, &J::algorithms>(
       "auth.jwt.algorithms", {.kind = Kind::choice_list, .choices = token_algorithm_names},
       "Signatures that are taken, each only of keys that are of it."));

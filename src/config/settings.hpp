@@ -246,6 +246,9 @@ struct JwtSettings {
   std::string previous_secret_file;
   bool allow_weak_secret = false;
   std::string jwks;
+  std::string jwks_url;
+  Duration jwks_refresh = 5min;
+  Duration jwks_refresh_min = 30s;
   std::vector<std::string> algorithms{"HS256", "RS256", "ES256"};
   std::string issuer;
   std::string audience;
@@ -259,6 +262,42 @@ struct JwtSettings {
 struct AuthSettings {
   AuthMode mode = AuthMode::none;
   JwtSettings jwt;
+};
+
+/// Of servers that this process calls over HTTP.
+struct ServiceSettings {
+  Duration deadline = 5s;
+  Duration connect_timeout = 2s;
+  std::uint32_t retries = 1;
+  double retry_budget = 10;  // percent of the calls
+  std::uint32_t retry_burst = 10;
+  Duration retry_first = 50ms;
+  std::uint64_t answer_bytes = 1ULL << 20;
+  std::uint32_t concurrent = 64;
+  std::string ca;     // empty: the system's
+  std::string proxy;  // empty: none
+};
+
+/// What each service is registered as; empty: not at all.
+struct DiscoveryKeySettings {
+  std::string collection = "collection.rpc";
+  std::string trial = "trial.rpc";
+  std::string user = "user.rpc";
+  std::string edc = "edc.rpc";
+  std::string epro = "epro.rpc";
+};
+
+struct DiscoverySettings {
+  std::vector<std::string> etcd;  // none: no etcd
+  DiscoveryKeySettings keys;
+  std::string advertise;  // empty: where http listens
+  Duration ttl = 10s;
+  Duration refresh = 60s;
+  std::string ca;
+  std::string cert;
+  std::string key;
+  std::string username;
+  std::string password_file;
 };
 
 struct LogSettings {
@@ -288,6 +327,8 @@ struct Settings {
   LimitSettings limits;
   AuthSettings auth;
   BreakerSettings breaker;
+  DiscoverySettings discovery;
+  ServiceSettings services;
   LogSettings log;
 };
 

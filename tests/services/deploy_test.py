@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What deploy/ brings, beside the program as it is: alerts and dashboard ask for metrics that it has,
 each alert has its section for who is woken, the unit is one that systemd takes."""
+import base64
+import http.server
 import json
 import os
 import pathlib
@@ -8,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -40,6 +43,31 @@ def names(expression):
 
 
 class Deploy(ServerTest):
+    def identity_provider(self, certificate):
+        """Of the public key in that certificate."""
+        text = subprocess.run(["openssl", "x509", "-in", str(certificate), "-noout", "-pubkey"],
+                              check=True, capture_output=True).stdout
+        der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"], input=text, check=True,
+                             capture_output=True).stdout
+        x, y = (base64.urlsafe_b64encode(part).rstrip(b"=").decode()
+                for part in (der[-64:-32], der[-32:]))
+        body = json.dumps({"keys": [{"kty": "EC", "crv": "P-256", "x": x, "y": y}]}).encode()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        provider = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=provider.serve_forever, daemon=True).start()
+        self.addCleanup(provider.server_close)
+        self.addCleanup(provider.shutdown)
+        return provider
+
     def metric_names(self):
         server = self.server(**{"kafka.brokers": "127.0.0.1:1",
                                 "archive.url": f"file:{self.directory}/archive"}).start()
@@ -56,18 +84,29 @@ class Deploy(ServerTest):
         secret.write_text("a secret of more than thirty-two bytes")
         for file in (key, secret):
             file.chmod(0o600)
+        provider = self.identity_provider(certificate)
         server.settings.update({"http.tls.cert": str(certificate), "http.tls.key": str(key),
                                 "auth.mode": "jwt", "auth.jwt.secret_file": str(secret),
-                                "limits.rate.per_second": "1000"})
+                                "limits.rate.per_second": "1000",
+                                "auth.jwt.jwks_url": f"http://127.0.0.1:{provider.server_port}/",
+                                "discovery.etcd": "127.0.0.1:1"})
+        token = self.directory / "admin-token"
+        token.write_text("a token of more than thirty-two bytes".replace(" ", "-"))
+        token.chmod(0o600)
         server.start()
         text += server.ask_admin("/metrics").body.decode()
+        server.stop()
+        server.settings["admin.token_file"] = str(token)
+        server.start()
+        text += server.request("GET", "/metrics", address=server.admin, headers={
+            "Authorization": "Bearer " + token.read_text()}).body.decode()
         return {line.split("{")[0].split(" ")[0] for line in text.splitlines()
                 if line and line[0] != "#"}
 
     def test_alerts_and_dashboard_ask_for_what_there_is(self):
         have = self.metric_names() | NOT_OURS
         rules = re.findall(r"expr: (?:>-\n)?((?:.|\n)*?)(?=\n\s+(?:for|labels):)", RULES.read_text())
-        self.assertGreaterEqual(len(rules), 21)
+        self.assertGreaterEqual(len(rules), 24)
         board = json.loads((DEPLOY / "grafana-dashboard.json").read_text())
         asked = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
         self.assertGreaterEqual(len(asked), 35)
