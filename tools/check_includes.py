@@ -16,7 +16,7 @@ LAYERS = [
     {"archive"},
     {"ingest"},
     {"query"},
-    {"epro", "qol", "vitals", "trial", "metadata", "imaging", "alert", "monitor", "report", "lis"},
+    {"epro", "qol", "vitals", "trial", "audit", "metadata", "imaging", "alert", "monitor", "report", "lis"},
 ]
 # Within a layer: storage implements pipeline's Sink.
 ALLOWED_SIDEWAYS = {("storage", "pipeline")}

@@ -8,7 +8,9 @@
 
 #include <fmt/format.h>
 
+#include "ingest/field_errors.hpp"
 #include "net/exchange.hpp"
+#include "query/audit_reason.hpp"
 #include "telemetry/log.hpp"
 
 namespace trialwire {
@@ -40,19 +42,36 @@ std::optional<std::pair<telemetry::LogLevel, std::string>> log_change(std::strin
   return std::pair(*level, module);
 }
 
-void change_log_level(net::Exchange& exchange) {
-  const auto change = log_change(exchange.request().query);
-  if (!change) {
-    exchange.fail({ErrorCode::invalid_argument,
-                   "level must be trace, debug, info, warn, error or off; module may name one"});
-    return;
+void change_log_level(const AdminSources& sources, net::Exchange& exchange) {
+  ingest::FieldErrors errors(1);
+  const std::string_view why = query::audit_reason(exchange.request(), errors);
+  if (!errors.empty()) {
+    std::string summary;
+    errors.append_summary(summary);
+    return exchange.fail({ErrorCode::invalid_argument, summary});
   }
-  const auto& [level, module] = *change;
-  telemetry::log(telemetry::LogLevel::warn, "serve", "what is logged was changed",
-                 {{"level", name_of(level)}, {"of", module.empty() ? "all" : module}});
-  telemetry::set_log_level(module, level);
-  exchange.respond(200, plain,
-                   fmt::format("{} from {}\n", module.empty() ? "all" : module, name_of(level)));
+  const auto asked = log_change(exchange.request().query);
+  if (!asked) {
+    return exchange.fail(
+        {ErrorCode::invalid_argument,
+         "level must be trace, debug, info, warn, error or off; module may name one"});
+  }
+  const auto& [level, module] = *asked;
+  const std::string of = module.empty() ? "all" : module;
+  SettingChange change{
+      .name = module.empty() ? "log.level" : fmt::format("log.level of {}", module),
+      .old_value = std::string(name_of(telemetry::log_level(module))),
+      .new_value = std::string(name_of(level)),
+      .why = std::string(why),
+      .answer = fmt::format("{} from {}\n", of, name_of(level)),
+      .apply = [level, module, of] {
+        telemetry::log(telemetry::LogLevel::warn, "serve", "what is logged was changed",
+                       {{"level", name_of(level)}, {"of", of}});
+        telemetry::set_log_level(module, level);
+      }};
+  if (sources.changes != nullptr) return sources.changes->change(exchange, std::move(change));
+  change.apply();
+  exchange.respond(200, plain, change.answer);
 }
 
 }  // namespace
@@ -85,7 +104,8 @@ Result<void> add_admin_routes(net::Router& router, const AdminSources& sources) 
     exchange.respond(200, "application/yaml", sources.config());
   });
   if (!added) return added;
-  return router.add(net::Method::put, "/debug/log", change_log_level);
+  return router.add(net::Method::put, "/debug/log",
+                    [&sources](net::Exchange& exchange) { change_log_level(sources, exchange); });
 }
 
 }  // namespace trialwire

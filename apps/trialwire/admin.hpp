@@ -7,6 +7,7 @@
 #include <atomic>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "net/router.hpp"
@@ -32,7 +33,30 @@ struct ReadinessPage {
 };
 ReadinessPage readiness_page(const std::vector<ReadinessCheck>& checks);
 
+/// A setting that is changed at run time.
+struct SettingChange {
+  std::string name;  // "log.level", "log.level of net"
+  std::string old_value;
+  std::string new_value;
+  std::string why;              // X-Audit-Reason
+  std::string answer;           // one line for who changes it
+  std::function<void()> apply;  // does it; throws nothing
+};
+
+constexpr std::string_view change_unaudited =
+    "the change cannot be written to the audit trail just now, and is not made";
+
+/// Where changes are written down before they are made.
+class ChangeLog {
+ public:
+  virtual ~ChangeLog() = default;
+  /// On the control shard. Makes the change when its entry is durable, and answers; 503 and no
+  /// change when it cannot be written.
+  virtual void change(net::Exchange& exchange, SettingChange change) = 0;
+};
+
 struct AdminSources {
+  ChangeLog* changes = nullptr;  // null: no journal here, the log alone says so
   const telemetry::Registry* metrics = nullptr;
   std::function<std::vector<ReadinessCheck>()> checks;  // on the control shard
   std::function<std::string()> config;                  // effective, secrets masked

@@ -9,6 +9,7 @@ namespace trialwire {
 void add_serve_command(CLI::App& app, int& exit_code);
 void add_load_command(CLI::App& app, int& exit_code);
 void add_journal_command(CLI::App& app, int& exit_code);
+void add_audit_command(CLI::App& app, int& exit_code);
 void add_db_command(CLI::App& app, int& exit_code);
 void add_archive_command(CLI::App& app, int& exit_code);
 void add_replay_command(CLI::App& app, int& exit_code);

@@ -5,6 +5,7 @@
 //   data_dir/archive/          the default archive
 //   data_dir/deadletters.db    what a sink refuses; see `trialwire deadletter`
 //   data_dir/cursors/          of each sink: its lanes, and how far it is
+//   data_dir/audit/            the settings of the last start, and what commands left for the trail
 //   data_dir/run/ports.json    who serves, and where; while it serves
 #pragma once
 #include <filesystem>

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `trialwire deadletter list | show | retry | discard`: what a sink refuses, and what becomes of
 // it.
-#include <pwd.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -14,10 +11,13 @@
 
 #include <fmt/format.h>
 
+#include "account.hpp"
+#include "command_entry.hpp"
 #include "commands.hpp"
 #include "data_directory.hpp"
 #include "deadletter_pages.hpp"
 #include "exit_code.hpp"
+#include "named_sink.hpp"
 #include "serve_options.hpp"
 #include "settings_options.hpp"
 #include "sink_names.hpp"
@@ -44,14 +44,25 @@ int refuse(const Error& error) {
   return exit_failed;
 }
 
-std::string login_name() {
-  const passwd* entry = ::getpwuid(::geteuid());
-  return entry != nullptr ? entry->pw_name : fmt::format("uid {}", ::geteuid());
+/// {"ids":[1,2],"sink":"postgres"}
+std::string detail_of(const Arguments& arguments) {
+  std::string json = fmt::format("{{\"ids\":[{}]", fmt::join(arguments.ids, ","));
+  if (!arguments.sink.empty()) json += fmt::format(R"(,"sink":"{}")", arguments.sink);
+  return json + '}';
+}
+
+Result<void> leave_entry(const config::Settings& settings, const Arguments& arguments,
+                         std::string_view command) {
+  return leave_command_entry(settings, {.command = command,
+                                        .reads = arguments.reveal,
+                                        .by = arguments.by,
+                                        .why = arguments.reason,
+                                        .detail = detail_of(arguments)});
 }
 
 LetterDecision decision(const Arguments& arguments) {
   auto now = std::chrono::system_clock::now().time_since_epoch();
-  return {.by = arguments.by.empty() ? login_name() : arguments.by,
+  return {.by = arguments.by.empty() ? account_name() : arguments.by,
           .why = arguments.reason,
           .at_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(now).count()};
 }
@@ -68,6 +79,10 @@ int run_list(const config::Settings& settings, const Arguments& arguments) {
   const bool none = !desk && desk.error().code == ErrorCode::not_found &&
                     std::filesystem::is_directory(file.parent_path(), ignored);
   if (!desk && !none) return refuse(desk.error());
+  if (arguments.reveal) {
+    auto left = leave_entry(settings, arguments, "deadletter list --reveal");
+    if (!left) return refuse(left.error());
+  }
   Result<std::uint64_t> listed = std::uint64_t{0};
   bool head = false;
   if (desk) {
@@ -88,6 +103,10 @@ int run_show(const config::Settings& settings, const Arguments& arguments) {
   const auto file = dead_letters_path(settings.data_dir);
   auto desk = DeadLetterDesk::open(file);
   if (!desk) return refuse(desk.error());
+  if (arguments.reveal) {
+    auto left = leave_entry(settings, arguments, "deadletter show --reveal");
+    if (!left) return refuse(left.error());
+  }
   LetterFilter filter{.id = arguments.ids.front()};
   auto found = desk->each(filter, [&](const DeadLetter& letter) {
     fmt::print("{}", arguments.json ? letter_json(letter, arguments.reveal)
@@ -107,6 +126,9 @@ std::vector<std::string> sinks_of(const config::Settings& settings) {
   }
   if (has_role(settings, config::Role::gateway) && !settings.kafka.brokers.empty()) {
     sinks.emplace_back("kafka");
+  }
+  if (has_role(settings, config::Role::api) && !has_role(settings, config::Role::gateway)) {
+    sinks.emplace_back(audit_sink_name);
   }
   return sinks;
 }
@@ -138,6 +160,9 @@ int run_retry(const config::Settings& settings, const Arguments& arguments) {
   }
   auto desk = DeadLetterDesk::open(dead_letters_path(settings.data_dir));
   if (!desk) return refuse(desk.error());
+  if (auto left = leave_entry(settings, arguments, "deadletter retry"); !left) {
+    return refuse(left.error());
+  }
   auto asked = arguments.all ? desk->ask_for_all(arguments.sink, decision(arguments))
                              : desk->ask_for(arguments.ids, decision(arguments));
   if (!asked) return refuse(asked.error());
@@ -151,6 +176,9 @@ int run_discard(const config::Settings& settings, const Arguments& arguments) {
   const auto file = dead_letters_path(settings.data_dir);
   auto desk = DeadLetterDesk::open(file);
   if (!desk) return refuse(desk.error());
+  if (auto left = leave_entry(settings, arguments, "deadletter discard"); !left) {
+    return refuse(left.error());
+  }
   auto discarded = desk->discard(arguments.ids, decision(arguments));
   if (!discarded) return refuse(discarded.error());
   fmt::print("{} records discarded; they stay listed with --all\n", *discarded);

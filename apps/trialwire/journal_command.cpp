@@ -3,13 +3,13 @@
 #include <cstdint>
 #include <cstdio>
 #include <limits>
-#include <type_traits>
 
 #include <fmt/format.h>
 
 #include "archive/verify.hpp"
 #include "archive_access.hpp"
 #include "archive_pages.hpp"
+#include "command_entry.hpp"
 #include "commands.hpp"
 #include "exit_code.hpp"
 #include "journal/offline.hpp"
@@ -31,8 +31,7 @@ void print_error(const Error& error) {
   fmt::print(stderr, "trialwire: {}\n", error.text);
 }
 
-/// A subcommand that works on the journal directory of the settings, or on the settings; `run`
-/// returns its exit code.
+/// A subcommand that works on the settings; `run` returns its exit code.
 template <typename Run>
 CLI::App* add_action(CLI::App& journal, int& exit_code, const char* name, const char* description,
                      const std::string& manual, Run run) {
@@ -41,13 +40,7 @@ CLI::App* add_action(CLI::App& journal, int& exit_code, const char* name, const 
   auto options = add_settings_options(*command);
   command->callback([options, run, &exit_code] {
     auto settings = load_settings(*options);
-    if (!settings) {
-      exit_code = exit_usage;
-    } else if constexpr (std::is_invocable_v<Run, const config::Settings&>) {
-      exit_code = run(*settings);
-    } else {
-      exit_code = run(journal_directory(*settings));
-    }
+    exit_code = settings ? run(*settings) : static_cast<int>(exit_usage);
   });
   return command;
 }
@@ -116,7 +109,20 @@ int run_verify(const config::Settings& settings, const VerifyArguments& argument
   return whole ? exit_ok : exit_failed;
 }
 
-int run_cat(const path& directory, const journal::CatRange& range, bool bodies) {
+int run_cat(const config::Settings& settings, const journal::CatRange& range, bool bodies) {
+  const path directory = journal_directory(settings);
+  if (bodies) {
+    auto left = leave_command_entry(
+        settings, {.command = "journal cat --bodies",
+                   .reads = true,
+                   .by = {},
+                   .why = {},
+                   .detail = fmt::format(R"({{"from":{},"to":{}}})", range.from, range.to)});
+    if (!left) {
+      print_error(left.error());
+      return exit_failed;
+    }
+  }
   constexpr std::size_t write_bytes = 1 << 20;
   std::string lines;
   bool written = true;
@@ -139,6 +145,14 @@ int run_cat(const path& directory, const journal::CatRange& range, bool bodies) 
 
 int run_repair(const config::Settings& settings, journal::RepairOptions options) {
   options.consumers = consumers_at_rest(settings);
+  if (options.apply) {
+    auto left = leave_command_entry(
+        settings, {.command = "journal repair --apply", .by = {}, .why = {}, .detail = {}});
+    if (!left) {
+      print_error(left.error());
+      return exit_failed;
+    }
+  }
   auto report =
       journal::journal_repair(journal_directory(settings), journal::posix_files(), options);
   if (!report) {
@@ -204,10 +218,10 @@ void add_cat(CLI::App& journal, int& exit_code) {
       "Exit codes: 0 printed, 1 not (damaged, deleted, in use, or not there), 2 wrong command "
       "line\n"
       "or settings.",
-      [arguments](const path& directory) {
+      [arguments](const config::Settings& settings) {
         const journal::CatRange range{.from = static_cast<std::uint64_t>(arguments->from),
                                       .to = static_cast<std::uint64_t>(arguments->to)};
-        return run_cat(directory, range, arguments->bodies);
+        return run_cat(settings, range, arguments->bodies);
       });
   const CLI::Range sequences = sequence_range();
   command->add_option("--from", arguments->from, "First sequence [the oldest]")->check(sequences);

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "journal/file_layer.hpp"
+#include "named_sink.hpp"
 #include "pipeline/sink_lanes.hpp"
 #include "serve_kafka.hpp"
 #include "serve_options.hpp"
@@ -25,6 +26,7 @@ struct Asking {
   storage::StoreOptions store;
   fs::path data_dir;
   storage::Access access = storage::Access::read;
+  std::string_view lanes_of;  // what the lanes' files are called; empty: as the store
 };
 
 /// All of this sink: those of this journal that a lane goes by, and, where there is none, those of
@@ -81,7 +83,7 @@ void ask_store(Consumers& to, const Asking& asking, const Uuid& journal) {
   };
   auto store = storage::open_store(asking.store);
   if (!store) return silent(store.error());
-  const std::string_view sink = (*store)->name();
+  const std::string_view sink = asking.lanes_of.empty() ? (*store)->name() : asking.lanes_of;
   auto schedule = pipeline::read_lane_schedule(lane_schedule_path(asking.data_dir, sink), journal,
                                                journal::posix_files());
   if (!schedule) return silent(schedule.error());
@@ -105,9 +107,12 @@ void ask_kafka(Consumers& to, const fs::path& data_dir, const Uuid& journal) {
 journal::AskConsumers journal_consumers(const config::Settings& settings, storage::Access access) {
   Asking asking{store_options(settings, settings.data_dir), settings.data_dir, access};
   asking.store.connect_timeout = std::chrono::seconds(2);  // the start does not wait for a database
-  // Without a processor, Kafka alone consumes this machine's journal.
-  const bool store = has_role(settings, config::Role::processor);
-  const bool kafka = !settings.kafka.brokers.empty();
+  if (!has_role(settings, config::Role::gateway)) asking.lanes_of = audit_sink_name;
+  // Of a gateway without a processor, Kafka alone consumes this machine's journal; of an api
+  // without a gateway, whose journal is its audit trail, the database does.
+  const bool gateway = has_role(settings, config::Role::gateway);
+  const bool store = has_role(settings, config::Role::processor) || !gateway;
+  const bool kafka = gateway && !settings.kafka.brokers.empty();
   return [asking = std::move(asking), store, kafka](const Uuid& journal) {
     Consumers all;
     all.durable_below = std::numeric_limits<std::uint64_t>::max();

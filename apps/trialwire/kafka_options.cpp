@@ -16,7 +16,8 @@ std::vector<kafka::KindTopic> kafka_topics(const config::KafkaSettings& settings
   for (const auto& [kind, name] :
        {std::pair(epro_report, &own.epro_report), std::pair(qol_answer, &own.qol_answer),
         std::pair(vital_sign, &own.vital_sign), std::pair(trial_metric, &own.trial_metric),
-        std::pair(alert, &own.alert), std::pair(project_created, &own.project_created)}) {
+        std::pair(alert, &own.alert), std::pair(audit, &own.audit),
+        std::pair(project_created, &own.project_created)}) {
     topics.push_back({kind, name->empty()
                                 ? fmt::format("{}.{}", settings.topic_prefix, kafka::name_of(kind))
                                 : *name});

@@ -46,6 +46,7 @@ int run(int argc, char** argv) {
   add_serve_command(app, exit_code);
   add_load_command(app, exit_code);
   add_journal_command(app, exit_code);
+  add_audit_command(app, exit_code);
   add_db_command(app, exit_code);
   add_archive_command(app, exit_code);
   add_replay_command(app, exit_code);

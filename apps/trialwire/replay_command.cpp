@@ -13,6 +13,7 @@
 #include "archive/replay.hpp"
 #include "archive_access.hpp"
 #include "base/rfc3339.hpp"
+#include "command_entry.hpp"
 #include "commands.hpp"
 #include "data_directory.hpp"
 #include "exit_code.hpp"
@@ -285,6 +286,13 @@ int run_replay(const config::Settings& settings, const Arguments& arguments) {
          fmt::format("--until {} is before the first record, {}", arguments.until, *wanted)});
   }
   const std::uint64_t from = begin_of_unit(*sources, *wanted);
+  auto left = leave_command_entry(
+      settings, {.command = "replay",
+                 .by = {},
+                 .why = {},
+                 .detail = fmt::format(R"({{"journal":"{}","from":{},"to":"{}"}})",
+                                       sources->id.text(), from, arguments.to)});
+  if (!left) return failed(left.error());
   fmt::print("replaying journal {} from sequence {}\n", sources->id.text(), from);
 
   const bool tty = ::isatty(STDERR_FILENO) == 1;

@@ -29,6 +29,7 @@ const std::map<std::string, std::string> expected{
     {"POST /v1/vitals", "vitals:write"},        {"POST /v1/metrics", "metrics:write"},
     {"GET /v1/epro/reports", "records:read"},   {"GET /v1/epro/qol", "records:read"},
     {"GET /v1/vitals", "records:read"},         {"GET /v1/metrics", "records:read"},
+    {"GET /v1/audit", "records:read"},
 };
 
 class NoQuery final : public storage::RecordQuery {
@@ -40,6 +41,12 @@ class NoQuery final : public storage::RecordQuery {
   }
 };
 
+class NoReads final : public query::ReadLog {
+ public:
+  Result<void> admit(runtime::Shard&) override { return {}; }
+  bool add(const query::Read&, runtime::Shard&, journal::Waiter&) override { return false; }
+};
+
 TEST(RouteTable, names_the_scope_and_the_kind_of_every_route) {
   testing::FakeAppender appender;
   std::array<journal::Appender*, 1> appenders{&appender};
@@ -47,8 +54,9 @@ TEST(RouteTable, names_the_scope_and_the_kind_of_every_route) {
   ingest::IntakeShards shards({}, appenders);
   net::Router router;
   NoQuery query;
+  NoReads reads;
   runtime::WorkerPool workers({.name = "test", .threads = 1, .queue_max = 1});
-  query::RecordLists lists({}, list_routes(), query, workers);
+  query::RecordLists lists({}, list_routes(), query, workers, reads);
   auto kinds = make_kind_intakes(shards, metrics);
   auto reports = epro::add_intake_routes(router, {}, shards, metrics);
   ASSERT_TRUE(reports);
@@ -61,6 +69,7 @@ TEST(RouteTable, names_the_scope_and_the_kind_of_every_route) {
         auth::name_of(route->options.scope);
     const bool intake = route->options.kind == net::RouteKind::intake;
     EXPECT_EQ(intake, route->method == net::Method::post) << route->pattern;
+    EXPECT_EQ(route->options.role, route->pattern == "/v1/audit" ? "auditor" : "");
   }
   EXPECT_EQ(found, expected);
 }

@@ -22,6 +22,8 @@ class AuthService {
                                                    telemetry::Registry& metrics);
 
   net::Gate& gate() noexcept { return rates_ ? static_cast<net::Gate&>(*rates_) : gate_; }
+  /// Before the server starts, as BearerGate::tell.
+  void tell(net::RefusalListener* listener) noexcept { gate_.tell(listener); }
   /// Before `control` starts; this outlives its run.
   void refresh_on(runtime::Shard& control);
   /// Before clients are served: fetches keys, if they are to be fetched.

@@ -22,24 +22,30 @@ namespace {
 
 Result<std::unique_ptr<JournalService>> JournalService::open(
     const journal::Options& options, journal::FileLayer& files,
-    std::span<const std::unique_ptr<runtime::Shard>> shards,
+    std::span<const std::unique_ptr<runtime::Shard>> shards, runtime::Shard& control,
     std::chrono::nanoseconds commit_age_max, telemetry::Registry& metrics) {
   auto opened = journal::Journal::open(options, files, metrics);
   if (!opened) return std::unexpected(opened.error());
   std::unique_ptr<JournalService> service(new JournalService(std::move(*opened)));
   for (const auto& shard : shards) {
-    auto& port = service->ports_.emplace_back(std::make_unique<journal::Journal::ShardPort>());
-    *port = service->journal_->add_shard(
-        [&shard = *shard, &port = *port] { shard.post([&port] { port.deliver(); }); });
+    auto& port = service->add_port(*shard);
     auto& age = service->ages_.emplace_back(
         std::make_unique<resilience::BacklogAge>(commit_age_max.count()));
-    shard->at_turn_end([&shard = *shard, &port = *port, &age = *age] {
+    shard->at_turn_end([&shard = *shard, &port, &age = *age] {
       port.appender->flush();
       const auto progress = port.appender->progress();
       age.at(progress.handed_over, progress.settled, shard.now_ns());
     });
   }
+  auto& port = service->add_port(control);
+  control.at_turn_end([&port] { port.appender->flush(); });
   return service;
+}
+
+journal::Journal::ShardPort& JournalService::add_port(runtime::Shard& shard) {
+  auto& port = *ports_.emplace_back(std::make_unique<journal::Journal::ShardPort>());
+  port = journal_->add_shard([&shard, &port] { shard.post([&port] { port.deliver(); }); });
+  return port;
 }
 
 void JournalService::start() {

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "audit/audit_rows.hpp"
 #include "epro/report_rows.hpp"
 #include "journal/file_layer.hpp"
 #include "kafka_options.hpp"
@@ -51,8 +52,8 @@ kafka::SinkOptions sink_options(const config::Settings& settings,
 std::unique_ptr<pipeline::Sink> make_sink(kafka::SinkOptions options,
                                           telemetry::Registry& metrics) {
   std::vector<std::unique_ptr<storage::EventMapper>> mappers;
-  for (auto make_rows :
-       {epro::make_report_rows, qol::make_rows, vitals::make_rows, trial::make_rows}) {
+  for (auto make_rows : {epro::make_report_rows, qol::make_rows, vitals::make_rows,
+                         trial::make_rows, audit::make_rows}) {
     mappers.push_back(std::make_unique<storage::EventMapper>(make_rows()));
   }
   return kafka::make_sink(std::move(options), std::move(mappers), journal::posix_files(), metrics);

@@ -5,8 +5,11 @@
 #include <array>
 #include <utility>
 
+#include "audit/audit_list.hpp"
+#include "audit/audit_rows.hpp"
 #include "epro/report_list.hpp"
 #include "epro/report_rows.hpp"
+#include "named_sink.hpp"
 #include "pipeline/guarded_sink.hpp"
 #include "pipeline/sink_lanes.hpp"
 #include "qol/qol_list.hpp"
@@ -27,6 +30,7 @@ storage::RowMappers row_mappers() {
   mappers.push_back(qol::make_rows());
   mappers.push_back(vitals::make_rows());
   mappers.push_back(trial::make_rows());
+  mappers.push_back(audit::make_rows());
   return mappers;
 }
 
@@ -39,6 +43,15 @@ query::RecordListOptions list_options(const config::Settings& settings, Guards& 
       std::chrono::ceil<std::chrono::milliseconds>(settings.limits.request_deadline);
   return options;
 }
+
+/// Where there is no journal nothing can be audited, and so nothing is read.
+class NoReads final : public query::ReadLog {
+ public:
+  Result<void> admit(runtime::Shard&) override {
+    return fail(ErrorCode::unavailable, "no audit trail in this process");
+  }
+  bool add(const query::Read&, runtime::Shard&, journal::Waiter&) override { return false; }
+};
 
 /// How many lanes have left a cursor of this journal in the database, at least one.
 Result<unsigned> lanes_in(storage::Session& session, std::string_view sink, const Uuid& journal) {
@@ -54,8 +67,9 @@ Result<unsigned> lanes_in(storage::Session& session, std::string_view sink, cons
 
 }  // namespace
 
-std::array<query::ListRoute, 4> list_routes() {
-  return {epro::report_list(), qol::answer_list(), vitals::vital_list(), trial::metric_list()};
+std::array<query::ListRoute, 5> list_routes() {
+  return {epro::report_list(), qol::answer_list(), vitals::vital_list(), trial::metric_list(),
+          audit::audit_list()};
 }
 
 Result<Sinks> make_store_sinks(const storage::Store& store, const Uuid& journal, unsigned lanes,
@@ -79,24 +93,29 @@ Result<std::unique_ptr<StoreService>> StoreService::make(const config::Settings&
                                                          const std::filesystem::path& data_dir,
                                                          journal::Journal* journal,
                                                          SinkService& sinks, Guards& guards,
+                                                         query::ReadLog* reads,
                                                          telemetry::Registry& metrics) {
   auto store = storage::open_store(store_options(settings, data_dir));
   if (!store) return std::unexpected(store.error());
   std::unique_ptr<StoreService> service(
-      new StoreService(settings, std::move(*store), guards, metrics));
+      new StoreService(settings, std::move(*store), guards, reads, metrics));
+  const bool gateway = has_role(settings, config::Role::gateway);
   if (has_role(settings, config::Role::processor)) {
     auto& guard = guards.add(std::string(service->store_->name()));
-    service->add_sink(journal, sinks, guard, metrics);
+    service->add_sink(gateway ? journal : nullptr, sinks, guard, metrics);
   }
+  if (journal != nullptr && !gateway) service->add_audit_sink(*journal, sinks, guards, metrics);
   return service;
 }
 
 StoreService::StoreService(const config::Settings& settings, std::unique_ptr<storage::Store> store,
-                           Guards& guards, telemetry::Registry& metrics)
+                           Guards& guards, query::ReadLog* reads, telemetry::Registry& metrics)
     : store_(std::move(store)),
+      no_reads_(reads == nullptr ? std::make_unique<NoReads>() : nullptr),
       workers_(worker_options(settings)),
       query_(store_->make_query()),
-      lists_(list_options(settings, guards), list_routes(), *query_, workers_),
+      lists_(list_options(settings, guards), list_routes(), *query_, workers_,
+             reads == nullptr ? *no_reads_ : *reads),
       probe_({.required = !has_role(settings, config::Role::gateway),
               .answered = [this] { lists_.note_answer(); }},
              list_routes(), *query_, workers_) {
@@ -123,6 +142,20 @@ void StoreService::add_sink(journal::Journal* journal, SinkService& sinks, runti
   } else {
     sinks.add_group(store_->name(), [make] { return make(0); }, adapt);
   }
+}
+
+/// What is read at a node without a gateway is in a journal of its own, which nobody else takes to
+/// the database. A processor's sink has the store's name already.
+void StoreService::add_audit_sink(journal::Journal& journal, SinkService& sinks, Guards& guards,
+                                  telemetry::Registry& metrics) {
+  runtime::Guard& guard = guards.add(std::string(audit_sink_name));
+  sinks.add(
+      audit_sink_name,
+      [this, &guard, &metrics](unsigned lane) {
+        auto sink = store_->make_sink(lane, row_mappers(), metrics);
+        return name_sink(pipeline::guard_sink(std::move(sink), guard), audit_sink_name);
+      },
+      journal);
 }
 
 Result<void> StoreService::add_routes(net::Router& router) {

@@ -20,7 +20,7 @@
 namespace trialwire {
 
 /// The list of each kind of record.
-std::array<query::ListRoute, 4> list_routes();
+std::array<query::ListRoute, 5> list_routes();
 
 using Sinks = std::vector<std::unique_ptr<pipeline::Sink>>;
 
@@ -34,11 +34,13 @@ class StoreService {
   /// Of a processor, adds its sink to `sinks`, which is outlived by it: for `journal`, this
   /// machine's with what is archived before it, or, when that is null, for Kafka's group. Fails
   /// when no such database is known. `guards` get a breaker for the sink, which all its lanes
-  /// share, and one for queries; all three outlive the service.
+  /// share, and one for queries; all three outlive the service. `reads` is where lists are audited;
+  /// null, of a process without journal: they answer 503, if anybody asks.
   static Result<std::unique_ptr<StoreService>> make(const config::Settings& settings,
                                                     const std::filesystem::path& data_dir,
                                                     journal::Journal* journal, SinkService& sinks,
-                                                    Guards& guards, telemetry::Registry& metrics);
+                                                    Guards& guards, query::ReadLog* reads,
+                                                    telemetry::Registry& metrics);
 
   ~StoreService() { stop(); }
   Result<void> add_routes(net::Router& router);
@@ -53,11 +55,14 @@ class StoreService {
 
  private:
   StoreService(const config::Settings& settings, std::unique_ptr<storage::Store> store,
-               Guards& guards, telemetry::Registry& metrics);
+               Guards& guards, query::ReadLog* reads, telemetry::Registry& metrics);
   void add_sink(journal::Journal* journal, SinkService& sinks, runtime::Guard& guard,
                 telemetry::Registry& metrics);
+  void add_audit_sink(journal::Journal& journal, SinkService& sinks, Guards& guards,
+                      telemetry::Registry& metrics);
 
   std::unique_ptr<storage::Store> store_;
+  std::unique_ptr<query::ReadLog> no_reads_;
   runtime::WorkerPool workers_;
   std::unique_ptr<storage::RecordQuery> query_;
   query::RecordLists lists_;

@@ -81,10 +81,13 @@ journal::AskConsumers Serving::ask_consumers() const {
 Result<void> Serving::make_journal() {
   auto options = journal_options(settings_, directory_->journal());
   options.consumers = ask_consumers();
-  auto journal = JournalService::open(options, files_, shards_,
+  auto journal = JournalService::open(options, files_, shards_, *control_,
                                       admission_options(settings_).commit_age_max, metrics_);
   if (!journal) return std::unexpected(journal.error());
   journal_ = std::move(*journal);
+  audit_ = std::make_unique<AuditService>(settings_, directory_->path(), *journal_, shards_,
+                                          *control_, metrics_);
+  if (auto noted = audit_->note_settings(settings_); !noted) return noted;
   // Before the sinks: the journal is to delete nothing that the archive lacks.
   auto archive =
       ArchiveService::make(settings_, *directory_, journal_->journal(), files_, metrics_);
@@ -94,19 +97,20 @@ Result<void> Serving::make_journal() {
 }
 
 Result<void> Serving::make_stores() {
-  if (has(config::Role::gateway)) {
+  // Of an api without a gateway it holds the audit trail of what is read here.
+  if (has(config::Role::gateway) || has(config::Role::api)) {
     if (auto made = make_journal(); !made) return made;
   }
   sinks_ = std::make_unique<SinkService>(settings_, directory_->path(), metrics_);
   if (has(config::Role::processor) || has(config::Role::api)) {
     journal::Journal* source = nullptr;
     if (journal_) source = archive_ ? &archive_->journal() : &journal_->journal();
-    auto store =
-        StoreService::make(settings_, directory_->path(), source, *sinks_, guards_, metrics_);
+    auto store = StoreService::make(settings_, directory_->path(), source, *sinks_, guards_,
+                                    audit_.get(), metrics_);
     if (!store) return std::unexpected(store.error());
     store_ = std::move(*store);
   }
-  if (journal_) {
+  if (has(config::Role::gateway)) {
     // Not what is archived: a Kafka that is added later would be sent all that there ever was.
     add_kafka_sink(settings_, directory_->path(), journal_->journal(), *sinks_, guards_, metrics_);
   }
@@ -114,7 +118,7 @@ Result<void> Serving::make_stores() {
 }
 
 Result<void> Serving::make_routes() {
-  if (journal_) {
+  if (has(config::Role::gateway)) {
     auto intake = IntakeService::make(settings_, *journal_, shards_.size(), http_router_, metrics_);
     if (!intake) return std::unexpected(intake.error());
     intake_ = std::move(*intake);
@@ -123,6 +127,7 @@ Result<void> Serving::make_routes() {
     if (auto added = store_->add_routes(http_router_); !added) return added;
   }
   admin_sources_.metrics = &metrics_;
+  admin_sources_.changes = audit_.get();
   admin_sources_.checks = [this] { return readiness(); };
   admin_sources_.config = [this] { return config::print_yaml(settings_); };
   return add_admin_routes(admin_router_, admin_sources_);
@@ -135,6 +140,7 @@ Result<void> Serving::make_servers() {
     if (!auth) return std::unexpected(auth.error());
     auth_ = std::move(*auth);
     auth_->refresh_on(*control_);
+    auth_->tell(audit_.get());
   }
   if (!settings_.http.tls.cert.empty()) {
     auto tls = TlsService::make(settings_.http.tls, metrics_);
@@ -243,6 +249,7 @@ void Serving::add_services() {
                  },
                  [this] {
                    drain_clients();
+                   if (audit_) audit_->flush();
                    // Receipts still need the shards: the journal stops before them.
                    if (journal_) journal_->stop();
                    if (on_committed_) on_committed_();

@@ -20,6 +20,7 @@
 #include "runtime/service_manager.hpp"
 #include "runtime/shard.hpp"
 #include "serve_archive.hpp"
+#include "serve_audit.hpp"
 #include "serve_auth.hpp"
 #include "serve_discovery.hpp"
 #include "serve_intake.hpp"
@@ -54,7 +55,7 @@ class Serving {
 
   ServingAddresses addresses() const;
   const DataDirectory& directory() const { return *directory_; }
-  /// Of a process without a gateway, which has no journal, an empty one.
+  /// Of a process without a journal (neither gateway nor api), an empty one.
   journal::Status journal_status() const {
     return journal_ ? journal_->journal().status() : journal::Status{};
   }
@@ -88,7 +89,8 @@ class Serving {
   std::vector<std::unique_ptr<runtime::Shard>> shards_;
   std::unique_ptr<runtime::Shard> control_;
   runtime::ProcessorLoad load_;              // sampled by the control shard
-  std::unique_ptr<JournalService> journal_;  // null: no gateway
+  std::unique_ptr<JournalService> journal_;  // null: neither gateway nor api
+  std::unique_ptr<AuditService> audit_;      // null: no journal
   std::unique_ptr<ArchiveService> archive_;  // null: there is none
   Guards guards_;                            // of sinks and queries, which use them
   OutboundService outbound_;                 // stops before who is told of answers

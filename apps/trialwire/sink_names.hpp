@@ -6,6 +6,6 @@
 
 namespace trialwire {
 
-inline const std::array<std::string, 4> sink_names{"sqlite", "postgres", "mysql", "kafka"};
+inline const std::array<std::string, 5> sink_names{"sqlite", "postgres", "mysql", "kafka", "audit"};
 
 }  // namespace trialwire

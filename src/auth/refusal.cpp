@@ -30,6 +30,7 @@ constexpr std::array<Words, static_cast<std::size_t>(Refusal::count_)> table{{
     {"audience", "the token is for another audience"},
     {"claims", "a claim of the token has the wrong form"},
     {"scope", "the token lacks a scope"},
+    {"role", "the token lacks a role"},
 }};
 
 const Words& words(Refusal refusal) noexcept {

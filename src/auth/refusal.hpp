@@ -23,6 +23,7 @@ enum class Refusal : std::uint8_t {
   audience,
   claims,  // one that decides what may be seen has another type, or an empty name
   scope,   // verified; the route wants another scope
+  role,    // verified; the route wants a role besides
   count_,
 };
 

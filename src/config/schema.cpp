@@ -27,6 +27,7 @@ std::vector<Descriptor> make_rows() {
   add_overload(rows);
   add_breaker(rows);
   add_auth(rows);
+  add_audit(rows);
   add_discovery(rows);
   add_services(rows);
   add_log(rows);
@@ -46,7 +47,7 @@ std::string_view section_of(std::string_view path) {
 }
 
 std::string_view section_help(std::string_view section) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 17> lines{{
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 18> lines{{
       {"", "Of the whole program."},
       {"runtime", "Threads, and how the process ends."},
       {"http", "The listener for clients."},
@@ -61,6 +62,8 @@ std::string_view section_help(std::string_view section) {
       {"limits", "What one client, and all of them, may take."},
       {"breaker", "When what fails is no longer called: databases, Kafka, queries, other servers."},
       {"auth", "Who clients are, and what they may do (docs/security.md)."},
+      {"audit",
+       "The audit trail (docs/decisions/audit.md); there is no setting that switches it off."},
       {"discovery", "Where other processes find this one: etcd."},
       {"services", "Servers that are called over HTTP: identity providers, etcd."},
       {"log", "The log; it never holds patient data."},

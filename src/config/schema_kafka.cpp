@@ -15,6 +15,7 @@ void add_kafka_topics(std::vector<Descriptor>& rows) {
   rows.push_back(row<&S::kafka, in, &T::vital_sign>("kafka.topics.vital_sign", topic, help));
   rows.push_back(row<&S::kafka, in, &T::trial_metric>("kafka.topics.trial_metric", topic, help));
   rows.push_back(row<&S::kafka, in, &T::alert>("kafka.topics.alert", topic, help));
+  rows.push_back(row<&S::kafka, in, &T::audit>("kafka.topics.audit", topic, help));
   rows.push_back(
       row<&S::kafka, in, &T::project_created>("kafka.topics.project_created", topic, help));
 }

@@ -164,6 +164,7 @@ void add_limits(std::vector<Descriptor>& rows);
 void add_overload(std::vector<Descriptor>& rows);
 void add_breaker(std::vector<Descriptor>& rows);
 void add_auth(std::vector<Descriptor>& rows);
+void add_audit(std::vector<Descriptor>& rows);
 void add_discovery(std::vector<Descriptor>& rows);
 void add_services(std::vector<Descriptor>& rows);
 void add_log(std::vector<Descriptor>& rows);

@@ -140,6 +140,7 @@ struct KafkaTopicSettings {
   std::string vital_sign;
   std::string trial_metric;
   std::string alert;
+  std::string audit;
   std::string project_created;
 };
 
@@ -309,6 +310,12 @@ struct LogSettings {
   std::uint32_t slow_request_lines = 10;
 };
 
+/// The audit trail itself has no setting: it cannot be switched off.
+struct AuditSettings {
+  std::uint64_t refusals = 256;
+  Duration refusals_interval = 60s;
+};
+
 struct Settings {
   std::string data_dir = "./data";
   std::vector<Role> roles{Role::gateway, Role::processor, Role::api};
@@ -326,6 +333,7 @@ struct Settings {
   KafkaSettings kafka;
   LimitSettings limits;
   AuthSettings auth;
+  AuditSettings audit;
   BreakerSettings breaker;
   DiscoverySettings discovery;
   ServiceSettings services;

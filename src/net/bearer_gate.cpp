@@ -56,6 +56,15 @@ void answer_403(ResponseWriter& writer, auth::Scope scope) {
   writer.problem_body("scope: " + message, errors_json("scope", "required", message));
 }
 
+void answer_403(ResponseWriter& writer, const RouteOptions& wanted, std::string_view role) {
+  writer.start(403).header(
+      "WWW-Authenticate",
+      fmt::format(R"(Bearer realm="trialwire", error="insufficient_scope", scope="{}")",
+                  auth::name_of(wanted.scope)));
+  std::string message = fmt::format("must include {}", role);
+  writer.problem_body("roles: " + message, errors_json("roles", "required", message));
+}
+
 }  // namespace
 
 BearerGate::BearerGate(const auth::Authenticator::Options& options, auth::KeyRing& keys,
@@ -71,20 +80,33 @@ const auth::Principal* BearerGate::admit(const Request& request, const Route& ro
                                          runtime::Shard& shard, ResponseWriter& writer) {
   TW_CHECK(shard.index() < authenticators_.size());
   auth::Authenticator& authenticator = *authenticators_[shard.index()];
+  const auto tell = [&](Refusal why, const auth::Principal* who) {
+    if (listener_ != nullptr) listener_->refused(why, who, request, route, shard);
+  };
   auto value = credentials(request);
   if (!value) {
     authenticator.refused(value.error());
+    tell(value.error(), nullptr);
     answer_401(writer, value.error());
     return nullptr;
   }
   auto principal = authenticator.authenticate(*value, shard.unix_now_ns());
   if (!principal) {
+    tell(principal.error(), nullptr);
     answer_401(writer, principal.error());
     return nullptr;
   }
   if (!(*principal)->scopes.has(route.options.scope)) [[unlikely]] {
     authenticator.refused(Refusal::scope);
+    tell(Refusal::scope, *principal);
     answer_403(writer, route.options.scope);
+    return nullptr;
+  }
+  const std::string_view role = route.options.role;
+  if (!role.empty() && !(*principal)->has_role(role)) [[unlikely]] {
+    authenticator.refused(Refusal::role);
+    tell(Refusal::role, *principal);
+    answer_403(writer, route.options, role);
     return nullptr;
   }
   return *principal;

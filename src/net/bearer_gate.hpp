@@ -3,6 +3,7 @@
 //
 //   401  WWW-Authenticate: Bearer realm="trialwire"[, error="invalid_token", error_description="…"]
 //   403  WWW-Authenticate: Bearer …, error="insufficient_scope", scope="reports:write"
+//   403  likewise, with what role the route wants, when the token has the scope and not the role
 //
 // with the reason in the body, and nothing of the token anywhere. What a token lets see and write
 // is not looked at here: its principal goes with the request.
@@ -24,8 +25,11 @@ class BearerGate final : public Gate {
 
   const auth::Principal* admit(const Request& request, const Route& route, runtime::Shard& shard,
                                ResponseWriter& writer) override;
+  /// Before the server starts; it outlives this. Null: nobody.
+  void tell(RefusalListener* listener) noexcept { listener_ = listener; }
 
  private:
+  RefusalListener* listener_ = nullptr;
   std::vector<std::unique_ptr<auth::Authenticator>> authenticators_;
 };
 

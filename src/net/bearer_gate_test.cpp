@@ -14,6 +14,7 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -38,12 +39,26 @@ struct Later final : DeferredAnswer {
   std::string text;
 };
 
-std::string token(std::string_view name, std::string_view scope, std::int64_t lifetime_s = 600) {
+std::string token(std::string_view name, std::string_view scope, std::int64_t lifetime_s = 600,
+                  std::string_view role = "") {
   auto now = std::chrono::system_clock::now().time_since_epoch();
   std::int64_t now_s = std::chrono::floor<std::chrono::seconds>(now).count();
-  return *auth::Signer::of_secret(secret).sign(
-      fmt::format(R"({{"sub":"{}","scope":"{}","exp":{}}})", name, scope, now_s + lifetime_s));
+  const std::string roles = role.empty() ? "" : fmt::format(R"("roles":["{}"],)", role);
+  return *auth::Signer::of_secret(secret).sign(fmt::format(
+      R"({{"sub":"{}","scope":"{}",{}"exp":{}}})", name, scope, roles, now_s + lifetime_s));
 }
+
+/// Keeps "reason who METHOD pattern origin's protocol" of each refusal.
+class Refusals final : public RefusalListener {
+ public:
+  void refused(auth::Refusal why, const auth::Principal* who, const Request& request,
+               const Route& route, runtime::Shard&) noexcept override {
+    const std::string name = who == nullptr ? "nobody" : who->name;
+    told.push_back(fmt::format("{} {} {} {}", auth::label_of(why), name, route.pattern,
+                               request.origin.substr(0, request.origin.find(' '))));
+  }
+  std::vector<std::string> told;  // read after the answer came
+};
 
 std::string request(std::string_view method, std::string_view path, std::string_view headers,
                     std::string_view body = "") {
@@ -76,6 +91,10 @@ class BearerGateTest : public ::testing::Test {
       ++calls;
       e.defer<Later>(e.principal().name).complete();
     });
+    EXPECT_TRUE(router.add(Method::get, "/trail",
+                           [](Exchange& e) { e.respond(200, "text/plain", ""); },
+                           {.scope = auth::Scope::records_read, .role = "auditor"}));
+    gate->tell(&refusals);
     ServerOptions options;
     options.gate = gate.get();
     server = std::make_unique<HttpServer>(router, options);
@@ -95,6 +114,7 @@ class BearerGateTest : public ::testing::Test {
 
   telemetry::Registry metrics;
   std::unique_ptr<auth::KeyRing> keys;
+  Refusals refusals;
   std::unique_ptr<BearerGate> gate;
   Router router;
   std::atomic<int> calls{0};
@@ -146,6 +166,30 @@ TEST_F(BearerGateTest, a_missing_scope_is_named) {
   EXPECT_THAT(answer.body, HasSubstr(R"({"field":"scope","rule":"required",)"));
   EXPECT_EQ(refused("scope"), 1);
   EXPECT_EQ(calls, 0);
+}
+
+TEST_F(BearerGateTest, a_route_for_a_role_wants_it_besides_its_scope) {
+  auto get = [&](std::string_view scope, std::string_view role) {
+    return ask(request("GET", "/trail", bearer(token("alice", scope, 600, role))));
+  };
+  EXPECT_EQ(get("records:read", "auditor").status, 200);
+  HttpAnswer answer = get("records:read", "monitor");
+  EXPECT_EQ(answer.status, 403);
+  EXPECT_THAT(answer.body, HasSubstr(R"("error":"roles: must include auditor")"));
+  EXPECT_EQ(get("reports:write", "auditor").status, 403);
+  EXPECT_EQ(refused("role"), 1);
+  EXPECT_EQ(refused("scope"), 1);
+}
+
+TEST_F(BearerGateTest, every_refusal_is_told_with_whose_it_is_where_that_is_known) {
+  ask(request("GET", "/who", ""));
+  ask(request("GET", "/who", bearer("x.y.z")));
+  ask(request("POST", "/later", bearer(token("alice", "records:read"))));
+  ask(request("GET", "/trail", bearer(token("bob", "records:read"))));
+  ask(request("GET", "/who", bearer(token("carol", "records:read"))));
+  EXPECT_EQ(refusals.told,
+            (std::vector<std::string>{"missing nobody /who http", "malformed nobody /who http",
+                                      "scope alice /later http", "role bob /trail http"}));
 }
 
 TEST_F(BearerGateTest, two_authorizations_are_one_too_many) {

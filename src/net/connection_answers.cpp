@@ -107,6 +107,7 @@ void Connection::fill_request(std::string_view body) noexcept {
       .path = head.path,
       .query = head.query,
       .route = route == nullptr ? std::string_view() : route->pattern,
+      .origin = info_.origin,
       .headers = head.headers(),
       .params = {work.params.data(), work.match.params},
       .body = body,

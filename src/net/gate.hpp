@@ -3,6 +3,7 @@
 // it: they hold nothing.
 #pragma once
 #include "auth/principal.hpp"
+#include "auth/refusal.hpp"
 #include "net/http.hpp"
 #include "net/response.hpp"
 #include "net/router.hpp"
@@ -12,6 +13,15 @@ class Shard;
 }
 
 namespace trialwire::net {
+
+/// Told of every request that a gate did not let through, before it is answered.
+class RefusalListener {
+ public:
+  virtual ~RefusalListener() = default;
+  /// On the connection's shard. `who`: whom the token is of; null when none was taken.
+  virtual void refused(auth::Refusal why, const auth::Principal* who, const Request& request,
+                       const Route& route, runtime::Shard& shard) noexcept = 0;
+};
 
 class Gate {
  public:

@@ -63,9 +63,10 @@ struct PathParam {
 struct Request {
   Method method = Method::other;
   std::string_view method_text;
-  std::string_view path;   // percent-encoded as sent, without query
-  std::string_view query;  // after '?', as sent
-  std::string_view route;  // template of the matched route: for logs and metrics
+  std::string_view path;    // percent-encoded as sent, without query
+  std::string_view query;   // after '?', as sent
+  std::string_view route;   // template of the matched route: for logs and metrics
+  std::string_view origin;  // of its connection: "http 127.0.0.1:5123"
   std::span<const HeaderField> headers;
   std::span<const PathParam> params;
   std::string_view body;  // whole; followed by body_padding readable bytes

@@ -23,6 +23,7 @@ struct RouteOptions {
   /// What a token must be for, where the server asks for one. A route that says nothing is the
   /// administrators' alone.
   auth::Scope scope = auth::Scope::admin;
+  std::string_view role;  // that it must name besides; static; empty: none
   RouteKind kind = RouteKind::waiting;
 };
 

@@ -10,10 +10,13 @@
 #include <string>
 #include <utility>
 
+#include "base/rfc3339.hpp"
 #include "ingest/field_errors.hpp"
 #include "net/response.hpp"
+#include "query/audit_reason.hpp"
 #include "query/list_filter.hpp"
 #include "runtime/shard.hpp"
+#include "storage/json_text.hpp"
 #include "telemetry/log.hpp"
 
 namespace trialwire::query {
@@ -25,6 +28,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view json = "application/json";
 constexpr std::uint32_t errors_listed_max = 20;
+constexpr std::string_view unaudited_text =
+    "the read cannot be written to the audit trail just now, and is not answered";
 
 void fail_with(net::ResponseWriter& writer, const FieldErrors& errors) {
   std::string summary;
@@ -62,6 +67,7 @@ struct Question {
   Clock::time_point began;  // when a worker took it
   std::optional<runtime::Guard::Call> call;  // the worker's, once it was accepted
   ListAnswer* answer = nullptr;              // shard's thread only
+  Read read;                                 // likewise: what is audited
 };
 
 std::int64_t nanoseconds(Clock::time_point time) noexcept {
@@ -91,17 +97,96 @@ void judge(Question& question, const Result<storage::ListPage>& page,
   }
 }
 
-class ListAnswer final : public net::DeferredAnswer {
+/// The one that the whole answer is of: what was asked for, or all that they may see.
+std::string only_one(const std::vector<storage::ListFilter::Equal>& equal, std::string_view column,
+                     const std::vector<std::string>& allowed) {
+  for (const storage::ListFilter::Equal& one : equal) {
+    if (one.column == column) return one.value;
+  }
+  return allowed.size() == 1 ? allowed.front() : std::string();
+}
+
+/// What the list was narrowed by, but for study, site and patient, as a JSON object.
+std::string rest_of(const storage::ListFilter& filter, const storage::ListShape& shape) {
+  std::string text;
+  const auto member = [&text](std::string_view name) {
+    text += text.empty() ? '{' : ',';
+    storage::append_json_string(text, name);
+    text += ':';
+  };
+  for (const storage::ListFilter::Equal& one : filter.equal) {
+    if (one.column == "trial_id" || one.column == "site_id" || one.column == "patient_id") continue;
+    const auto known =
+        std::ranges::find(shape.parameters, one.column, &storage::ListParameter::column);
+    member(known->name);
+    storage::append_json_string(text, one.value);
+  }
+  const auto time = [&](std::string_view name, const std::optional<std::int64_t>& unix_ns) {
+    if (!unix_ns) return;
+    member(name);
+    storage::append_json_string(text, format_rfc3339_ms(*unix_ns));
+  };
+  time("since", filter.since_ns);
+  time("until", filter.until_ns);
+  member("limit");
+  storage::append_number(text, filter.limit);
+  if (!filter.cursor.empty()) {
+    member("page");
+    text += "\"next\"";
+  }
+  return text + '}';
+}
+
+Read read_of(const ListRoute& route, const Question& question, const net::Exchange& exchange,
+             std::string_view why) {
+  const auth::Principal& who = exchange.principal();
+  const auto& equal = question.filter.equal;
+  Read read;
+  read.who = who.name;
+  read.roles = who.roles;
+  read.route = route.path;
+  read.study = only_one(equal, "trial_id", question.principal.studies);
+  read.site = only_one(equal, "site_id", question.principal.sites);
+  read.patient = only_one(equal, "patient_id", {});
+  if (read.patient.empty()) read.patient = question.principal.own_patient.value_or("");
+  read.filter = rest_of(question.filter, route.shape);
+  read.why = why;
+  read.origin = exchange.connection().origin;
+  return read;
+}
+
+/// First the page, then the receipt that the read is durable.
+class ListAnswer final : public net::DeferredAnswer, public journal::Waiter {
  public:
-  explicit ListAnswer(std::shared_ptr<Question> question) : question_(std::move(question)) {}
+  ListAnswer(std::shared_ptr<Question> question, ReadLog& reads, runtime::Shard& shard)
+      : question_(std::move(question)), reads_(reads), shard_(shard) {}
 
   void answered(Result<storage::ListPage> page) {
     page_ = std::move(page);
+    if (!page_ || gone_) return complete();
+    question_->read.rows = page_->items;
+    if (auto admitted = reads_.admit(shard_); !admitted) {
+      page_ = std::unexpected(admitted.error());
+      unaudited_ = true;
+      return complete();
+    }
+    if (reads_.add(question_->read, shard_, *this)) return;  // may have been answered by now
+    page_ = fail(ErrorCode::unavailable, "");
+    unaudited_ = true;
+    complete();
+  }
+  void committed(const journal::Receipt& receipt) noexcept override {
+    if (receipt.state != journal::Receipt::State::durable) {
+      page_ = fail(receipt.error, "");
+      unaudited_ = true;
+    }
     complete();
   }
   void render(net::ResponseWriter& writer) override {
     if (page_) {
       writer.start(200).body(json, page_->json);
+    } else if (unaudited_) {
+      writer.problem(ErrorCode::unavailable, unaudited_text);
     } else if (page_.error().code == ErrorCode::invalid_argument) {
       FieldErrors errors(1);
       errors.add("cursor", Rule::format, "is not the `next` of a page of this list");
@@ -111,13 +196,18 @@ class ListAnswer final : public net::DeferredAnswer {
     }
   }
   bool abandon() noexcept override {
+    gone_ = true;
     question_->stop.request_stop();
     return false;
   }
 
  private:
   std::shared_ptr<Question> question_;
+  ReadLog& reads_;
+  runtime::Shard& shard_;
   Result<storage::ListPage> page_;
+  bool gone_ = false;       // nobody waits any more
+  bool unaudited_ = false;  // the journal did not take it
 };
 
 /// Never throws: an answer that does not come would be waited for.
@@ -155,16 +245,25 @@ storage::Principal visible_to(const auth::Principal& who) {
 }
 
 RecordLists::RecordLists(RecordListOptions options, std::span<const ListRoute> routes,
-                         storage::RecordQuery& query, runtime::WorkerPool& workers)
-    : options_(options), routes_(routes.begin(), routes.end()), query_(query), workers_(workers) {}
+                         storage::RecordQuery& query, runtime::WorkerPool& workers, ReadLog& reads)
+    : options_(options),
+      routes_(routes.begin(), routes.end()),
+      query_(query),
+      workers_(workers),
+      reads_(reads) {}
 
 void RecordLists::handle(const ListRoute& route, net::Exchange& exchange) {
   FieldErrors errors(errors_listed_max);
   auto question = std::make_shared<Question>();
   question->route = &route;
   question->filter = parse_list_filter(exchange.request().query, route.shape, errors);
+  const std::string_view why = audit_reason(exchange.request(), errors);
   if (!errors.empty()) {
     fail_with(exchange.writer(), errors);
+    return;
+  }
+  if (!reads_.admit(exchange.shard())) {
+    exchange.fail({ErrorCode::unavailable, std::string(unaudited_text)});
     return;
   }
   if (options_.guard != nullptr) {
@@ -177,6 +276,7 @@ void RecordLists::handle(const ListRoute& route, net::Exchange& exchange) {
     question->call.emplace(std::move(call));
   }
   question->principal = visible_to(exchange.principal());
+  question->read = read_of(route, *question, exchange, why);
   const std::chrono::milliseconds patience(exchange.request().timeout_ms);
   question->deadline = Clock::now() + std::min(options_.query_timeout, patience);
   question->hurried = patience < options_.query_timeout / 2;
@@ -193,7 +293,7 @@ void RecordLists::handle(const ListRoute& route, net::Exchange& exchange) {
     return;
   }
   // The worker may be done already, but what it posts runs after this.
-  question->answer = &exchange.defer<ListAnswer>(question);
+  question->answer = &exchange.defer<ListAnswer>(question, reads_, exchange.shard());
 }
 
 void RecordLists::note_answer() noexcept {
@@ -204,7 +304,7 @@ Result<void> RecordLists::add_routes(net::Router& router) {
   for (const ListRoute& route : routes_) {
     auto added = router.add(net::Method::get, route.path,
                             [this, &route](net::Exchange& exchange) { handle(route, exchange); },
-                            {.scope = auth::Scope::records_read});
+                            {.scope = auth::Scope::records_read, .role = route.role});
     if (!added) return added;
   }
   return {};

@@ -7,8 +7,12 @@
 // `query_timeout` (504). While queries fail most are answered 503 by the shard, without a worker.
 // One that ran out of time has failed only if nobody's was answered meanwhile: else it is the query
 // that is slow, and not the database. A client that goes away, or a request whose deadline passes,
-// cancels its query. Threads: `handle` on any shard. The query, the pool and this object outlive
-// the router's server.
+// cancels its query.
+//
+// Every read is audited: a page is sent when what was asked, by whom and how many rows it has is
+// durable in the journal (read_log.hpp), and not otherwise: 503. One whose client has gone before
+// its page came is not: nothing was read. Threads: `handle` on any shard. The query, the pool, the
+// log of reads and this object outlive the router's server.
 #pragma once
 #include <atomic>
 #include <chrono>
@@ -22,6 +26,7 @@
 #include "base/error.hpp"
 #include "net/exchange.hpp"
 #include "net/router.hpp"
+#include "query/read_log.hpp"
 #include "runtime/guard.hpp"
 #include "runtime/worker_pool.hpp"
 #include "storage/record_query.hpp"
@@ -32,6 +37,7 @@ namespace trialwire::query {
 struct ListRoute {
   std::string_view path;  // "/v1/epro/reports"
   storage::ListShape shape;
+  std::string_view role;  // that a token must name besides the scope; empty: none
 };
 
 struct RecordListOptions {
@@ -48,7 +54,7 @@ storage::Principal visible_to(const auth::Principal& who);
 class RecordLists {
  public:
   RecordLists(RecordListOptions options, std::span<const ListRoute> routes,
-              storage::RecordQuery& query, runtime::WorkerPool& workers);
+              storage::RecordQuery& query, runtime::WorkerPool& workers, ReadLog& reads);
 
   /// A route each; this object must outlive the router's use. Errors: those of Router::add.
   Result<void> add_routes(net::Router& router);
@@ -63,6 +69,7 @@ class RecordLists {
   std::vector<ListRoute> routes_;
   storage::RecordQuery& query_;
   runtime::WorkerPool& workers_;
+  ReadLog& reads_;
   // When somebody was answered last, of the steady clock; a worker may outlive this object.
   using AnsweredAt = std::atomic<std::int64_t>;
   std::shared_ptr<AnsweredAt> answered_ns_ = std::make_shared<AnsweredAt>(INT64_MIN);

@@ -259,6 +259,13 @@ void set_log_level(std::string_view module, LogLevel level) {
   log_state.update_lowest();
 }
 
+LogLevel log_level(std::string_view module) {
+  LogState& log_state = state();
+  std::lock_guard lock(log_state.mutex);
+  const auto own = log_state.by_module.find(module);
+  return own == log_state.by_module.end() ? log_state.general : own->second;
+}
+
 bool log_enabled(LogLevel level, std::string_view module) noexcept {
   try {
     return state().wanted(level, module) != nullptr;

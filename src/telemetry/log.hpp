@@ -64,6 +64,8 @@ std::optional<LogLevel> log_level_of(std::string_view name) noexcept;
 
 /// At run time, per module ("journal", "net", …); an empty module sets all.
 void set_log_level(std::string_view module, LogLevel level);
+/// The least that is logged of a module; of an empty one, of all that have no level of their own.
+LogLevel log_level(std::string_view module);
 bool log_enabled(LogLevel level, std::string_view module) noexcept;
 
 /// What was logged is handed to the operating system when this returns.

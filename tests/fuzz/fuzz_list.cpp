@@ -14,6 +14,7 @@
 #include <string_view>
 #include <variant>
 
+#include "audit/audit_list.hpp"
 #include "base/check.hpp"
 #include "epro/report_list.hpp"
 #include "qol/qol_list.hpp"
@@ -74,8 +75,8 @@ Principal who_asks(unsigned bits) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const std::array lists{&epro::report_list(), &qol::answer_list(), &vitals::vital_list(),
-                         &trial::metric_list()};
-  const ListShape& shape = lists[data[0] & 3]->shape;
+                         &trial::metric_list(), &audit::audit_list()};
+  const ListShape& shape = lists[(data[0] & 0x80) != 0 ? 4 : data[0] & 3]->shape;
   const auto dialect = static_cast<Dialect>((data[0] >> 2) & 3);
   const Principal principal = who_asks(data[0] >> 4);
   std::string_view text(reinterpret_cast<const char*>(data + 1), size - 1);

@@ -144,7 +144,7 @@ class Processors(ServiceTest):
         self.assertLessEqual({item["recordId"] for item in newest}, set(self.stored()))
         self.assertEqual(api.post("/v1/epro/reports", report(1)).status, 405)
         self.assertEqual(gateway.get("/v1/epro/reports").status, 405)
-        self.assertFalse((api.data / "journal").exists(), "it has no journal")
+        self.assertTrue((api.data / "journal").exists(), "that of its audit trail")
         for node in (api, gateway, *processors):
             self.assertEqual(node.stop(), 0)
 

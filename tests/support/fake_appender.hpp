@@ -112,6 +112,7 @@ class FakeAppender final : public journal::Appender {
 
  private:
   const StoredRecord* known(const Hash128& identity) const {
+    if (identity == Hash128{}) return nullptr;  // has none: never a duplicate
     auto found = by_identity_.find(identity);
     return found == by_identity_.end() ? nullptr : &stored[found->second];
   }

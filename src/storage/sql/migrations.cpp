@@ -127,32 +127,44 @@ void append(std::vector<std::string>& to, std::vector<std::string> statements) {
   for (std::string& statement : statements) to.push_back(std::move(statement));
 }
 
+/// Of the first release: reports, answers, vital signs, metrics.
+std::span<const RecordTable> first_tables() {
+  return record_tables().first(4);
+}
+
+const RecordTable& audit_table() {
+  return record_tables()[4];
+}
+
 std::vector<MigrationStep> sqlite_steps() {
   std::vector<MigrationStep> steps{{"reports", {sqlite_reports}},
                                    {"sink cursors", {sqlite_cursors}},
                                    {"page cursor key", {sqlite_page_cursor_key}}};
   MigrationStep others{"answers, vital signs, metrics", {}};
-  for (const RecordTable& table : record_tables().subspan(1)) {
+  for (const RecordTable& table : first_tables().subspan(1)) {
     append(others.statements, create_table(Dialect::sqlite, table));
   }
   steps.push_back(std::move(others));
   MigrationStep deleted{"ids of deleted rows", {sqlite_deleted_rows}};
-  for (const RecordTable& table : record_tables()) {
+  for (const RecordTable& table : first_tables()) {
     append(deleted.statements, keep_deleted_ids(table));
   }
   steps.push_back(std::move(deleted));
+  MigrationStep audit{"audit trail", create_table(Dialect::sqlite, audit_table())};
+  append(audit.statements, keep_deleted_ids(audit_table()));
+  steps.push_back(std::move(audit));
   return steps;
 }
 
 std::vector<MigrationStep> server_steps(Dialect dialect) {
   MigrationStep all{"records, cursors, page cursor key", {}};
-  for (const RecordTable& table : record_tables()) {
+  for (const RecordTable& table : first_tables()) {
     append(all.statements, create_table(dialect, table));
   }
   for (const char* sql : is_mysql(dialect) ? mysql_own : postgres_own) {
     all.statements.emplace_back(sql);
   }
-  return {all};
+  return {std::move(all), {"audit trail", create_table(dialect, audit_table())}};
 }
 
 /// Statements around a migration; empty: none.

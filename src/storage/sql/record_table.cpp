@@ -86,12 +86,35 @@ constexpr std::array<RecordColumn, 7> metric_columns{{
     {"annotations", json, false, "annotations", "an array of texts"},
 }};
 
+constexpr std::array<RecordColumn, 18> audit_columns{{
+    {"actor", key_text, false, "who", "a token's name, an account; NULL: anonymous"},
+    {"roles", json, false, "roles", "an array of texts: the token's"},
+    {"activity", key_text, false, "what",
+     "read, login_failure, refused, setting or command (docs/decisions/audit.md)"},
+    {"outcome", key_text, false, "outcome", "ok, or why not"},
+    {"target", text, false, "target", "a route's template, a setting, a command"},
+    {"trial_id", key_text, false, "studyId", "the one study that it concerns; NULL: not one"},
+    {"site_id", key_text, false, "siteId", "likewise"},
+    {"patient_id", key_text, false, "subject", "likewise"},
+    {"timestamp", time_text, false, "timestamp", "RFC 3339, UTC"},
+    {"timestamp_ns", integer, true, "", "the same instant, ns since the Unix epoch"},
+    {"zone", key_text, false, "zone", "offset of the machine's local time from UTC then"},
+    {"row_count", integer, false, "rows", "of a read: rows that were sent"},
+    {"times", integer, false, "times", "as often as that did it happen"},
+    {"reason", text, false, "why", "in the words of who did it"},
+    {"detail", json, false, "detail", "an object: what else was asked for, what else is known"},
+    {"old_value", text, false, "old", "of a setting, before"},
+    {"new_value", text, false, "new", "of a setting, after"},
+    {"source", key_text, false, "origin", "protocol and address, or `command`"},
+}};
+
 using Names = std::array<std::string_view, 2>;
 constexpr std::array<std::string_view, 1> by_timestamp{"timestamp_ns"};
 constexpr Names by_patient{"patient_id", "timestamp_ns"};
 constexpr Names by_trial{"trial_id", "timestamp_ns"};
 constexpr Names by_device{"device_id", "timestamp_ns"};
 constexpr Names by_metric{"metric_id", "timestamp_ns"};
+constexpr Names by_actor{"actor", "timestamp_ns"};
 
 constexpr std::array<RecordIndex, 3> report_indexes{{
     {"epro_reports_by_patient", by_patient},
@@ -115,12 +138,20 @@ constexpr std::array<RecordIndex, 3> metric_indexes{{
     {"trial_metrics_by_timestamp", by_timestamp},
 }};
 
-constexpr std::array<RecordTable, 4> tables{{
+constexpr std::array<RecordIndex, 4> audit_indexes{{
+    {"audit_records_by_patient", by_patient},
+    {"audit_records_by_actor", by_actor},
+    {"audit_records_by_trial", by_trial},
+    {"audit_records_by_timestamp", by_timestamp},
+}};
+
+constexpr std::array<RecordTable, 5> tables{{
     {"epro_reports", "patients' reports", report_columns, report_indexes},
     {"qol_answers", "answers to single questions of an instrument", answer_columns, answer_indexes},
     {"vital_signs", "measurements of devices, in the contract's units", vital_columns,
      vital_indexes},
     {"trial_metrics", "metrics of a study at a site", metric_columns, metric_indexes},
+    {"audit_records", "the audit trail: who did what, when and why", audit_columns, audit_indexes},
 }};
 
 }  // namespace

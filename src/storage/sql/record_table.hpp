@@ -48,7 +48,7 @@ struct RecordTable {
   std::span<const RecordIndex> indexes;   // besides the unique ones of record_id and identity
 };
 
-/// In the order of their record kinds.
+/// In the order in which they were released: the audit trail's is the last one.
 std::span<const RecordTable> record_tables() noexcept;
 
 /// Null when there is no such table.

@@ -17,7 +17,7 @@ namespace {
 constexpr std::string_view introduction =
     "# The schema\n\n"
     "Written by `trialwire db reference`; a test compares.\n\n"
-    "Records are in four tables, the same in SQLite, PostgreSQL, MySQL and MariaDB. They are only\n"
+    "Records are in five tables, the same in SQLite, PostgreSQL, MySQL and MariaDB. They are only\n"
     "ever inserted: what arrives twice, by `record_id` or by `identity`, adds no row. The schema "
     "is\n"
     "brought up to date by `trialwire serve` when it opens the database, or by\n"
