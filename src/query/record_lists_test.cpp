@@ -498,7 +498,7 @@ TEST_F(GuardedListsTest, a_client_that_hardly_waits_says_nothing_and_limits_its_
     EXPECT_LE(control.deadline, std::chrono::steady_clock::now() + std::chrono::milliseconds(50));
     return fail(ErrorCode::deadline_exceeded, "late");
   };
-  RecordLists list({.guard = &guard_}, routes, query, workers);
+  RecordLists list({.guard = &guard_}, routes, query, workers, reads);
   EXPECT_TRUE(respond_to(list, "").starts_with("HTTP/1.1 504 "));
   EXPECT_EQ(guard_.state(), resilience::BreakerState::closed);
 }
