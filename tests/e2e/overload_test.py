@@ -102,10 +102,11 @@ class Overload(ServerTest):
               f"p99 {1e3 * quantile(refusals, 0.99):.2f} ms of {len(refusals)}")
         self.assertGreater(refused, capacity, "nothing was shed")
         self.assertEqual(answered(over, 504), 0)
-        self.assertGreaterEqual(goodput, 0.9 * capacity)
+        # A sanitized server leaves no processor to the clients, of whom four times as many ask.
+        self.assertGreaterEqual(goodput, (0.9 if SLOWDOWN == 1 else 0.6) * capacity)
         peak_p99 = peak["latencyUs"]["p99"] / 1e6
         self.assertLessEqual(quantile(accepted, 0.99), max(2 * peak_p99, 0.3) * SLOWDOWN)
-        # A sanitized server leaves no processor to the clients: the tail is theirs.
+        # And so the tail is theirs.
         share = 0.9 if SLOWDOWN == 1 else 0.5
         self.assertLessEqual(quantile(refusals, share), 0.005 * SLOWDOWN)
         self.assertEqual(sum(p.without_retry_after for p in probers), 0)

@@ -104,6 +104,7 @@ class RoughHttp {
       throw std::runtime_error("cannot listen");
     }
     port_ = ntohs(where.sin_port);
+    const std::lock_guard lock(mutex_);
     stopping_ = false;
     threads_.emplace_back([this] { accept_all(); });
   }
@@ -117,7 +118,7 @@ class RoughHttp {
     }
     wake_.notify_all();
     ::shutdown(listener_, SHUT_RDWR);
-    threads_.front().join();  // from here on none is added
+    threads_.front().join();  // none was added since it is stopping
     for (auto thread = threads_.begin() + 1; thread != threads_.end(); ++thread) thread->join();
     threads_.clear();
     ::close(listener_);
