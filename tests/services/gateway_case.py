@@ -81,6 +81,12 @@ class GatewayTest(ServiceTest):
         return gateway.metric("trialwire_sink_lag_records", **labels)
 
     @staticmethod
+    def wait_entered(gateway):
+        """That there were commands: each leaves an entry of the audit trail."""
+        spool = gateway.data / "audit" / "spool"
+        eventually("commands are entered", lambda: not list(spool.glob("*.json")))
+
+    @staticmethod
     def records(gateway):
         """How many the journal has acknowledged in all."""
         return int(gateway.metric("trialwire_journal_next_sequence")) - 1

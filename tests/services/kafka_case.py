@@ -10,7 +10,7 @@ import harness
 import kafka_broker
 from harness import eventually
 
-KINDS = ("epro_report", "qol_answer", "vital_sign", "trial_metric")
+KINDS = ("epro_report", "qol_answer", "vital_sign", "trial_metric", "audit")
 
 
 class Seen(typing.NamedTuple):
@@ -67,6 +67,7 @@ class KafkaTest(GatewayTest):
     def check_at_least_once(self, gateway, acknowledged=()):
         """Each record of the journal is there; where it is there again, key, value and partition
         are the same."""
+        self.wait_entered(gateway)
         records = self.records(gateway)
         self.wait_no_lag(gateway)
         eventually("as many messages as records",

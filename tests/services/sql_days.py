@@ -56,6 +56,7 @@ class SqlDays(GatewayTest):
 
     def check_each_once(self, gateway, acknowledged=()):
         """Rows = records of the journal ⊇ receipts, each once."""
+        self.wait_entered(gateway)
         self.wait_rows(gateway)
         rows = self.stored_ids()
         self.assertEqual(len(rows), len(set(rows)))
