@@ -47,11 +47,11 @@ class Run:
 
 class Bench:
     def __init__(self, options: argparse.Namespace):
-        self.binary = build.programs(options.binary, build=not options.no_build)["trialwire"]
+        paths = build.programs(options.binary, build=not options.no_build)
+        self.binary = paths["trialwire"]
         self.directory = options.dir.resolve() / "governance"
         shutil.rmtree(self.directory, ignore_errors=True)
-        self.system = machine.check_directory(
-            self.directory, build.programs(options.binary, build=False)["probe"])
+        self.system = machine.check_directory(self.directory, paths["probe"])
         self.server_core, self.client_core = machine.cores()[:2]
         self.seconds = 5 if options.quick else 10
         self.turns = options.repeats or (2 if options.quick else 7)

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/rfc3339.hpp"
+#include "base/utf8.hpp"
 #include "storage/json_text.hpp"
 
 namespace trialwire::audit {
@@ -16,9 +17,7 @@ constexpr std::string_view cut_mark = "…";
 /// At most so many bytes, whole characters.
 std::string bounded(std::string_view text) {
   if (text.size() <= value_bytes_max) return std::string(text);
-  std::size_t end = value_bytes_max - cut_mark.size();
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-  return std::string(text.substr(0, end)).append(cut_mark);
+  return std::string(utf8_prefix(text, value_bytes_max - cut_mark.size())).append(cut_mark);
 }
 
 class Members {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/bytes.hpp"
+#include "base/utf8.hpp"
 
 namespace trialwire::audit {
 namespace {
@@ -12,13 +13,6 @@ constexpr std::array<std::string_view, 5> kinds_of_entries{
     what_read, what_login_failure, what_refused, what_setting, what_command};
 constexpr std::size_t attribute_bytes_max = 255;
 constexpr std::size_t usual_bytes = 512;  // of an entry, for admission
-
-std::string_view attribute(std::string_view text) noexcept {
-  if (text.size() <= attribute_bytes_max) return text;
-  std::size_t end = attribute_bytes_max;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-  return text.substr(0, end);
-}
 
 }  // namespace
 
@@ -66,8 +60,8 @@ void Trail::add_record(const Written& entry, std::int64_t received_ns) {
   record.attributes.kind = journal::RecordKind::audit;
   record.attributes.content_type = journal::ContentType::json;
   record.attributes.received_ns = received_ns;
-  record.attributes.principal = attribute(entry.who);
-  record.attributes.origin = attribute(entry.origin);
+  record.attributes.principal = utf8_prefix(entry.who, attribute_bytes_max);
+  record.attributes.origin = utf8_prefix(entry.origin, attribute_bytes_max);
   record.attributes.key_hash = key_hash(entry.who);
   record.attributes.identity = entry.identity;
   record.bytes = as_bytes(entry.json);

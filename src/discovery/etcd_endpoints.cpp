@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <csignal>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "runtime/signals_blocked.hpp"
 #include "telemetry/log.hpp"
 
 namespace trialwire::discovery {
@@ -45,13 +45,8 @@ EtcdEndpoints::EtcdEndpoints(EtcdEndpointsOptions options, outbound::HttpTarget&
         &Shared::failures);
   count("trialwire_discovery_values_refused_total", "Values of keys that are no host and port.",
         &Shared::refused);
-  // Signals are the control thread's.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const runtime::SignalsBlocked blocked;
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 EtcdEndpoints::~EtcdEndpoints() {

@@ -8,11 +8,11 @@
 
 #include <algorithm>
 #include <array>
-#include <csignal>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "runtime/signals_blocked.hpp"
 #include "telemetry/log.hpp"
 
 namespace trialwire::outbound {
@@ -70,16 +70,11 @@ DnsEndpoints::DnsEndpoints(Options options) : DnsEndpoints(std::move(options), l
 
 DnsEndpoints::DnsEndpoints(Options options, Lookup lookup)
     : state_(std::make_shared<State>(std::move(options), std::move(lookup))) {
-  // Signals are the control thread's.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const runtime::SignalsBlocked blocked;
   std::thread([state = state_] {
     pthread_setname_np(pthread_self(), "dns");
     state->run();
   }).detach();
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 DnsEndpoints::~DnsEndpoints() {

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <csignal>
 #include <exception>
 #include <map>
 #include <mutex>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "base/check.hpp"
+#include "runtime/signals_blocked.hpp"
 #include "telemetry/log.hpp"
 
 namespace trialwire::outbound {
@@ -149,13 +149,8 @@ void HttpLoop::State::run() noexcept {
 }
 
 HttpLoop::HttpLoop() : state_(std::make_unique<State>()) {
-  // Signals are the control thread's; SIGPIPE is nobody's.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const runtime::SignalsBlocked blocked;
   state_->thread = std::thread([state = state_.get()] { state->run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 HttpLoop::~HttpLoop() {

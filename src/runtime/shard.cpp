@@ -14,7 +14,6 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <csignal>
 #include <exception>
 #include <mutex>
 #include <optional>
@@ -28,6 +27,7 @@
 #include <boost/intrusive/list.hpp>
 
 #include "base/check.hpp"
+#include "runtime/signals_blocked.hpp"
 #include "telemetry/log.hpp"
 
 namespace trialwire::runtime {
@@ -300,15 +300,11 @@ std::int64_t Shard::lag_ns() const noexcept {
 
 void Shard::start() {
   TW_CHECK(!state_->started.exchange(true));
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const SignalsBlocked blocked;
   state_->thread = std::thread([state = state_.get()] {
     pthread_setname_np(pthread_self(), fmt::format("shard-{}", state->index).c_str());
     state->loop();
   });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void Shard::stop() {

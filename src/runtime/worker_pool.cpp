@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <csignal>
 #include <deque>
 #include <exception>
 #include <mutex>
@@ -15,6 +14,7 @@
 
 #include <fmt/format.h>
 
+#include "runtime/signals_blocked.hpp"
 #include "telemetry/log.hpp"
 
 namespace trialwire::runtime {
@@ -85,14 +85,9 @@ void WorkerPool::State::run(std::move_only_function<void()>& task) noexcept {
 
 WorkerPool::WorkerPool(WorkerPoolOptions options) : state_(std::make_unique<State>()) {
   state_->options = std::move(options);
-  // Signals are the control thread's.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const SignalsBlocked blocked;
   for (unsigned i = 0; i < state_->options.threads; ++i)
     state_->threads.emplace_back([state = state_.get(), i] { state->work(i); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 WorkerPool::~WorkerPool() {
