@@ -30,13 +30,13 @@ HttpClient::HttpClient(const std::string& address) {
   auto to = net::parse_address(address);
   if (!to) throw std::runtime_error(to.error().text);
   socket_ = ::socket(to->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  timeval limit{.tv_sec = 10, .tv_usec = 0};
-  ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   if (::connect(socket_, reinterpret_cast<const sockaddr*>(&to->storage), to->size) != 0) {
     ::close(socket_);
     throw std::runtime_error("cannot connect to " + address);
   }
+  timeval limit{.tv_sec = 10, .tv_usec = 0};
+  ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 }
 
 HttpClient::~HttpClient() {
@@ -44,11 +44,11 @@ HttpClient::~HttpClient() {
 }
 
 ssize_t HttpClient::put(const char* from, std::size_t size) {
-  return ::send(socket_, from, size, MSG_NOSIGNAL);
+  return uninterrupted([&] { return ::send(socket_, from, size, MSG_NOSIGNAL); });
 }
 
 ssize_t HttpClient::take(char* to, std::size_t room) {
-  return ::recv(socket_, to, room, 0);
+  return uninterrupted([&] { return ::recv(socket_, to, room, 0); });
 }
 
 void HttpClient::send(std::string_view bytes) {

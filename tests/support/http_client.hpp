@@ -4,6 +4,7 @@
 #pragma once
 #include <sys/types.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -18,6 +19,16 @@ struct HttpAnswer {
   /// Value of a header, any case; empty when absent.
   std::string header(std::string_view name) const;
 };
+
+/// What `call` returns, once no signal has interrupted it.
+template <typename Call>
+auto uninterrupted(Call call) {
+  for (;;) {
+    errno = 0;
+    const auto result = call();
+    if (result >= 0 || errno != EINTR) return result;
+  }
+}
 
 class HttpClient {
  public:

@@ -44,10 +44,13 @@ class HttpServer {
     return at == std::string::npos ? 0 : std::stod(page.substr(at + series.size() + 2));
   }
   std::string metrics_page() const { return metrics_.text(); }
-  /// Waits, turn by turn of the shards, until nobody is connected.
+  /// Waits, turn by turn of the shards, until nobody is connected and the turn that closed the last
+  /// connection, which may still count what it had under way, is over.
   void wait_until_unconnected() {
-    while (server_->connections() != 0)
+    for (bool over = false; !over;) {
+      over = server_->connections() == 0;
       for (auto& shard : shards_) on(*shard, [] {});
+    }
   }
 
  private:

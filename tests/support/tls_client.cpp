@@ -53,7 +53,7 @@ TlsClient::TlsClient(const std::string& address, const Authority& authority,
                         static_cast<unsigned>(offered.size()));
   }
   if (options.resume) SSL_set_session(ssl_, options.resume.get());
-  greeted_ = SSL_connect(ssl_) == 1;
+  greeted_ = uninterrupted([&] { return SSL_connect(ssl_); }) == 1;
   ERR_clear_error();
 }
 
@@ -95,11 +95,11 @@ bool TlsClient::ended_in_order() const {
 }
 
 ssize_t TlsClient::put(const char* from, std::size_t size) {
-  return SSL_write(ssl_, from, static_cast<int>(size));
+  return uninterrupted([&] { return SSL_write(ssl_, from, static_cast<int>(size)); });
 }
 
 ssize_t TlsClient::take(char* to, std::size_t room) {
-  const int taken = SSL_read(ssl_, to, static_cast<int>(room));
+  const int taken = uninterrupted([&] { return SSL_read(ssl_, to, static_cast<int>(room)); });
   if (taken > 0) return taken;
   const bool ended = SSL_get_error(ssl_, taken) == SSL_ERROR_ZERO_RETURN;
   ERR_clear_error();
