@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 #include <utility>
 
 namespace trialwire::net {
@@ -111,15 +112,15 @@ Hash128 AdmissionCommon::key_of(const sockaddr_storage& peer) const noexcept {
 void AdmissionCommon::take(const Hash128& address, std::int64_t now_ns, Admitted& to) noexcept {
   if (addresses_) {
     const RateTable::Taken taken = addresses_->take(address, now_ns);
-    to.rate = taken.note;
+    to.rate = addresses_->note(taken, now_ns);
     if (!taken.admitted) {
       to.refused = Refused::rate_address;
-      to.retry_after_s = taken.retry_after_s;
+      to.retry_after_s = addresses_->retry_after_s(taken, now_ns);
       return;
     }
   }
   if (options_.all.per_second == 0) return;
-  std::lock_guard lock(all_mutex_);
+  std::lock_guard lock(all_lock_);
   if (all_.take(all_rate_, now_ns)) return;
   to.refused = Refused::rate_all;
   to.retry_after_s = seconds_up(all_.until_token_ns(all_rate_, now_ns));

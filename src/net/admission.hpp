@@ -25,11 +25,11 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/brief_lock.hpp"
 #include "base/hash.hpp"
 #include "net/admission_options.hpp"
 #include "net/rate_note.hpp"
@@ -77,8 +77,8 @@ class AdmissionCommon {
 
   /// One token of the address, then one of all.
   void take(const Hash128& address, std::int64_t now_ns, Admitted& to) noexcept;
-  /// Value of RateLimit-Policy; empty when addresses have no limit.
-  std::string_view policy() const noexcept { return addresses_ ? addresses_->policy() : ""; }
+  /// Of answers with a RateNote: addresses have a limit.
+  const RateLines& lines() const noexcept { return addresses_->lines(); }
 
   bool fly() noexcept;
   void land() noexcept { flying_.fetch_sub(1, std::memory_order_relaxed); }
@@ -91,7 +91,7 @@ class AdmissionCommon {
   SipKey key_;
   std::shared_ptr<RateTable> addresses_;  // with scrapes, which may outlive the server; null: off
   resilience::TokenRate all_rate_;
-  std::mutex all_mutex_;
+  BriefLock all_lock_;
   resilience::TokenBucket all_;
   std::atomic<std::size_t> flying_{0};
 };

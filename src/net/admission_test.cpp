@@ -64,7 +64,7 @@ TEST_F(AdmissionTest, lets_everything_in_by_default) {
 
 TEST_F(AdmissionTest, limits_the_rate_of_each_address) {
   make({.address = {.per_second = 10, .burst = 2}});
-  EXPECT_EQ(common_->policy(), "\"address\";q=2;w=1");
+  EXPECT_EQ(common_->lines().policy(), "\"address\";q=2;w=1");
   auto first = admit(RouteKind::intake, second);
   EXPECT_EQ(first.refused, Refused::no);
   EXPECT_EQ(first.rate.remaining, 1U);
@@ -194,11 +194,11 @@ TEST_F(AdmissionTest, takes_no_more_in_a_turn_than_is_committed_in_time) {
 
 TEST(RateLines, are_those_of_the_draft) {
   std::array<char, rate_lines_max> room{};
-  EXPECT_EQ(rate_lines("\"address\";q=120;w=2", {true, 7, 1}, room),
+  EXPECT_EQ(RateLines("\"address\";q=120;w=2").write({true, 7, 1}, room),
             "RateLimit-Policy: \"address\";q=120;w=2\r\nRateLimit: \"address\";r=7;t=1\r\n");
   std::string longest(rate_lines_max / 2, 'p');
   longest[32] = ';';
-  EXPECT_LE(rate_lines(longest, {true, UINT32_MAX, UINT32_MAX}, room).size(), rate_lines_max);
+  EXPECT_LE(RateLines(longest).write({true, UINT32_MAX, UINT32_MAX}, room).size(), rate_lines_max);
 }
 
 }  // namespace

@@ -137,8 +137,7 @@ bool Connection::begin_answer(const Admitted& admitted, bool close) {
                           .retry_after_s = 1,
                           .lines = {}};
   if (admitted.rate.present) [[unlikely]] {
-    framing.lines =
-        rate_lines(listener_.core().admission->policy(), admitted.rate, work.rate_lines);
+    framing.lines = listener_.core().admission->lines().write(admitted.rate, work.rate_lines);
   }
   if (admitted.refused != Refused::no) [[unlikely]]
     framing.retry_after_s = admitted.retry_after_s;
@@ -343,8 +342,8 @@ void Connection::render_slot(AnswerSlot& slot) {
                   .close = slot.close || (last && close_after_),
                   .keep_alive_1_0 = slot.keep_alive_1_0,
                   .retry_after_s = 1,
-                  .lines = slot.rate.present ? rate_lines(listener_.core().admission->policy(),
-                                                          slot.rate, work.rate_lines)
+                  .lines = slot.rate.present ? listener_.core().admission->lines().write(
+                                                   slot.rate, work.rate_lines)
                                              : std::string_view()},
                  shard.unix_now_ns());
     bool rendered = false;

@@ -196,6 +196,13 @@ void Http1Writer::not_allowed(std::string_view allow) {
 }
 
 void Http1Writer::problem_body(std::string_view text, std::string_view detail_json) {
+  // What refuses under load refuses many times in a row, each time for the same reason.
+  const bool same = detail_json.empty() && status_ == problem_status_ && text == problem_text_;
+  if (!same) make_problem(text, detail_json);
+  body("application/problem+json", problem_.view());
+}
+
+void Http1Writer::make_problem(std::string_view text, std::string_view detail_json) {
   std::array<char, 8> digits{};
   char* digits_end = std::to_chars(digits.data(), digits.data() + digits.size(), status_).ptr;
   problem_.clear();
@@ -210,7 +217,8 @@ void Http1Writer::problem_body(std::string_view text, std::string_view detail_js
     problem_.append(detail_json);
   }
   problem_.append("}");
-  body("application/problem+json", problem_.view());
+  problem_status_ = detail_json.empty() ? status_ : Status{0};
+  problem_text_ = text;
 }
 
 }  // namespace trialwire::net

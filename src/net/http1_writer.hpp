@@ -5,6 +5,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "net/byte_buffer.hpp"
@@ -58,11 +59,14 @@ class Http1Writer final : public ResponseWriter {
  private:
   enum class Stage : std::uint8_t { idle, headers, finished };
 
+  void make_problem(std::string_view text, std::string_view detail_json);
   void end_of_head(std::size_t content_bytes, std::string_view content_type, bool with_length);
 
   ByteBuffer& out_;
   DateLine& date_;
-  ByteBuffer problem_;
+  ByteBuffer problem_;         // the last one
+  Status problem_status_ = 0;  // its status; 0: it has details
+  std::string problem_text_;
   std::int64_t unix_ns_ = 0;
   std::size_t begin_ = 0;
   ResponseFraming framing_;

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <string>
+#include <string_view>
 
 namespace trialwire::net {
 namespace {
@@ -59,6 +61,33 @@ TEST(Http1Writer, writes_a_problem_with_escaped_text_and_extra_members) {
   EXPECT_TRUE(w.text().ends_with(R"({"type":"about:blank","title":"Bad Request","status":400,)"
                                  R"("error":"a \"quoted\" \\ \u000a\u0001 word","errors":[]})"))
       << w.text();
+}
+
+TEST(Http1Writer, a_problem_is_that_of_its_own_answer_whatever_came_before) {
+  struct Problem {
+    Status status;
+    std::string_view text;
+    std::string_view detail;
+  };
+  constexpr std::array<Problem, 9> problems{{{429, "later", {}},
+                                             {429, "later", {}},
+                                             {503, "later", {}},
+                                             {503, "much later", {}},
+                                             {503, "much later", R"("errors":[])"},
+                                             {503, "much later", {}},
+                                             {503, "much later", R"("errors":[1])"},
+                                             {503, "much later", R"("errors":[2])"},
+                                             {429, "later", {}}}};
+  Written all;
+  std::string each_by_itself;
+  for (const Problem& problem : problems) {
+    all.writer.begin({}, rfc_example_ns);
+    all.writer.problem_status(problem.status, problem.text, problem.detail);
+    Written alone;
+    alone.writer.problem_status(problem.status, problem.text, problem.detail);
+    each_by_itself += alone.text();
+  }
+  EXPECT_EQ(all.text(), each_by_itself);
 }
 
 TEST(Http1Writer, tells_when_to_retry) {

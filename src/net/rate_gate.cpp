@@ -15,9 +15,10 @@ RateGate::RateGate(Gate& inner, const RateTableOptions& options, std::size_t sha
     : inner_(inner), key_(random_sip_key()), names_(std::make_shared<RateTable>(options)) {
   const telemetry::Labels labels{{"server", std::string(server)}};
   for (std::size_t i = 0; i < shards; ++i) {
-    refused_.push_back(&metrics.counter(
-        "trialwire_admission_refused_total", "Requests refused before they were handled, by why.",
-        {{"server", std::string(server)}, {"reason", "rate_subject"}}));
+    shards_.push_back({.refused = &metrics.counter(
+                           "trialwire_admission_refused_total",
+                           "Requests refused before they were handled, by why.",
+                           {{"server", std::string(server)}, {"reason", "rate_subject"}})});
   }
   metrics
       .gauge("trialwire_admission_subject_rate_per_second_max",
@@ -36,22 +37,28 @@ const auth::Principal* RateGate::admit(const Request& request, const Route& rout
                                        runtime::Shard& shard, ResponseWriter& writer) {
   const auth::Principal* who = inner_.admit(request, route, shard, writer);
   if (who == nullptr || who->name.empty() || !request.whole) return who;
-  const RateTable::Taken taken =
-      names_->take(siphash(key_, std::as_bytes(std::span(who->name))), shard.now_ns());
+  TW_CHECK(shard.index() < shards_.size());
+  OfShard& own = shards_[shard.index()];
+  if (own.name != who->name) {
+    own.name = who->name;
+    own.key = siphash(key_, std::as_bytes(std::span(own.name)));
+  }
+  const RateTable::Taken taken = names_->take(own.key, shard.now_ns());
   if (taken.admitted) return who;
-  TW_CHECK(shard.index() < refused_.size());
-  refused_[shard.index()]->add();
-  refuse(taken, writer);
+  own.refused->add();
+  refuse(taken, shard.now_ns(), writer);
   return nullptr;
 }
 
-void RateGate::refuse(const RateTable::Taken& taken, ResponseWriter& writer) const {
-  const std::string_view policy = names_->policy();
+void RateGate::refuse(const RateTable::Taken& taken, std::int64_t now_ns,
+                      ResponseWriter& writer) const {
+  const std::string_view policy = names_->lines().policy();
+  const RateNote note = names_->note(taken, now_ns);
   writer.start(429)
-      .header("Retry-After", fmt::to_string(taken.retry_after_s))
+      .header("Retry-After", fmt::to_string(names_->retry_after_s(taken, now_ns)))
       .header("RateLimit-Policy", policy)
       .header("RateLimit", fmt::format("{};r={};t={}", policy.substr(0, policy.find(';')),
-                                       taken.note.remaining, taken.note.until_s));
+                                       note.remaining, note.until_s));
   writer.problem_body("too many requests with tokens of this name", {});
 }
 

@@ -6,6 +6,8 @@
 //
 // Any thread; nothing allocates for a request that is let through. Bounds: RateTableOptions.
 #pragma once
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "net/gate.hpp"
@@ -24,12 +26,18 @@ class RateGate final : public Gate {
                                ResponseWriter& writer) override;
 
  private:
-  void refuse(const RateTable::Taken& taken, ResponseWriter& writer) const;
+  /// Whose the last request of a shard was: pipelined ones are most often the same client's.
+  struct alignas(64) OfShard {
+    telemetry::Counter* refused = nullptr;
+    std::string name;
+    Hash128 key{};
+  };
+  void refuse(const RateTable::Taken& taken, std::int64_t now_ns, ResponseWriter& writer) const;
 
   Gate& inner_;
   SipKey key_;
-  std::shared_ptr<RateTable> names_;          // with scrapes, which may outlive the server
-  std::vector<telemetry::Counter*> refused_;  // one a shard
+  std::shared_ptr<RateTable> names_;  // with scrapes, which may outlive the server
+  std::vector<OfShard> shards_;
 };
 
 }  // namespace trialwire::net

@@ -3,28 +3,30 @@
 
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include "base/check.hpp"
 
 namespace trialwire::net {
 
-std::string_view rate_lines(std::string_view policy, const RateNote& note,
-                            std::array<char, rate_lines_max>& room) noexcept {
-  const std::string_view name = policy.substr(0, policy.find(';'));
+RateLines::RateLines(std::string policy) : policy_(std::move(policy)) {
+  const std::string_view name = std::string_view(policy_).substr(0, policy_.find(';'));
   // 60 bytes of what is fixed and of two numbers; the policy, and its name once more.
   constexpr std::size_t name_max = 32;
-  TW_CHECK(policy.size() <= rate_lines_max / 2 && name.size() <= name_max);
+  TW_CHECK(policy_.size() <= rate_lines_max / 2 && name.size() <= name_max);
+  begin_.append("RateLimit-Policy: ").append(policy_).append("\r\nRateLimit: ").append(name);
+  begin_ += ";r=";
+}
+
+std::string_view RateLines::write(const RateNote& note,
+                                  std::array<char, rate_lines_max>& room) const noexcept {
   char* p = room.data();
   auto put = [&p](std::string_view text) {
     std::memcpy(p, text.data(), text.size());
     p += text.size();
   };
   auto number = [&p](std::uint32_t value) { p = std::to_chars(p, p + 10, value).ptr; };
-  put("RateLimit-Policy: ");
-  put(policy);
-  put("\r\nRateLimit: ");
-  put(name);
-  put(";r=");
+  put(begin_);
   number(note.remaining);
   put(";t=");
   number(note.until_s);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <mutex>
 
 #include <fmt/format.h>
 
@@ -21,8 +22,8 @@ std::uint32_t seconds_up(std::int64_t ns) noexcept {
 
 RateTable::RateTable(const RateTableOptions& options)
     : rate_(static_cast<double>(options.per_second), options.burst),
-      policy_(fmt::format(R"("{}";q={};w={})", options.name, rate_.burst(),
-                          seconds_up(rate_.fill_ns()))) {
+      lines_(fmt::format(R"("{}";q={};w={})", options.name, rate_.burst(),
+                         seconds_up(rate_.fill_ns()))) {
   const std::size_t keys = std::max<std::size_t>(options.keys_max, 1);
   const std::size_t stripes = std::min(stripe_count, std::bit_floor(keys));
   for (std::size_t i = 0; i < stripes; ++i) {
@@ -33,28 +34,31 @@ RateTable::RateTable(const RateTableOptions& options)
 RateTable::Taken RateTable::take(const Hash128& key, std::int64_t now_ns) noexcept {
   // The table within looks at the low half.
   Stripe& stripe = *stripes_[key.high & (stripes_.size() - 1)];
-  resilience::BucketTable::Taken taken;
-  {
-    std::lock_guard lock(stripe.mutex);
-    taken = stripe.table.take(key, now_ns);
-    if (taken.shared) ++stripe.shared;
-  }
+  std::lock_guard lock(stripe.lock);
+  const resilience::BucketTable::Taken taken = stripe.table.take(key, now_ns);
+  if (taken.shared) ++stripe.shared;
+  return {.admitted = taken.admitted, .bucket = taken.bucket};
+}
+
+RateNote RateTable::note(const Taken& taken, std::int64_t now_ns) const noexcept {
   const resilience::TokenBucket& bucket = taken.bucket;
-  const std::int64_t wait = bucket.until_token_ns(rate_, now_ns);
-  Taken to{.admitted = taken.admitted, .retry_after_s = seconds_up(wait), .note = {}};
-  to.note.present = true;
-  to.note.remaining =
+  RateNote note{.present = true};
+  note.remaining =
       static_cast<std::uint32_t>(std::min<std::uint64_t>(bucket.tokens(rate_, now_ns), UINT32_MAX));
-  to.note.until_s =
-      to.note.remaining == 0 ? to.retry_after_s : seconds_up(bucket.until_full_ns(now_ns));
-  return to;
+  note.until_s =
+      note.remaining == 0 ? retry_after_s(taken, now_ns) : seconds_up(bucket.until_full_ns(now_ns));
+  return note;
+}
+
+std::uint32_t RateTable::retry_after_s(const Taken& taken, std::int64_t now_ns) const noexcept {
+  return seconds_up(taken.bucket.until_token_ns(rate_, now_ns));
 }
 
 template <typename Of>
 std::uint64_t RateTable::sum(Of of) const {
   std::uint64_t all = 0;
   for (const auto& stripe : stripes_) {
-    std::lock_guard lock(stripe->mutex);
+    std::lock_guard lock(stripe->lock);
     all += of(*stripe);
   }
   return all;

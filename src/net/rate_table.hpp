@@ -6,11 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/brief_lock.hpp"
 #include "base/hash.hpp"
 #include "net/rate_note.hpp"
 #include "resilience/bucket_table.hpp"
@@ -31,14 +31,17 @@ class RateTable {
 
   struct Taken {
     bool admitted = false;
-    std::uint32_t retry_after_s = 1;  // when it is not
-    RateNote note;
+    resilience::TokenBucket bucket;  // as it is now: a copy
   };
   /// One request of that key, which nobody can aim: a hash with a secret of this process.
   Taken take(const Hash128& key, std::int64_t now_ns) noexcept;
 
-  /// Value of RateLimit-Policy: `"address";q=120;w=2`.
-  std::string_view policy() const noexcept { return policy_; }
+  /// What an answer says of it.
+  RateNote note(const Taken& taken, std::int64_t now_ns) const noexcept;
+  /// Seconds until there is a token, at least 1.
+  std::uint32_t retry_after_s(const Taken& taken, std::int64_t now_ns) const noexcept;
+  /// RateLimit-Policy, `"address";q=120;w=2`, and RateLimit.
+  const RateLines& lines() const noexcept { return lines_; }
 
   std::size_t keys() const;
   std::size_t keys_max() const;
@@ -48,7 +51,7 @@ class RateTable {
  private:
   struct alignas(64) Stripe {
     Stripe(resilience::TokenRate rate, std::size_t keys) : table(rate, keys) {}
-    mutable std::mutex mutex;
+    mutable BriefLock lock;
     resilience::BucketTable table;
     std::uint64_t shared = 0;
   };
@@ -56,7 +59,7 @@ class RateTable {
   std::uint64_t sum(Of of) const;
 
   resilience::TokenRate rate_;
-  std::string policy_;
+  RateLines lines_;
   std::vector<std::unique_ptr<Stripe>> stripes_;
 };
 
