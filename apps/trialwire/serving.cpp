@@ -161,6 +161,7 @@ Result<void> Serving::make_servers() {
     }
     if (auth_) options.gate = &auth_->gate();
     if (tls_) options.tls = &tls_->certificates();
+    options.tls_kept_buffers = settings_.http.tls.kept_buffers;
     http_ = std::make_unique<net::Server>(std::move(options), http_router_, metrics_);
   }
   if (http_) {

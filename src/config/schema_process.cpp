@@ -49,6 +49,10 @@ void add_listeners(std::vector<Descriptor>& rows) {
       "http.tls.refresh", duration(second, 24 * hour),
       "How often it is looked whether these files have changed. New connections get what is new; "
       "what cannot be used leaves the old in force."));
+  rows.push_back(row<&S::http, tls, &T::kept_buffers>(
+      "http.tls.kept_buffers", integer(0, 1'000'000),
+      "Up to so many connections each keeps its buffers of records, some 34 KiB, between requests; "
+      "with more of them open they are given back after each, which takes longer."));
   using A = AdminSettings;
   rows.push_back(row<&S::admin, &A::listen>(
       "admin.listen", listen, "Address of /healthz, /readyz and /metrics; empty is off."));

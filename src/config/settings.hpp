@@ -37,6 +37,7 @@ struct TlsSettings {
   std::string key;
   std::string client_ca;
   Duration refresh = 10s;
+  std::uint64_t kept_buffers = 1'024;  // connections
 };
 
 struct HttpSettings {

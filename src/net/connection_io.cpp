@@ -45,6 +45,9 @@ long Connection::receive_plain(char* to, std::size_t room) noexcept {
 long Connection::receive_tls(char* to, std::size_t room) noexcept {
   HttpMetrics& metrics = listener_.metrics();
   const bool greeting = !tls_->established();
+  const ServerCore& core = listener_.core();
+  tls_->keep_buffers(core.connections.load(std::memory_order_relaxed) <=
+                     core.options.tls_kept_buffers);
   std::size_t received = 0;
   TlsSession::Step step{TlsSession::State::ok};
   while (received < room) {

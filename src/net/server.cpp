@@ -72,6 +72,11 @@ Server::Server(ServerOptions options, const Router& router, telemetry::Registry&
         static_cast<double>(o.connections_max));
   limit("trialwire_http_partial_bytes_max", "Limit of memory for incomplete requests, a shard.",
         static_cast<double>(o.shard_partial_bytes_max));
+  if (o.tls != nullptr) {
+    limit("trialwire_tls_kept_buffers_max",
+          "Connections up to which each keeps its buffers of TLS records.",
+          static_cast<double>(o.tls_kept_buffers));
+  }
   limit("trialwire_http_body_bytes_max", "Limit of a request's body, unless its route has one.",
         static_cast<double>(o.body_bytes_max));
 }

@@ -67,6 +67,8 @@ struct ServerOptions {
   Gate* gate = nullptr;
   /// What connections are encrypted with; null: nothing. Outlives the server.
   const TlsCertificates* tls = nullptr;
+  /// Up to so many connections keep OpenSSL's buffers of records between requests.
+  std::size_t tls_kept_buffers = 1'024;
   /// Rates, concurrency, shedding; everything is off by default.
   AdmissionOptions admission;
 };

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/tls.hpp"
 
+#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <sys/socket.h>
 
 #include <array>
+#include <cerrno>
+#include <cstdint>
 #include <utility>
 
 #include "base/check.hpp"
@@ -18,10 +22,61 @@ void forget_errors() noexcept {
   if (ERR_peek_error() != 0) ERR_clear_error();
 }
 
+// A socket as OpenSSL sees it. Its own goes by read(2) and write(2), which take a detour through
+// the file layer and raise SIGPIPE.
+
+int socket_of(BIO* bio) noexcept {
+  return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio)));
+}
+
+bool passing(int error) noexcept {
+  return error == EAGAIN || error == EINTR;
+}
+
+int send_to(BIO* bio, const char* from, int size) noexcept {
+  BIO_clear_retry_flags(bio);
+  const ssize_t sent = ::send(socket_of(bio), from, static_cast<std::size_t>(size), MSG_NOSIGNAL);
+  if (sent < 0 && passing(errno)) BIO_set_retry_write(bio);
+  return static_cast<int>(sent);
+}
+
+int receive_from(BIO* bio, char* to, int room) noexcept {
+  BIO_clear_retry_flags(bio);
+  const ssize_t received = ::recv(socket_of(bio), to, static_cast<std::size_t>(room), 0);
+  if (received < 0 && passing(errno)) BIO_set_retry_read(bio);
+  if (received == 0) BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
+  return static_cast<int>(received);
+}
+
+long control(BIO* bio, int what, long, void*) noexcept {
+  if (what == BIO_CTRL_EOF) return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) != 0 ? 1 : 0;
+  return what == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+const BIO_METHOD* socket_method() {
+  static BIO_METHOD* const method = [] {
+    BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket");
+    TW_CHECK(made != nullptr && BIO_meth_set_write(made, send_to) == 1 &&
+             BIO_meth_set_read(made, receive_from) == 1 && BIO_meth_set_ctrl(made, control) == 1);
+    return made;
+  }();
+  return method;
+}
+
+BIO* bio_of(int socket) {
+  BIO* bio = BIO_new(socket_method());
+  TW_CHECK(bio != nullptr);
+  BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(socket)));
+  BIO_set_init(bio, 1);
+  return bio;
+}
+
 }  // namespace
 
 TlsSession::TlsSession(SSL_CTX& context, int socket) : ssl_(SSL_new(&context)) {
-  TW_CHECK(ssl_ != nullptr && SSL_set_fd(ssl_, socket) == 1);
+  TW_CHECK(ssl_ != nullptr);
+  BIO* bio = bio_of(socket);
+  SSL_set_bio(ssl_, bio, bio);
   SSL_set_accept_state(ssl_);
 }
 
@@ -57,6 +112,16 @@ TlsSession::Step TlsSession::write(const char* from, std::size_t size) noexcept 
   std::size_t bytes = 0;
   const int result = SSL_write_ex(ssl_, from, size, &bytes);
   return outcome(result, bytes);
+}
+
+void TlsSession::keep_buffers(bool keep) noexcept {
+  if (keep == keeps_buffers_) return;
+  keeps_buffers_ = keep;
+  if (keep) {
+    SSL_clear_mode(ssl_, SSL_MODE_RELEASE_BUFFERS);
+  } else {
+    SSL_set_mode(ssl_, SSL_MODE_RELEASE_BUFFERS);
+  }
 }
 
 void TlsSession::close_notify() noexcept {

@@ -141,7 +141,7 @@ void settle_protocol(SSL_CTX& context) {
                                     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                     SSL_OP_IGNORE_UNEXPECTED_EOF);
   SSL_CTX_set_mode(&context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                 SSL_MODE_RELEASE_BUFFERS);
+                                 SSL_MODE_RELEASE_BUFFERS);  // as TlsSession::keep_buffers says
   SSL_CTX_set_read_ahead(&context, 1);
   SSL_CTX_set_default_read_buffer_len(&context, tls_read_buffer_bytes);
   SSL_CTX_set_alpn_select_cb(&context, choose_protocol, nullptr);

@@ -42,7 +42,7 @@ std::int64_t unix_now_s() {
 class TlsTest : public ::testing::Test {
  protected:
   TlsTest() {
-    std::signal(SIGPIPE, SIG_IGN);  // as trialwire does at its start
+    std::signal(SIGPIPE, SIG_IGN);  // the client here is OpenSSL's
     std::filesystem::create_directories(directory_);
     EXPECT_TRUE(router_.add(Method::get, "/hello",
                             [](Exchange& e) { e.respond(200, "text/plain", "hello"); }));
@@ -129,6 +129,23 @@ TEST_F(TlsTest, bodies_of_many_records_go_both_ways_unchanged) {
     // The answer of the last is larger than what the sockets hold: it is waited for meanwhile.
     client.send(post(part));
     EXPECT_EQ(client.read().body, part) << size;
+  }
+}
+
+TEST_F(TlsTest, buffers_that_are_kept_or_given_back_between_records_change_nothing) {
+  for (const std::size_t kept : {0UL, 1UL, 100UL}) {
+    serve({.body_bytes_max = 8 << 20, .tls_kept_buffers = kept});
+    TlsClient first(server_->address(), authority_);
+    for (int i = 0; i < 3; ++i) {
+      // With one connection they are kept, with two no more, and then again.
+      TlsClient second(server_->address(), authority_);
+      for (TlsClient* client : {&first, &second}) {
+        const std::string body(20'000UL * static_cast<unsigned>(i + 1), 'b');
+        client->send(post(body) + post("x"));
+        EXPECT_EQ(client->read().body, body) << kept;
+        EXPECT_EQ(client->read().body, "x") << kept;
+      }
+    }
   }
 }
 
