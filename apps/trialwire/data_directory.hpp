@@ -6,6 +6,7 @@
 //   data_dir/deadletters.db    what a sink refuses; see `trialwire deadletter`
 //   data_dir/cursors/          of each sink: its lanes, and how far it is
 //   data_dir/audit/            the settings of the last start, and what commands left for the trail
+//   data_dir/profiles/         what SIGUSR1 and SIGUSR2 left there
 //   data_dir/run/ports.json    who serves, and where; while it serves
 #pragma once
 #include <filesystem>

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "allocation_hooks.hpp"
 #include "commands.hpp"
 #include "exit_code.hpp"
 #include "version.hpp"
@@ -72,6 +73,9 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+#ifdef TRIALWIRE_ALLOCATION_HOOKS
+  trialwire::use_allocation_hooks();
+#endif
   try {
     return run(argc, argv);
   } catch (const std::exception& exception) {

@@ -136,7 +136,7 @@ int serve(const config::Settings& settings, journal::FileLayer& files) {
                                     addresses.admin.empty() ? "none" : addresses.admin));
   if (settings.log.format == config::LogFormat::plain) print_welcome(settings, serving);
 
-  int number = signal.wait();
+  int number = signal.wait([&serving](int asked) { serving.look_inside(asked); });
   constexpr std::chrono::seconds grace{3};  // for a disk that is slow to take the last batch
   signal.limit(settings.runtime.drain + grace);
   log(LogLevel::info, "serve", "stopping", {{"signal", number}});

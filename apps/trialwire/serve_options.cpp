@@ -144,7 +144,32 @@ net::ServerOptions admin_options(const config::Settings& settings) {
   options.listen = settings.admin.listen;
   options.connections_max = 256;  // operators and scrapers, not clients
   options.body_bytes_max = 4 << 10;
+  // A profile is answered when it is taken; all else at once.
+  constexpr std::chrono::seconds spare{60};
+  options.request_deadline = in_ms(settings.admin.profile.longest) + spare;
   return options;
+}
+
+net::TraceOptions trace_options(const config::Settings& settings, telemetry::Tracer* tracer) {
+  return {.tracer = tracer,
+          .ratio = settings.trace.ratio / 100,
+          .callers = settings.trace.callers,
+          .per_second = settings.trace.per_second};
+}
+
+ProfileOptions profile_options(const config::Settings& settings,
+                               const std::filesystem::path& data_dir) {
+  using std::chrono::ceil;
+  using std::chrono::seconds;
+  const config::ProfileSettings& from = settings.admin.profile;
+  return {.longest = ceil<seconds>(from.longest),
+          .rate = from.rate,
+          .stacks_max = from.stacks,
+          .on_signal = ceil<seconds>(from.on_signal),
+          .files_kept = from.files,
+          .heap_interval = from.heap_interval,
+          .heap_always = from.heap_always,
+          .directory = data_dir / "profiles"};
 }
 
 /// Who waits for Kafka is not told yes to what Kafka never gets: headers, and what JSON makes of

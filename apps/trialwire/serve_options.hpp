@@ -10,6 +10,7 @@
 #include "net/admission_options.hpp"
 #include "net/server.hpp"
 #include "pipeline/sink_lanes.hpp"
+#include "profile_service.hpp"
 #include "resilience/breaker.hpp"
 #include "runtime/worker_pool.hpp"
 #include "storage/sql/store.hpp"
@@ -44,6 +45,9 @@ storage::StoreOptions store_options(const config::Settings& settings,
                                     const std::filesystem::path& data_dir);
 /// Without what it asks others, which the wiring adds.
 net::AdmissionOptions admission_options(const config::Settings& settings);
+net::TraceOptions trace_options(const config::Settings& settings, telemetry::Tracer* tracer);
+ProfileOptions profile_options(const config::Settings& settings,
+                               const std::filesystem::path& data_dir);
 resilience::BreakerOptions breaker_options(const config::Settings& settings);
 unsigned shard_count(const config::Settings& settings);
 bool has_role(const config::Settings& settings, config::Role role);

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "data_directory.hpp"
+#include "pipeline/traced_sink.hpp"
 #include "serve_options.hpp"
 #include "storage/sql/sqlite/dead_letter_store.hpp"
 
@@ -44,6 +45,11 @@ pipeline::LaneOptions& SinkService::add(std::string_view name,
   auto options = lane_options(settings_, name, settings_of(settings_, name), data_dir_);
   if (has_one_lane(name)) options.lanes = 1;
   options.each.dead_letters = dead_letters_.get();
+  if (tracer_ != nullptr) {
+    make_sink = [make = std::move(make_sink), tracer = tracer_](unsigned lane) {
+      return pipeline::trace_sink(make(lane), *tracer);
+    };
+  }
   watch_.add(name);
   sinks_.push_back({.name = std::string(name),
                     .options = std::move(options),
@@ -63,6 +69,11 @@ void SinkService::add_group(std::string_view name, storage::kafka::GroupMember::
   // There is no intake here to give way to.
   options.background = own.priority == config::SinkPriority::background;
   adapt(options);
+  if (tracer_ != nullptr) {
+    make_sink = [make = std::move(make_sink), tracer = tracer_] {
+      return pipeline::trace_sink(make(), *tracer);
+    };
+  }
   processor_ = std::make_unique<ProcessorService>(settings_, std::move(options),
                                                   std::move(make_sink), metrics_);
 }

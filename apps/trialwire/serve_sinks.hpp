@@ -20,6 +20,7 @@
 #include "serve_processor.hpp"
 #include "sink_progress.hpp"
 #include "telemetry/metrics.hpp"
+#include "telemetry/trace/tracer.hpp"
 
 namespace trialwire {
 
@@ -27,6 +28,9 @@ class SinkService {
  public:
   SinkService(const config::Settings& settings, const std::filesystem::path& data_dir,
               telemetry::Registry& metrics);
+
+  /// Deliveries are seen in traces; before any sink is added. The tracer outlives this.
+  void trace_to(telemetry::Tracer& tracer) noexcept { tracer_ = &tracer; }
 
   /// `name` is what its sinks call themselves, and what pipeline.sinks calls it. Returned are the
   /// lanes' options as the settings say, to be changed before the start where the sink knows
@@ -64,6 +68,7 @@ class SinkService {
   telemetry::Registry& metrics_;
   std::unique_ptr<pipeline::DeadLetters> dead_letters_;  // before what uses it
   pipeline::DeadLetterWatch watch_;
+  telemetry::Tracer* tracer_ = nullptr;  // null: nothing is traced
   std::deque<One> sinks_;
   std::unique_ptr<ProcessorService> processor_;  // null: no group
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <thread>
 
 #include <fmt/format.h>
@@ -11,8 +12,10 @@
 #include "journal_consumers.hpp"
 #include "open_files.hpp"
 #include "process_metrics.hpp"
+#include "profile_routes.hpp"
 #include "serve_options.hpp"
 #include "telemetry/log.hpp"
+#include "trace_routes.hpp"
 
 namespace trialwire {
 
@@ -46,6 +49,12 @@ Result<void> Serving::prepare() {
     telemetry::log(telemetry::LogLevel::warn, "serve", "data_dir is open to other users");
   }
   add_process_metrics(metrics_);
+  profiles_ =
+      std::make_unique<ProfileService>(profile_options(settings_, directory_->path()), metrics_);
+  if (settings_.trace.spans > 0) {
+    tracer_ = std::make_unique<telemetry::Tracer>(settings_.trace.spans);
+    observe_tracer(*tracer_, metrics_);
+  }
   unsigned count = shard_count(settings_);
   for (unsigned index = 0; index < count; ++index) {
     shards_.push_back(std::make_unique<runtime::Shard>(index));
@@ -102,6 +111,7 @@ Result<void> Serving::make_stores() {
     if (auto made = make_journal(); !made) return made;
   }
   sinks_ = std::make_unique<SinkService>(settings_, directory_->path(), metrics_);
+  if (tracer_) sinks_->trace_to(*tracer_);
   if (has(config::Role::processor) || has(config::Role::api)) {
     journal::Journal* source = nullptr;
     if (journal_) source = archive_ ? &archive_->journal() : &journal_->journal();
@@ -130,6 +140,8 @@ Result<void> Serving::make_routes() {
   admin_sources_.changes = audit_.get();
   admin_sources_.checks = [this] { return readiness(); };
   admin_sources_.config = [this] { return config::print_yaml(settings_); };
+  if (auto added = add_profile_routes(admin_router_, *profiles_); !added) return added;
+  if (auto added = add_trace_route(admin_router_, tracer_.get()); !added) return added;
   return add_admin_routes(admin_router_, admin_sources_);
 }
 
@@ -153,6 +165,7 @@ Result<void> Serving::make_servers() {
     auto options = http_options(settings_);
     options.connections_max = connections_within(open_files_max(), options.connections_max);
     options.admission = admission();
+    options.trace = trace_options(settings_, tracer_.get());
     if (journal_) {
       options.may_read = [&journal = journal_->journal(),
                           most = settings_.limits.unacknowledged_total] {
@@ -241,6 +254,12 @@ void Serving::add_services() {
                    if (admin_) admin_->close();
                    control_->stop();
                  }});
+  services_.add({"profiles",
+                 [this]() -> Result<void> {
+                   profiles_->start();
+                   return {};
+                 },
+                 [this] { profiles_->stop(); }});
   add_source_services();
   services_.add({"clients",
                  [this]() -> Result<void> {
@@ -330,6 +349,14 @@ void Serving::drain_clients() {
                    {{"connections", left}});
   }
   http_->close();
+}
+
+void Serving::look_inside(int signal) {
+  if (signal == SIGUSR1) {
+    profiles_->list_threads_to_file();
+  } else {
+    profiles_->take_to_files();
+  }
 }
 
 ServingAddresses Serving::addresses() const {

@@ -15,6 +15,7 @@
 #include "held_address.hpp"
 #include "net/router.hpp"
 #include "net/server.hpp"
+#include "profile_service.hpp"
 #include "runtime/processor_load.hpp"
 #include "runtime/service_group.hpp"
 #include "runtime/service_manager.hpp"
@@ -31,6 +32,7 @@
 #include "serve_store.hpp"
 #include "serve_tls.hpp"
 #include "telemetry/metrics.hpp"
+#include "telemetry/trace/tracer.hpp"
 
 namespace trialwire {
 
@@ -52,6 +54,10 @@ class Serving {
   /// is appended is committed (`on_committed` is called then), then the rest. Idempotent.
   void stop() noexcept;
   void on_committed(std::function<void()> hook) { on_committed_ = std::move(hook); }
+
+  /// SIGUSR1: the threads; SIGUSR2: profiles. Into files; see profile_service.hpp. Between `start`
+  /// and `stop`.
+  void look_inside(int signal);
 
   ServingAddresses addresses() const;
   const DataDirectory& directory() const { return *directory_; }
@@ -88,19 +94,21 @@ class Serving {
   std::unique_ptr<DataDirectory> directory_;
   std::vector<std::unique_ptr<runtime::Shard>> shards_;
   std::unique_ptr<runtime::Shard> control_;
-  runtime::ProcessorLoad load_;              // sampled by the control shard
-  std::unique_ptr<JournalService> journal_;  // null: neither gateway nor api
-  std::unique_ptr<AuditService> audit_;      // null: no journal
-  std::unique_ptr<ArchiveService> archive_;  // null: there is none
-  Guards guards_;                            // of sinks and queries, which use them
-  OutboundService outbound_;                 // stops before who is told of answers
-  std::unique_ptr<StoreService> store_;      // null: neither processor nor api
-  std::unique_ptr<SinkService> sinks_;       // its sinks are the store's
+  runtime::ProcessorLoad load_;                // sampled by the control shard
+  std::unique_ptr<telemetry::Tracer> tracer_;  // null: nothing is traced
+  std::unique_ptr<JournalService> journal_;    // null: neither gateway nor api
+  std::unique_ptr<AuditService> audit_;        // null: no journal
+  std::unique_ptr<ArchiveService> archive_;    // null: there is none
+  Guards guards_;                              // of sinks and queries, which use them
+  OutboundService outbound_;                   // stops before who is told of answers
+  std::unique_ptr<StoreService> store_;        // null: neither processor nor api
+  std::unique_ptr<SinkService> sinks_;         // its sinks are the store's
   std::unique_ptr<IntakeService> intake_;
   std::unique_ptr<AuthService> auth_;            // null: everybody may do everything
   std::unique_ptr<TlsService> tls_;              // null: plain
   std::unique_ptr<AdminGate> admin_gate_;        // null: whoever reaches the admin port
   std::unique_ptr<DiscoveryService> discovery_;  // null: nobody is told where this is
+  std::unique_ptr<ProfileService> profiles_;
   AdminSources admin_sources_;
   net::Router http_router_;
   net::Router admin_router_;

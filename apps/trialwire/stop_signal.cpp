@@ -30,7 +30,11 @@ sem_t wake;
 std::array<char, PATH_MAX> file;
 std::atomic<bool> removes_file{false};
 
-constexpr std::array<int, 3> handled{SIGTERM, SIGINT, SIGALRM};
+// Bits of `questions`.
+constexpr std::array<int, 2> asking{SIGUSR1, SIGUSR2};
+std::atomic<unsigned> questions{0};
+
+constexpr std::array<int, 5> handled{SIGTERM, SIGINT, SIGALRM, SIGUSR1, SIGUSR2};
 
 [[noreturn]] void end_at_once(int code) {
   if (removes_file.load()) ::unlink(file.data());
@@ -40,7 +44,10 @@ constexpr std::array<int, 3> handled{SIGTERM, SIGINT, SIGALRM};
 void on_signal(int number) {
   int before = errno;
   Phase expected = Phase::serving;
-  if (number != SIGALRM && phase.compare_exchange_strong(expected, Phase::stopping)) {
+  if (number == SIGUSR1 || number == SIGUSR2) {
+    questions.fetch_or(number == asking[0] ? 1U : 2U);
+    ::sem_post(&wake);
+  } else if (number != SIGALRM && phase.compare_exchange_strong(expected, Phase::stopping)) {
     received.store(number);
     ::sem_post(&wake);
   } else if (number == SIGALRM) {
@@ -58,6 +65,7 @@ void on_signal(int number) {
 StopSignal::StopSignal() {
   phase.store(Phase::starting);
   received.store(0);
+  questions.store(0);
   TW_CHECK(::sem_init(&wake, 0, 0) == 0);
   struct sigaction action{};
   action.sa_handler = on_signal;
@@ -80,7 +88,7 @@ void StopSignal::arm() noexcept {
   phase.store(Phase::serving);
 }
 
-int StopSignal::wait() {
+int StopSignal::wait(const std::function<void(int)>& asked) {
   // A handler that a tool delays (sanitizers do) is not waited for for ever.
   constexpr long pause_ns = 250'000'000;
   while (received.load() == 0) {
@@ -90,6 +98,10 @@ int StopSignal::wait() {
     until.tv_sec += until.tv_nsec / 1'000'000'000;
     until.tv_nsec %= 1'000'000'000;
     ::sem_timedwait(&wake, &until);
+    const unsigned due = questions.exchange(0);
+    for (std::size_t i = 0; i < asking.size() && received.load() == 0; ++i) {
+      if (asked && (due >> i & 1) != 0) asked(asking[i]);
+    }
   }
   return received.load();
 }

@@ -30,6 +30,7 @@ std::vector<Descriptor> make_rows() {
   add_audit(rows);
   add_discovery(rows);
   add_services(rows);
+  add_trace(rows);
   add_log(rows);
   return rows;
 }
@@ -47,7 +48,7 @@ std::string_view section_of(std::string_view path) {
 }
 
 std::string_view section_help(std::string_view section) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 18> lines{{
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 19> lines{{
       {"", "Of the whole program."},
       {"runtime", "Threads, and how the process ends."},
       {"http", "The listener for clients."},
@@ -66,6 +67,7 @@ std::string_view section_help(std::string_view section) {
        "The audit trail (docs/decisions/audit.md); there is no setting that switches it off."},
       {"discovery", "Where other processes find this one: etcd."},
       {"services", "Servers that are called over HTTP: identity providers, etcd."},
+      {"trace", "Which requests are followed from their arrival to the sinks."},
       {"log", "The log; it never holds patient data."},
   }};
   auto found =

@@ -63,6 +63,35 @@ void add_listeners(std::vector<Descriptor>& rows) {
       "admin.token_file", text,
       "File of a token of at least 32 bytes, mode 0600: set, all but /healthz want it as "
       "`Authorization: Bearer`. Read again when it changes."));
+  add_profiles(rows);
+}
+
+void add_profiles(std::vector<Descriptor>& rows) {
+  using P = ProfileSettings;
+  constexpr auto profile = &AdminSettings::profile;
+  rows.push_back(row<&S::admin, profile, &P::longest>(
+      "admin.profile.longest", duration(second, hour),
+      "Longest profile that /debug/pprof and /debug/flamegraph take."));
+  rows.push_back(row<&S::admin, profile, &P::rate>(
+      "admin.profile.rate", integer(1, 1'000),
+      "Samples of a CPU profile in a second of a thread's processor time."));
+  rows.push_back(row<&S::admin, profile, &P::stacks>(
+      "admin.profile.stacks", integer(64, 1'000'000),
+      "Different stacks of a CPU profile, at most 800 bytes each; samples of more are counted as "
+      "lost."));
+  rows.push_back(row<&S::admin, profile, &P::heap_interval>(
+      "admin.profile.heap_interval", bytes(4 * kib, gib),
+      "Of so many bytes allocated one allocation is sampled, while allocations are sampled."));
+  rows.push_back(row<&S::admin, profile, &P::heap_always>(
+      "admin.profile.heap_always", boolean,
+      "Allocations are sampled from the start on: a heap profile is of all that is in use. "
+      "Otherwise it is of what was allocated while it was taken, and is not sampled before."));
+  rows.push_back(row<&S::admin, profile, &P::on_signal>(
+      "admin.profile.on_signal", duration(second, hour),
+      "Time of the profiles that SIGUSR2 writes to data_dir/profiles."));
+  rows.push_back(row<&S::admin, profile, &P::files>(
+      "admin.profile.files", integer(1, 1'000),
+      "Files of each kind that data_dir/profiles keeps; the oldest go."));
 }
 
 void add_ingest(std::vector<Descriptor>& rows) {
@@ -144,6 +173,22 @@ void add_limits(std::vector<Descriptor>& rows) {
   rows.push_back(
       row<&S::limits, &L::pipelined>("limits.pipelined", integer(1, 65'536),
                                      "Requests of one connection that are in work together."));
+}
+
+void add_trace(std::vector<Descriptor>& rows) {
+  using T = TraceSettings;
+  rows.push_back(row<&S::trace, &T::ratio>(
+      "trace.ratio", {.kind = Kind::percent, .minimum = 0, .maximum = 100},
+      "Share of requests that are traced, of those that bring no decision of their caller."));
+  rows.push_back(row<&S::trace, &T::callers>(
+      "trace.callers", boolean,
+      "A caller's decision is followed: a sampled traceparent is traced, another one not."));
+  rows.push_back(row<&S::trace, &T::per_second>(
+      "trace.per_second", integer(1, 100'000),
+      "Traces a second of an I/O thread; requests beyond it are not traced, and counted."));
+  rows.push_back(row<&S::trace, &T::spans>(
+      "trace.spans", integer(0, 1'000'000),
+      "Spans kept for /debug/traces, 224 bytes each; the oldest go. 0: nothing is traced."));
 }
 
 void add_log(std::vector<Descriptor>& rows) {

@@ -154,6 +154,7 @@ using S = Settings;
 // Each adds the rows of its sections, in the order of the reference page.
 void add_general(std::vector<Descriptor>& rows);
 void add_listeners(std::vector<Descriptor>& rows);
+void add_profiles(std::vector<Descriptor>& rows);
 void add_ingest(std::vector<Descriptor>& rows);
 void add_journal(std::vector<Descriptor>& rows);
 void add_archive(std::vector<Descriptor>& rows);
@@ -167,6 +168,7 @@ void add_auth(std::vector<Descriptor>& rows);
 void add_audit(std::vector<Descriptor>& rows);
 void add_discovery(std::vector<Descriptor>& rows);
 void add_services(std::vector<Descriptor>& rows);
+void add_trace(std::vector<Descriptor>& rows);
 void add_log(std::vector<Descriptor>& rows);
 
 }  // namespace trialwire::config::schema

@@ -45,10 +45,21 @@ struct HttpSettings {
   TlsSettings tls;
 };
 
+struct ProfileSettings {
+  Duration longest = 120s;
+  std::uint32_t rate = 100;  // a second of a thread's processor time
+  std::uint64_t stacks = 16'384;
+  std::uint64_t heap_interval = 512ULL << 10;
+  bool heap_always = false;
+  Duration on_signal = 10s;
+  std::uint32_t files = 8;
+};
+
 struct AdminSettings {
   std::string listen = "127.0.0.1:6060";
   double disk_room_min = 1;  // percent
   std::string token_file;    // empty: nobody is asked for one
+  ProfileSettings profile;
 };
 
 struct IngestSettings {
@@ -302,6 +313,13 @@ struct DiscoverySettings {
   std::string password_file;
 };
 
+struct TraceSettings {
+  double ratio = 0;  // percent
+  bool callers = true;
+  std::uint32_t per_second = 100;
+  std::uint64_t spans = 2'048;  // 0: off
+};
+
 struct LogSettings {
   LogLevel level = LogLevel::info;
   LogFormat format = LogFormat::plain;
@@ -338,6 +356,7 @@ struct Settings {
   BreakerSettings breaker;
   DiscoverySettings discovery;
   ServiceSettings services;
+  TraceSettings trace;
   LogSettings log;
 };
 

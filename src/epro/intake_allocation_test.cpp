@@ -20,6 +20,7 @@
 #include "epro/report_intake.hpp"
 #include "support/fake_appender.hpp"
 #include "support/fake_exchange.hpp"
+#include "telemetry/trace/tracer.hpp"
 
 namespace {
 std::atomic<std::size_t> allocations{0};
@@ -54,13 +55,15 @@ std::string report(int number) {
 }
 
 /// Allocations of the last of a few equal requests.
-std::size_t allocations_when_warm(const testing::FakeRequest& request) {
+std::size_t allocations_when_warm(const testing::FakeRequest& request,
+                                  const telemetry::RequestTrace* trace = nullptr) {
   testing::FakeAppender appender;
   appender.keep_records = false;
   journal::Appender* appenders[] = {&appender};
   telemetry::Registry registry;
   ReportIntake intake({}, appenders, registry);
   testing::FakeExchange exchange;
+  exchange.follow(trace);
   std::size_t during = 0;
   for (int i = 0; i < 5; ++i) {
     exchange.begin(request);
@@ -76,6 +79,18 @@ std::size_t allocations_when_warm(const testing::FakeRequest& request) {
 
 TEST(IntakeAllocation, is_none_for_one_report) {
   EXPECT_EQ(allocations_when_warm({"", {{"Content-Type", "application/json"}}, report(1)}), 0u);
+}
+
+TEST(IntakeAllocation, is_none_for_a_trace_context_whether_it_is_followed_or_not) {
+  const std::string parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const testing::FakeRequest request{
+      "", {{"Content-Type", "application/json"}, {"traceparent", parent}}, report(1)};
+  EXPECT_EQ(allocations_when_warm(request), 0u);
+  telemetry::Tracer tracer(4);
+  const telemetry::RequestTrace trace{.tracer = &tracer,
+                                      .context = *telemetry::parse_traceparent(parent)};
+  EXPECT_EQ(allocations_when_warm(request, &trace), 0u);
+  EXPECT_EQ(tracer.recorded(), 10u);  // decode and journal, of five
 }
 
 TEST(IntakeAllocation, is_none_for_many_lines) {

@@ -6,6 +6,7 @@
 
 #include "base/check.hpp"
 #include "ingest/json_text.hpp"
+#include "telemetry/trace/tracer.hpp"
 
 namespace trialwire::ingest {
 namespace {
@@ -36,6 +37,13 @@ std::string_view refusal_text(ErrorCode code) noexcept {
 }  // namespace
 
 void IntakeAnswer::committed(const journal::Receipt& receipt) noexcept {
+  if (content_.trace != nullptr) [[unlikely]] {
+    content_.trace->child(
+        "journal", {content_.appended_unix_ns, telemetry::span_clock_ns()},
+        {{"trialwire.stored", receipt.stored},
+         {"trialwire.duplicates", receipt.duplicates},
+         {"trialwire.sequence", static_cast<std::int64_t>(receipt.first_sequence)}});
+  }
   told_ = true;
   state_ = receipt.state;
   error_ = receipt.error;

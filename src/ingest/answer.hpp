@@ -45,6 +45,8 @@ struct AnswerContent {
   std::string_view places;  // the bytes of a RecordPlace for each record; empty: they are numbered
                             // on from the first one, with the same kind of identity
   RejectedView rejected;    // NDJSON
+  const telemetry::RequestTrace* trace = nullptr;  // null: it is not traced
+  std::int64_t appended_unix_ns = 0;               // of one that is traced
 };
 
 class IntakeAnswer final : public net::DeferredAnswer, public journal::Waiter {

@@ -6,6 +6,8 @@
 
 #include <simdjson.h>
 
+#include "telemetry/trace/tracer.hpp"
+
 namespace trialwire::ingest {
 namespace {
 
@@ -97,6 +99,7 @@ struct Intake::Job {
   std::uint64_t unknown_fields = 0;  // of the valid ones
   bool forbidden = false;            // a line that was rejected was not theirs to write
   std::string_view subject_json;     // of the last one
+  std::int64_t began_unix_ns = 0;    // of one that is traced
 };
 
 void Intake::handle(net::Exchange& exchange, std::int64_t received_ns) {
@@ -108,6 +111,8 @@ void Intake::handle(net::Exchange& exchange, std::int64_t received_ns) {
        shard_.options.unknown_fields, shard_.options.object_fields_max, received_ns,
        &shard_.nested_names},
       {shard_.identity_key, exchange.principal().name, decoder_.kind(), {}, shard_.identity_text}};
+  if (exchange.trace() != nullptr) [[unlikely]]
+    job.began_unix_ns = telemetry::span_clock_ns();
   shard_.errors.clear();
   shard_.rejected.clear();
   shard_.pending.clear();
@@ -288,6 +293,16 @@ void Intake::append(Job& job, BodyForm form) {
   attributes.principal = job.exchange.principal().name;
   attributes.origin = connection.origin;
   attributes.traceparent = job.head.traceparent;
+  const telemetry::RequestTrace* trace = job.exchange.trace();
+  telemetry::TraceparentText parent;
+  std::int64_t decoded_unix_ns = 0;
+  if (trace != nullptr) [[unlikely]] {
+    decoded_unix_ns = telemetry::span_clock_ns();
+    trace->child("decode", {job.began_unix_ns, decoded_unix_ns}, {{"trialwire.records", count}});
+    // What is done with the record is done for this request.
+    parent = telemetry::traceparent_of(trace->context);
+    attributes.traceparent = {parent.data(), parent.size()};
+  }
   if (form == BodyForm::array) {
     attributes.submission =
         submission_id(shard_.identity_key, pending.front().identity.identity, count);
@@ -315,7 +330,10 @@ void Intake::append(Job& job, BodyForm form) {
   if (!shard_.appender.fits()) return refuse(job, too_large_to_store);
   if (form != BodyForm::object) metrics_.request_records(count);
   if (job.unknown_fields != 0) metrics_.unknown_fields(job.unknown_fields);
-  auto& answer = job.exchange.defer<IntakeAnswer>(answer_context_, answer_content(job, form));
+  AnswerContent content = answer_content(job, form);
+  content.trace = trace;
+  content.appended_unix_ns = decoded_unix_ns;
+  auto& answer = job.exchange.defer<IntakeAnswer>(answer_context_, content);
   answer.set_ticket(group.end(answer));
 }
 

@@ -2,6 +2,9 @@
 #include "ingest/request_head.hpp"
 
 #include <algorithm>
+#include <utility>
+
+#include "telemetry/trace/trace_context.hpp"
 
 namespace trialwire::ingest {
 namespace {
@@ -66,15 +69,6 @@ bool valid_key(std::string_view key) noexcept {
          std::ranges::all_of(key, [](char c) { return c >= 0x20 && c < 0x7f; });
 }
 
-bool is_hex(std::string_view text) noexcept {
-  return std::ranges::all_of(
-      text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-}
-
-bool all_zero(std::string_view text) noexcept {
-  return text.find_first_not_of('0') == std::string_view::npos;
-}
-
 constexpr Refusal wrong_type{ErrorCode::unsupported_media_type, "Content-Type", Rule::format,
                              "must be application/json or application/x-ndjson, in UTF-8"};
 constexpr Refusal repeated_type{ErrorCode::invalid_argument, "Content-Type", Rule::duplicate,
@@ -86,27 +80,22 @@ constexpr Refusal wrong_key{ErrorCode::invalid_argument, "Idempotency-Key", Rule
 
 }  // namespace
 
-bool valid_traceparent(std::string_view text) noexcept {
-  if (text.size() < 55 || text.size() > 255) return false;
-  if (text[2] != '-' || text[35] != '-' || text[52] != '-') return false;
-  std::string_view version = text.substr(0, 2), trace = text.substr(3, 32);
-  std::string_view parent = text.substr(36, 16), flags = text.substr(53, 2);
-  if (!is_hex(version) || !is_hex(trace) || !is_hex(parent) || !is_hex(flags)) return false;
-  if (version == "ff" || all_zero(trace) || all_zero(parent)) return false;
-  // A later version may add fields after a hyphen; version 00 may not.
-  return text.size() == 55 || (version != "00" && text[55] == '-' && valid_key(text));
-}
-
 std::expected<RequestHead, Refusal> read_request_head(const net::Request& request) noexcept {
   RequestHead head;
   bool typed = false;
+  bool traced = false;
   bool encoded = false;
   for (const net::HeaderField& header : request.headers) {
     auto known = net::known_header(header.name);
     if (!known) continue;
     switch (*known) {
       case KnownHeader::traceparent:
-        if (valid_traceparent(header.value)) head.traceparent = header.value;
+        // Of two it is not known whose they are.
+        if (!std::exchange(traced, true) && telemetry::parse_traceparent(header.value)) {
+          head.traceparent = header.value;
+        } else {
+          head.traceparent = {};
+        }
         break;
       case KnownHeader::content_type:
         // Which of two is meant is a guess, and someone on the way may have guessed otherwise.

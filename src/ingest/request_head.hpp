@@ -17,7 +17,7 @@ struct RequestHead {
   MediaType media_type = MediaType::json;
   bool gzip = false;
   std::string_view idempotency_key;  // empty: none
-  std::string_view traceparent;      // empty: none, or not in W3C form
+  std::string_view traceparent;      // empty: none, more than one, or not in W3C form
 };
 
 /// A request that is refused as a whole. All text is static.
@@ -32,8 +32,5 @@ struct Refusal {
 /// Content-Type once, application/json (also when absent) or application/x-ndjson, charset utf-8;
 /// Content-Encoding gzip or none; Idempotency-Key of at most 255 printable ASCII characters.
 std::expected<RequestHead, Refusal> read_request_head(const net::Request& request) noexcept;
-
-/// W3C Trace Context: version, trace-id, parent-id and flags in lower-case hexadecimal.
-bool valid_traceparent(std::string_view text) noexcept;
 
 }  // namespace trialwire::ingest

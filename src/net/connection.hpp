@@ -106,6 +106,9 @@ class Connection final : public runtime::Watcher,
   void answer_without_handler();
   void call_handler(const auth::Principal& principal, const Admitted& admitted);
   void settle(std::size_t mark, bool deferred);
+  void follow(HttpExchange& exchange) noexcept;
+  void answered(const RequestTraces::Answered& answer, double seconds,
+                const telemetry::RequestTrace* trace);
   void refuse(Refusal refusal);
   void hold_output();
   void arm_for_answers(std::int64_t since_ns) noexcept;

@@ -99,6 +99,7 @@ void Connection::dispatch(std::string_view body, bool last_of_read) {
 
 void Connection::fill_request(std::string_view body) noexcept {
   Workspace& work = listener_.workspace();
+  listener_.exchange().forget();
   const RequestHead& head = work.head;
   const Route* route = work.match.route;
   work.request = {
@@ -156,7 +157,6 @@ const auth::Principal* Connection::admit() {
   if (gate == nullptr) return &auth::anonymous();
   Workspace& work = listener_.workspace();
   const Route* route = work.match.route;
-  listener_.exchange().forget();
   const auth::Principal* principal = nullptr;
   bool returned = guarded(route, listener_.metrics(), [&] {
     principal = gate->admit(work.request, *route, listener_.shard(), work.writer);
@@ -205,11 +205,20 @@ void Connection::answer_without_handler() {
   }
 }
 
+void Connection::follow(HttpExchange& exchange) noexcept {
+  const runtime::Shard& shard = listener_.shard();
+  const std::int64_t began_unix_ns = shard.unix_now_ns() - (shard.now_ns() - read_ns_);
+  const auto trace = listener_.traces().begin(exchange.request(), began_unix_ns, shard.now_ns());
+  if (trace) exchange.follow(*trace);
+}
+
 void Connection::call_handler(const auth::Principal& principal, const Admitted& admitted) {
   Workspace& work = listener_.workspace();
   HttpExchange& exchange = listener_.exchange();
   const Route* route = work.match.route;
   exchange.begin(work.request, info_, principal, context_);
+  if (listener_.traces().comes_up(work.request)) [[unlikely]]
+    follow(exchange);
   bool returned = guarded(route, listener_.metrics(), [&] { route->handler(exchange); });
   if (AnswerSlot* slot = exchange.deferred()) {
     slot->route = route;
@@ -222,6 +231,7 @@ void Connection::call_handler(const auth::Principal& principal, const Admitted& 
     if (work.head.has_timeout) {
       context_->set_deadline(*slot, read_ns_ + std::int64_t{work.head.timeout_ms} * 1'000'000);
     }
+    slot->trace = exchange.trace();
     if (!returned) context_->detach(*slot, 500);
     return;
   }
@@ -237,8 +247,10 @@ void Connection::settle(std::size_t mark, bool deferred) {
   if (deferred) return;
   Workspace& work = listener_.workspace();
   const Route* route = work.match.route != nullptr ? work.match.route : work.match.of_path;
+  const telemetry::RequestTrace* trace = listener_.exchange().trace();
   if (context_ == nullptr || context_->front() == nullptr) {
-    listener_.metrics().answered(route, work.head.method, work.writer.status(), 0);
+    answered({.route = route, .method = work.head.method, .status = work.writer.status()}, 0,
+             trace);
     return;
   }
   AnswerSlot& slot = context_->add_slot();
@@ -246,7 +258,16 @@ void Connection::settle(std::size_t mark, bool deferred) {
   slot.route = route;
   slot.method = work.head.method;
   slot.status = work.writer.status();
+  slot.trace = trace;
   work.output.truncate(mark);
+}
+
+/// It is counted and, where it is traced, its span ends.
+void Connection::answered(const RequestTraces::Answered& answer, double seconds,
+                          const telemetry::RequestTrace* trace) {
+  listener_.metrics().answered(answer.route, answer.method, answer.status, seconds, trace);
+  if (trace != nullptr) [[unlikely]]
+    RequestTraces::end(*trace, answer);
 }
 
 /// The last answer of this connection, to a request that cannot be understood or waited for.
@@ -306,7 +327,7 @@ void Connection::count_abandoned() noexcept {
   const double seconds = static_cast<double>(listener_.shard().now_ns() - read_ns_) * 1e-9;
   for (const AnswerSlot* slot = context_->front(); slot != nullptr; slot = slot->next) {
     if (slot->detached || ReadContext::is_complete(*slot)) continue;
-    listener_.metrics().answered(slot->route, slot->method, 499, seconds);
+    answered({.route = slot->route, .method = slot->method, .status = 499}, seconds, slot->trace);
   }
 }
 
@@ -369,8 +390,8 @@ void Connection::render_slot(AnswerSlot& slot) {
     }
   }
   if (status == 0) return;  // counted when it was given
-  listener_.metrics().answered(slot.route, slot.method, status,
-                               static_cast<double>(shard.now_ns() - read_ns_) * 1e-9);
+  answered({.route = slot.route, .method = slot.method, .status = status},
+           static_cast<double>(shard.now_ns() - read_ns_) * 1e-9, slot.trace);
 }
 
 }  // namespace trialwire::net

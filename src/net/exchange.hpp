@@ -21,6 +21,9 @@
 namespace trialwire::runtime {
 class Shard;
 }
+namespace trialwire::telemetry {
+struct RequestTrace;
+}
 
 namespace trialwire::net {
 
@@ -63,6 +66,8 @@ class Exchange {
   /// Valid until the handler returns.
   virtual const auth::Principal& principal() const noexcept = 0;
   virtual runtime::Shard& shard() noexcept = 0;
+  /// Null: the request is not traced. Lives as long as a deferred answer.
+  virtual const telemetry::RequestTrace* trace() const noexcept { return nullptr; }
 
   /// Answers now; both texts are copied.
   virtual void respond(Status status, std::string_view content_type, std::string_view body) = 0;

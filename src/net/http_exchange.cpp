@@ -12,6 +12,12 @@ void HttpExchange::begin(const Request& request, const ConnectionInfo& connectio
   principal_ = &principal;
   context_ = &context;
   slot_ = nullptr;
+  trace_ = nullptr;
+}
+
+void HttpExchange::follow(const telemetry::RequestTrace& trace) noexcept {
+  void* place = context().allocate(sizeof trace, alignof(telemetry::RequestTrace));
+  trace_ = new (place) telemetry::RequestTrace(trace);
 }
 
 ResponseWriter& HttpExchange::writer() {

@@ -4,6 +4,7 @@
 #include "net/exchange.hpp"
 #include "net/http1_writer.hpp"
 #include "net/read_context.hpp"
+#include "telemetry/trace/tracer.hpp"
 
 namespace trialwire::net {
 
@@ -16,7 +17,12 @@ class HttpExchange final : public Exchange {
   void begin(const Request& request, const ConnectionInfo& connection,
              const auth::Principal& principal, ReadContext*& context) noexcept;
   /// No answer of the request before is looked for any longer.
-  void forget() noexcept { slot_ = nullptr; }
+  void forget() noexcept {
+    slot_ = nullptr;
+    trace_ = nullptr;
+  }
+  /// The request is traced. After `begin`, before its handler.
+  void follow(const telemetry::RequestTrace& trace) noexcept;
   /// The place of the answer that the handler has deferred; null: it has answered, or not at all.
   AnswerSlot* deferred() const noexcept { return slot_; }
 
@@ -24,6 +30,7 @@ class HttpExchange final : public Exchange {
   const ConnectionInfo& connection() const noexcept override { return *connection_; }
   const auth::Principal& principal() const noexcept override { return *principal_; }
   runtime::Shard& shard() noexcept override { return shard_; }
+  const telemetry::RequestTrace* trace() const noexcept override { return trace_; }
   void respond(Status status, std::string_view content_type, std::string_view body) override;
   ResponseWriter& writer() override;
   void fail(const Error& error) override;
@@ -44,6 +51,7 @@ class HttpExchange final : public Exchange {
   const auth::Principal* principal_ = nullptr;
   ReadContext** context_ = nullptr;
   AnswerSlot* slot_ = nullptr;
+  const telemetry::RequestTrace* trace_ = nullptr;
 };
 
 }  // namespace trialwire::net

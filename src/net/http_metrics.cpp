@@ -61,7 +61,16 @@ telemetry::Counter& HttpMetrics::cell(PerRoute& place, const Route* route, Metho
   return counter;
 }
 
-void HttpMetrics::answered(const Route* route, Method method, Status status, double seconds) {
+struct HttpMetrics::Line {
+  std::string_view route;
+  Method method;
+  Status status;
+  double seconds;
+  const telemetry::RequestTrace* trace;
+};
+
+void HttpMetrics::answered(const Route* route, Method method, Status status, double seconds,
+                           const telemetry::RequestTrace* trace) {
   PerRoute& place = routes_[route == nullptr ? routes_.size() - 1 : route->index];
   cell(place, route, method, status).add();
   if (place.duration == nullptr) {
@@ -72,18 +81,30 @@ void HttpMetrics::answered(const Route* route, Method method, Status status, dou
   }
   place.duration->observe(seconds);
   if (log_every_ || seconds >= slow_s_) [[unlikely]]
-    log(route, method, status, seconds);
+    log({.route = route == nullptr ? "none" : std::string_view(route->pattern),
+         .method = method,
+         .status = status,
+         .seconds = seconds,
+         .trace = trace});
 }
 
-void HttpMetrics::log(const Route* route, Method method, Status status, double seconds) noexcept {
-  const std::string_view pattern = route == nullptr ? "none" : std::string_view(route->pattern);
-  if (seconds < slow_s_) {
-    telemetry::log(telemetry::LogLevel::info, "access", "request",
-                   {{"server", std::string_view(server_)},
-                    {"method", name_of(method)},
-                    {"route", pattern},
-                    {"status", std::uint64_t{status}},
-                    {"ms", seconds * 1e3}});
+void HttpMetrics::log(const Line& line) noexcept {
+  const telemetry::LogField server{"server", std::string_view(server_)};
+  const telemetry::LogField method{"method", name_of(line.method)};
+  const telemetry::LogField route{"route", line.route};
+  const telemetry::LogField status{"status", std::uint64_t{line.status}};
+  const telemetry::LogField ms{"ms", line.seconds * 1e3};
+  const auto hex =
+      telemetry::hex_of(line.trace == nullptr ? telemetry::TraceId{} : line.trace->context.trace);
+  const telemetry::LogField trace{"trace", std::string_view(hex.data(), hex.size())};
+  const bool traced = line.trace != nullptr;
+  if (line.seconds < slow_s_) {
+    constexpr auto info = telemetry::LogLevel::info;
+    if (traced) {
+      telemetry::log(info, "access", "request", {server, method, route, status, ms, trace});
+    } else {
+      telemetry::log(info, "access", "request", {server, method, route, status, ms});
+    }
     return;
   }
   slow_.add();
@@ -92,13 +113,14 @@ void HttpMetrics::log(const Route* route, Method method, Status status, double s
     ++not_logged_;
     return;
   }
-  telemetry::log(telemetry::LogLevel::warn, "access", "slow request",
-                 {{"server", std::string_view(server_)},
-                  {"method", name_of(method)},
-                  {"route", pattern},
-                  {"status", std::uint64_t{status}},
-                  {"ms", seconds * 1e3},
-                  {"not_logged", std::exchange(not_logged_, 0)}});
+  const telemetry::LogField left_out{"not_logged", std::exchange(not_logged_, 0)};
+  constexpr auto warn = telemetry::LogLevel::warn;
+  constexpr std::string_view slow = "slow request";
+  if (traced) {
+    telemetry::log(warn, "access", slow, {server, method, route, status, ms, left_out, trace});
+  } else {
+    telemetry::log(warn, "access", slow, {server, method, route, status, ms, left_out});
+  }
 }
 
 void HttpMetrics::refused(Status status) {

@@ -15,6 +15,7 @@
 #include "net/timeouts.hpp"
 #include "resilience/token_bucket.hpp"
 #include "telemetry/metrics.hpp"
+#include "telemetry/trace/tracer.hpp"
 
 namespace trialwire::net {
 
@@ -24,7 +25,9 @@ class HttpMetrics {
               const RequestLog& log = {});
 
   /// Null route: nothing is at that path. For a method that the path does not have, any of its own.
-  void answered(const Route* route, Method method, Status status, double seconds);
+  /// Null trace: it is not traced.
+  void answered(const Route* route, Method method, Status status, double seconds,
+                const telemetry::RequestTrace* trace = nullptr);
   /// A request that was refused before it had a route.
   void refused(Status status);
   void timed_out(Timeout kind) noexcept { timeouts_[static_cast<std::size_t>(kind)]->add(); }
@@ -51,7 +54,8 @@ class HttpMetrics {
   };
   telemetry::Counter& cell(PerRoute& place, const Route* route, Method method, Status status);
 
-  void log(const Route* route, Method method, Status status, double seconds) noexcept;
+  struct Line;
+  void log(const Line& line) noexcept;
 
   telemetry::Registry& registry_;
   const bool log_every_;

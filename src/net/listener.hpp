@@ -19,6 +19,7 @@
 #include "net/http_metrics.hpp"
 #include "net/parser.hpp"
 #include "net/read_context.hpp"
+#include "net/request_traces.hpp"
 #include "net/router.hpp"
 #include "net/server.hpp"
 #include "net/timeouts.hpp"
@@ -89,6 +90,7 @@ class Listener final : public runtime::Watcher, public runtime::Runnable {
   const ServerCore& core() const noexcept { return *core_; }
   Workspace& workspace() noexcept { return workspace_; }
   HttpMetrics& metrics() noexcept { return metrics_; }
+  RequestTraces& traces() noexcept { return traces_; }
   Timeouts& timeouts() noexcept { return timeouts_; }
   HttpExchange& exchange() noexcept { return exchange_; }
   Admission& admission() noexcept { return *admission_; }
@@ -112,6 +114,7 @@ class Listener final : public runtime::Watcher, public runtime::Runnable {
   runtime::Shard& shard_;
   std::shared_ptr<ServerCore> core_;  // shared: its listeners end on their own threads
   HttpMetrics metrics_;
+  RequestTraces traces_;
   std::shared_ptr<Admission> admission_;  // with the pool, which may outlive this
   ContextPool* pool_;
   Workspace workspace_;

@@ -21,6 +21,10 @@
 #include "net/rate_note.hpp"
 #include "net/router.hpp"
 
+namespace trialwire::telemetry {
+struct RequestTrace;
+}
+
 namespace trialwire::net {
 
 class Admission;
@@ -82,6 +86,7 @@ struct AnswerSlot {
   bool detached = false;  // not waited for: `status` is answered in its place
   bool flying = false;    // the admission is to be told when it ends
   RateNote rate;
+  const telemetry::RequestTrace* trace = nullptr;
 };
 
 /// Told when no answer is waited for any longer.

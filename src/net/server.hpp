@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "net/admission_options.hpp"
 #include "net/gate.hpp"
+#include "net/request_traces.hpp"
 #include "net/router.hpp"
 #include "runtime/shard.hpp"
 
@@ -69,6 +70,7 @@ struct ServerOptions {
   const TlsCertificates* tls = nullptr;
   /// Up to so many connections keep OpenSSL's buffers of records between requests.
   std::size_t tls_kept_buffers = 1'024;
+  TraceOptions trace;
   /// Rates, concurrency, shedding; everything is off by default.
   AdmissionOptions admission;
 };

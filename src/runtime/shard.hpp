@@ -85,7 +85,7 @@ class Shard {
   /// last one and of those before it. Under `tick` it says little, being 0 on an idle shard.
   std::int64_t lag_ns() const noexcept;
 
-  /// Runs on its own thread, named "shard-N", with all signals blocked.
+  /// Runs on its own thread, named "shard-N", with all signals but SIGPROF blocked.
   void start();
   /// From another thread: ends the loop after the current turn and joins. Idempotent.
   void stop();

@@ -8,7 +8,10 @@ from harness import ServerTest, eventually
 
 TOKEN = "an-admin-token-of-forty-bytes-or-so-0123"
 ROUTES = [("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/debug/config"),
-          ("PUT", "/debug/log?level=info")]
+          ("PUT", "/debug/log?level=info"), ("GET", "/debug/traces"), ("GET", "/debug/pprof/heap?seconds=1"),
+          ("GET", "/debug/pprof/profile?seconds=1"), ("GET", "/debug/flamegraph?seconds=1"),
+          ("GET", "/debug/pprof/symbol"), ("POST", "/debug/pprof/symbol"), ("GET", "/debug/pprof/cmdline"),
+          ("GET", "/pprof/profile?seconds=1"), ("GET", "/pprof/cmdline")]
 
 
 class AdminToken(ServerTest):

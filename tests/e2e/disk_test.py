@@ -90,7 +90,7 @@ class FailingDisk(ServerTest):
         self.assertEqual(refused.status, 503)
         self.assertEqual(refused.headers["Retry-After"], "1")
         self.assertEqual(refused.headers["Content-Type"], "application/problem+json")
-        server.process.send_signal(signal.SIGUSR1)
+        server.process.send_signal(signal.SIGHUP)
         eventually("intake", lambda: server.post("/v1/epro/reports", report(99_999)).status == 200)
         items = server.wait_stored(stored + 1)
         self.assertEqual(len(items), len({item["reportId"] for item in items}))

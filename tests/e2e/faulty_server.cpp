@@ -7,8 +7,8 @@
 //   FAULT  none         nothing fails
 //          write:N      the N-th write to a segment after the server is up fails with EIO
 //          sync:N       likewise the N-th sync
-//          room:BYTES   the disk holds no more, until SIGUSR1
-//          slow:MS      each sync of a segment takes so long, until SIGUSR1
+//          room:BYTES   the disk holds no more, until SIGHUP
+//          slow:MS      each sync of a segment takes so long, until SIGHUP
 #include <unistd.h>
 
 #include <atomic>
@@ -118,7 +118,7 @@ int run(const Arguments& arguments, const trialwire::SettingsOptions& options) {
   std::filesystem::create_directories(image);
   load_image();
   std::at_quick_exit(save_image);
-  std::signal(SIGUSR1, [](int) { recovers.store(true); });
+  std::signal(SIGHUP, [](int) { recovers.store(true); });
   path ports = path(settings->data_dir) / "run/ports.json";
   std::filesystem::remove(ports);
   std::jthread injector([&](const std::stop_token& stop) { inject(stop, ports, arguments.fault); });

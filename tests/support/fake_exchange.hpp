@@ -127,6 +127,9 @@ class FakeExchange final : public net::Exchange {
   const net::Request& request() const noexcept override { return request_; }
   const net::ConnectionInfo& connection() const noexcept override { return connection_; }
   const auth::Principal& principal() const noexcept override { return principal_; }
+  const telemetry::RequestTrace* trace() const noexcept override { return trace_; }
+  /// Requests are traced from now on; null: not any more.
+  void follow(const telemetry::RequestTrace* trace) noexcept { trace_ = trace; }
   runtime::Shard& shard() noexcept override { check_failed("no shard here", __FILE__, __LINE__); }
   void respond(net::Status status, std::string_view content_type, std::string_view body) override {
     writer_.start(status).body(content_type, body);
@@ -165,6 +168,7 @@ class FakeExchange final : public net::Exchange {
   std::unique_ptr<char[]> body_;
   std::size_t body_bytes_ = 0;
   std::vector<net::HeaderField> headers_;
+  const telemetry::RequestTrace* trace_ = nullptr;
   net::Request request_;
   net::DeferredAnswer* answer_ = nullptr;
   FakeResponse response_;
