@@ -8,9 +8,8 @@
 
 #include <fmt/format.h>
 
-#include "ingest/field_errors.hpp"
 #include "net/exchange.hpp"
-#include "query/audit_reason.hpp"
+#include "operator_log.hpp"
 #include "telemetry/log.hpp"
 
 namespace trialwire {
@@ -43,13 +42,8 @@ std::optional<std::pair<telemetry::LogLevel, std::string>> log_change(std::strin
 }
 
 void change_log_level(const AdminSources& sources, net::Exchange& exchange) {
-  ingest::FieldErrors errors(1);
-  const std::string_view why = query::audit_reason(exchange.request(), errors);
-  if (!errors.empty()) {
-    std::string summary;
-    errors.append_summary(summary);
-    return exchange.fail({ErrorCode::invalid_argument, summary});
-  }
+  auto why = audit_reason_of(exchange);
+  if (!why) return;
   const auto asked = log_change(exchange.request().query);
   if (!asked) {
     return exchange.fail(
@@ -62,7 +56,7 @@ void change_log_level(const AdminSources& sources, net::Exchange& exchange) {
       .name = module.empty() ? "log.level" : fmt::format("log.level of {}", module),
       .old_value = std::string(name_of(telemetry::log_level(module))),
       .new_value = std::string(name_of(level)),
-      .why = std::string(why),
+      .why = std::move(*why),
       .answer = fmt::format("{} from {}\n", of, name_of(level)),
       .apply = [level, module, of] {
         telemetry::log(telemetry::LogLevel::warn, "serve", "what is logged was changed",

@@ -10,9 +10,11 @@
 
 #include <fmt/format.h>
 
+#include "audit/entry.hpp"
 #include "net/exchange.hpp"
 #include "net/response.hpp"
 #include "runtime/shard.hpp"
+#include "telemetry/log.hpp"
 #include "telemetry/profile/symbols.hpp"
 
 namespace trialwire {
@@ -26,16 +28,28 @@ constexpr std::size_t addresses_max = 10'000;
 constexpr std::size_t addresses_bytes_max = 512 << 10;
 constexpr std::string_view plain = "text/plain; charset=utf-8";
 
-/// A question while it is answered: of the control shard, but for `given_up`.
-class ProfileAnswer final : public net::DeferredAnswer {
+/// A profile on its way: written down, taken, rendered. Of the control shard.
+class ProfileAnswer final : public net::DeferredAnswer, public journal::Waiter {
  public:
-  ProfileAnswer(ProfileForm form, std::shared_ptr<std::atomic<bool>> given_up)
-      : form_(form), given_up_(std::move(given_up)) {}
-
-  void answered(Result<std::string> result) {
-    result_ = std::move(result);
-    complete();
+  ProfileAnswer(ProfileService& profiles, ProfileRequest request, runtime::Shard& shard)
+      : profiles_(profiles), request_(std::move(request)), form_(request_.form), shard_(shard) {
+    request_.given_up = given_up_;
   }
+
+  void committed(const journal::Receipt& receipt) noexcept override {
+    if (receipt.state == journal::Receipt::State::durable) return begin();
+    answered(fail(ErrorCode::unavailable, std::string(act_unaudited)));
+  }
+  void begin() noexcept {
+    if (given_up_->load()) return answered(fail(ErrorCode::unavailable, "nobody waits for it"));
+    auto begun =
+        profiles_.take(std::move(request_), [this, &shard = shard_](Result<std::string> done) {
+          auto result = std::make_shared<Result<std::string>>(std::move(done));
+          shard.post([this, result] { answered(std::move(*result)); });
+        });
+    if (!begun) answered(std::unexpected(begun.error()));
+  }
+
   void render(net::ResponseWriter& writer) override {
     if (!result_) return writer.problem(result_.error().code, result_.error().text);
     writer.start(200).header("X-Content-Type-Options", "nosniff");
@@ -55,8 +69,17 @@ class ProfileAnswer final : public net::DeferredAnswer {
   }
 
  private:
-  ProfileForm form_;
-  std::shared_ptr<std::atomic<bool>> given_up_;
+  void answered(Result<std::string> result) noexcept {
+    result_ = std::move(result);
+    complete();
+  }
+
+  ProfileService& profiles_;
+  ProfileRequest request_;
+  const ProfileForm form_;
+  runtime::Shard& shard_;
+  // Shared with the profiler's thread.
+  const std::shared_ptr<std::atomic<bool>> given_up_ = std::make_shared<std::atomic<bool>>(false);
   Result<std::string> result_;
 };
 
@@ -66,24 +89,37 @@ struct Asked {
   bool flame_graph = false;
 };
 
-void answer_profile(ProfileService& profiles, const Asked& asked, net::Exchange& exchange) {
+struct Profiler {
+  ProfileService& service;
+  OperatorLog* log;
+};
+
+void answer_profile(const Profiler& profiler, const Asked& asked, net::Exchange& exchange) {
+  auto& [profiles, log] = profiler;
   auto query = parse_profile_query(exchange.request().query,
                                    std::min(asked.usual, profiles.longest()), profiles.longest());
   if (!query) return exchange.fail(query.error());
+  auto why = audit_reason_of(exchange);
+  if (!why) return;
+  // Known before anything is written down; who comes in between is told so by `take`.
+  if (profiles.busy()) return exchange.fail(ProfileService::taken());
+  if (log != nullptr && !log->takes_entries()) {
+    return exchange.fail({ErrorCode::unavailable, std::string(act_unaudited)});
+  }
   ProfileRequest request{.kind = asked.kind, .form = query->form, .time = query->time};
   if (asked.flame_graph) request.form = ProfileForm::flame_graph;
-  auto given_up = std::make_shared<std::atomic<bool>>(false);
-  request.given_up = given_up;
-  // Filled in below; what the profiler posts runs after this.
-  auto place = std::make_shared<ProfileAnswer*>(nullptr);
-  const ProfileForm form = request.form;
-  auto begun = profiles.take(
-      std::move(request), [&shard = exchange.shard(), place](Result<std::string> done) {
-        auto result = std::make_shared<Result<std::string>>(std::move(done));
-        shard.post([place, result] { (*place)->answered(std::move(*result)); });
-      });
-  if (!begun) return exchange.fail(begun.error());
-  *place = &exchange.defer<ProfileAnswer>(form, std::move(given_up));
+  auto& answer = exchange.defer<ProfileAnswer>(profiles, std::move(request), exchange.shard());
+  if (log == nullptr) {
+    telemetry::log(telemetry::LogLevel::info, "profile", "taking a profile",
+                   {{"seconds", query->time.count()}});
+    return answer.begin();
+  }
+  log->note(exchange,
+            {.what = audit::what_command,
+             .why = std::move(*why),
+             .detail = fmt::format(R"({{"seconds":{}}})", query->time.count()),
+             .rows = {}},
+            answer);
 }
 
 void answer_symbols(net::Exchange& exchange) {
@@ -99,15 +135,15 @@ void answer_program(net::Exchange& exchange) {
   exchange.respond(200, plain, program.string() + "\n");
 }
 
-Result<void> add_under(net::Router& router, std::string_view prefix, ProfileService& profiles) {
+Result<void> add_under(net::Router& router, std::string_view prefix, const Profiler& profiler) {
   auto add = [&](net::Method method, std::string_view name, net::Handler handler,
                  std::size_t body_bytes_max = 0) {
     return router.add(method, fmt::format("{}/pprof/{}", prefix, name), std::move(handler),
                       {.body_bytes_max = body_bytes_max});
   };
-  auto profile = [&profiles](ProfileKind kind, seconds usual) {
-    return [&profiles, asked = Asked{kind, usual}](net::Exchange& exchange) {
-      answer_profile(profiles, asked, exchange);
+  auto profile = [&profiler](ProfileKind kind, seconds usual) {
+    return [profiler, asked = Asked{kind, usual}](net::Exchange& exchange) {
+      answer_profile(profiler, asked, exchange);
     };
   };
   auto added = add(net::Method::get, "profile", profile(ProfileKind::cpu, usual_profile));
@@ -165,12 +201,13 @@ std::string symbol_lines(std::string_view addresses) {
   return text;
 }
 
-Result<void> add_profile_routes(net::Router& router, ProfileService& profiles) {
+Result<void> add_profile_routes(net::Router& router, ProfileService& profiles, OperatorLog* log) {
+  const Profiler profiler{profiles, log};
   for (const std::string_view prefix : {"/debug", ""}) {
-    if (auto added = add_under(router, prefix, profiles); !added) return added;
+    if (auto added = add_under(router, prefix, profiler); !added) return added;
   }
-  return router.add(net::Method::get, "/debug/flamegraph", [&profiles](net::Exchange& exchange) {
-    answer_profile(profiles, {ProfileKind::cpu, usual_flame_graph, true}, exchange);
+  return router.add(net::Method::get, "/debug/flamegraph", [profiler](net::Exchange& exchange) {
+    answer_profile(profiler, {ProfileKind::cpu, usual_flame_graph, true}, exchange);
   });
 }
 

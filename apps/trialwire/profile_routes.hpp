@@ -12,15 +12,18 @@
 //   what is wrong                              answer
 //   a query that is another, too many seconds  400
 //   a profile is being taken                   409
+//   the audit trail takes no entry             503
+// Who takes a profile is in the audit trail before it begins.
 #pragma once
 #include "base/error.hpp"
 #include "net/router.hpp"
+#include "operator_log.hpp"
 #include "profile_service.hpp"
 
 namespace trialwire {
 
-/// The service must outlive the router's use.
-Result<void> add_profile_routes(net::Router& router, ProfileService& profiles);
+/// Both must outlive the router's use. Log null: nothing is written down.
+Result<void> add_profile_routes(net::Router& router, ProfileService& profiles, OperatorLog* log);
 
 /// Seconds and form of "seconds=5&form=proto"; `seconds` when there are none. Error:
 /// invalid_argument, text for the client.

@@ -117,11 +117,15 @@ void ProfileService::stop() noexcept {
   if (thread_.joinable()) thread_.join();
 }
 
+Error ProfileService::taken() {
+  return {ErrorCode::conflict, "a profile is being taken already"};
+}
+
 Result<void> ProfileService::begin(Job job) {
   {
     const std::scoped_lock lock(mutex_);
     if (stopping_) return std::unexpected(stopped());
-    if (job_) return fail(ErrorCode::conflict, "a profile is being taken already");
+    if (job_) return std::unexpected(taken());
     job_ = std::move(job);
     busy_.store(true);
   }

@@ -58,8 +58,10 @@ class ProfileService {
 
   /// Error: conflict, there is one under way, `done` is not called; unavailable: it is stopping.
   Result<void> take(ProfileRequest request, ProfileDone done);
-  /// A heap profile is of all that is in use, and needs no time.
-  bool heap_always() const noexcept { return options_.heap_always; }
+  /// The error of who asks while one is being taken.
+  static Error taken();
+  /// One is being taken. Any thread.
+  bool busy() const noexcept { return busy_.load(); }
   std::chrono::seconds longest() const noexcept { return options_.longest; }
 
   /// SIGUSR2: CPU and heap into files, in both forms; logs where. Returns at once.

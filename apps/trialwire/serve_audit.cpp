@@ -53,6 +53,17 @@ audit::Entry entry_of(const query::Read& read, std::int64_t now_ns) {
   return entry;
 }
 
+/// What who asks on the admin port: its subject is still to be said.
+audit::Entry entry_of(const net::Exchange& exchange, std::int64_t now_ns) {
+  audit::Entry entry;
+  entry.who = exchange.principal().name;
+  entry.roles = exchange.principal().roles;
+  entry.at_ns = now_ns;
+  entry.zone = audit::zone_at(now_ns);
+  entry.origin = exchange.connection().origin;
+  return entry;
+}
+
 /// Of a setting that is changed at run time: the change is made when its entry is durable.
 class ChangeAnswer final : public net::DeferredAnswer, public journal::Waiter {
  public:
@@ -187,23 +198,35 @@ void AuditService::refused(auth::Refusal why, const auth::Principal* who,
 
 void AuditService::change(net::Exchange& exchange, SettingChange change) {
   const std::int64_t now_ns = control_.unix_now_ns();
-  audit::Entry entry;
-  entry.who = exchange.principal().name;
-  entry.roles = exchange.principal().roles;
+  audit::Entry entry = entry_of(exchange, now_ns);
   entry.what = audit::what_setting;
   entry.target = change.name;
-  entry.at_ns = now_ns;
-  entry.zone = audit::zone_at(now_ns);
   entry.why = change.why;
   entry.old_value = change.old_value;
   entry.new_value = change.new_value;
-  entry.origin = exchange.connection().origin;
   if (!control_trail_.admit()) {
     return exchange.fail({ErrorCode::unavailable, std::string(change_unaudited)});
   }
   auto& answer = exchange.defer<ChangeAnswer>(std::move(change));
   if (control_trail_.add({&entry, 1}, now_ns, answer)) return;
   answer.committed({.state = journal::Receipt::State::refused});
+}
+
+bool AuditService::takes_entries() noexcept {
+  return control_trail_.admit().has_value();
+}
+
+void AuditService::note(const net::Exchange& exchange, const OperatorAct& act,
+                        journal::Waiter& waiter) {
+  const std::int64_t now_ns = control_.unix_now_ns();
+  audit::Entry entry = entry_of(exchange, now_ns);
+  entry.what = act.what;
+  entry.target = fmt::format("{} {}", name_of(exchange.request().method), exchange.request().route);
+  entry.why = act.why;
+  entry.detail = act.detail;
+  entry.rows = act.rows;
+  if (control_trail_.add({&entry, 1}, now_ns, waiter)) return;
+  waiter.committed({.state = journal::Receipt::State::refused});
 }
 
 void AuditService::flush() {

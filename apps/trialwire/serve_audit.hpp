@@ -15,6 +15,7 @@
 #include "audit/trail.hpp"
 #include "config/settings.hpp"
 #include "net/gate.hpp"
+#include "operator_log.hpp"
 #include "query/read_log.hpp"
 #include "runtime/shard.hpp"
 #include "serve_journal.hpp"
@@ -23,7 +24,10 @@
 
 namespace trialwire {
 
-class AuditService final : public query::ReadLog, public net::RefusalListener, public ChangeLog {
+class AuditService final : public query::ReadLog,
+                           public net::RefusalListener,
+                           public ChangeLog,
+                           public OperatorLog {
  public:
   /// Before the shards start. `control` comes after them in the journal's appenders. All outlive
   /// it, but the shards' hooks, which must not run any more when it is gone.
@@ -41,6 +45,9 @@ class AuditService final : public query::ReadLog, public net::RefusalListener, p
   void refused(auth::Refusal why, const auth::Principal* who, const net::Request& request,
                const net::Route& route, runtime::Shard& shard) noexcept override;
   void change(net::Exchange& exchange, SettingChange change) override;
+  bool takes_entries() noexcept override;
+  void note(const net::Exchange& exchange, const OperatorAct& act,
+            journal::Waiter& waiter) override;
 
   /// When no request comes any more, before the journal stops: hands what is counted to it.
   void flush();

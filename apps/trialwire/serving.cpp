@@ -140,8 +140,10 @@ Result<void> Serving::make_routes() {
   admin_sources_.changes = audit_.get();
   admin_sources_.checks = [this] { return readiness(); };
   admin_sources_.config = [this] { return config::print_yaml(settings_); };
-  if (auto added = add_profile_routes(admin_router_, *profiles_); !added) return added;
-  if (auto added = add_trace_route(admin_router_, tracer_.get()); !added) return added;
+  if (auto added = add_profile_routes(admin_router_, *profiles_, audit_.get()); !added)
+    return added;
+  if (auto added = add_trace_route(admin_router_, tracer_.get(), audit_.get()); !added)
+    return added;
   return add_admin_routes(admin_router_, admin_sources_);
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // GET /debug/traces?limit=N on the admin port: the last spans, 200 without N, as the JSON of
-// OTLP/HTTP, which a collector takes as it is.
+// OTLP/HTTP, which a collector takes as it is. Who looked is in the audit trail before they see it.
 #pragma once
 #include "base/error.hpp"
 #include "net/router.hpp"
+#include "operator_log.hpp"
 #include "telemetry/metrics.hpp"
 #include "telemetry/trace/tracer.hpp"
 
@@ -14,7 +15,8 @@ telemetry::TraceResource trace_resource();
 
 void observe_tracer(const telemetry::Tracer& tracer, telemetry::Registry& metrics);
 
-/// The tracer must outlive the router's use; null: 404.
-Result<void> add_trace_route(net::Router& router, const telemetry::Tracer* tracer);
+/// Both must outlive the router's use. Tracer null: 404; log null: nothing is written down.
+Result<void> add_trace_route(net::Router& router, const telemetry::Tracer* tracer,
+                             OperatorLog* log);
 
 }  // namespace trialwire

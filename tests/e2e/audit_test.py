@@ -104,6 +104,11 @@ class AuditTest(Trail, ServerTest):
         self.assertNotIn(b"P-", refused.body)
         change = server.request("PUT", "/debug/log?level=debug", address=server.admin)
         self.assertEqual(change.status, 503)
+        for path in ("/debug/traces", "/debug/pprof/profile?seconds=1", "/debug/flamegraph?seconds=1"):
+            answer = server.ask_admin(path)
+            self.assertEqual(answer.status, 503, path)
+            self.assertIn("audit trail", answer.json()["error"])
+        self.assertEqual(server.metric("trialwire_profiles_total", kind="cpu"), 0)
         self.assertGreater(server.metric("trialwire_audit_refused_total"), 0)
         blocker.execute("ROLLBACK")
         eventually("reads are answered", lambda:
@@ -124,6 +129,30 @@ class AuditTest(Trail, ServerTest):
                          [("log.level of net", "info", "debug"),
                           ("log.level of net", "debug", "warn")])
         self.assertEqual(changes[0]["why"], "slow lists")
+
+    def test_who_takes_a_profile_or_looks_at_traces_is_in_it_before(self):
+        server = self.server().start()
+        asked = [("command", "/debug/pprof/profile", "?seconds=1&form=proto", {"seconds": 1}),
+                 ("command", "/debug/flamegraph", "?seconds=1", {"seconds": 1}),
+                 ("read", "/debug/traces", "?limit=7", {"limit": 7})]
+        for _, path, query, _ in asked:
+            answer = server.request("GET", path + query, headers={"X-Audit-Reason": "a slow evening"},
+                                    address=server.admin)
+            self.assertEqual(answer.status, 200, answer.body)
+            answer = server.request("GET", path + query, headers={"X-Audit-Reason": "x" * 256},
+                                    address=server.admin)
+            self.assertEqual(answer.status, 400, path)
+        for path in ("/debug/pprof/symbol", "/debug/pprof/cmdline", "/debug/pprof/profile?seconds=0",
+                     "/debug/traces?limit=0"):
+            server.ask_admin(path)
+        server.kill()  # what was answered is durable
+        entries = [entry for entry in self.entries(server) if "/debug/" in entry["target"]]
+        self.assertEqual(
+            [(entry["what"], entry["target"], entry["detail"]) for entry in entries],
+            [(what, f"GET {path}", detail) for what, path, _, detail in asked])
+        self.assertEqual({entry["why"] for entry in entries}, {"a slow evening"})
+        self.assertEqual(entries[-1]["rows"], 0)
+        self.assertRegex(entries[0]["origin"], r"^admin 127\.0\.0\.1:\d+$")
 
     def test_a_start_with_other_settings_says_what_is_different_and_no_secret(self):
         server = self.server()
