@@ -54,6 +54,9 @@ Result<void> Serving::prepare() {
   if (settings_.trace.spans > 0) {
     tracer_ = std::make_unique<telemetry::Tracer>(settings_.trace.spans);
     observe_tracer(*tracer_, metrics_);
+    auto made = TraceExportService::make(*tracer_, outbound_, metrics_);
+    if (!made) return std::unexpected(made.error());
+    trace_export_ = std::move(*made);
   }
   unsigned count = shard_count(settings_);
   for (unsigned index = 0; index < count; ++index) {
@@ -256,6 +259,14 @@ void Serving::add_services() {
                    if (admin_) admin_->close();
                    control_->stop();
                  }});
+  if (trace_export_) {
+    services_.add({"traces",
+                   [this]() -> Result<void> {
+                     trace_export_->start();
+                     return {};
+                   },
+                   [this] { trace_export_->stop(); }});
+  }
   services_.add({"profiles",
                  [this]() -> Result<void> {
                    profiles_->start();

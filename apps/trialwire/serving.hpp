@@ -31,6 +31,7 @@
 #include "serve_sinks.hpp"
 #include "serve_store.hpp"
 #include "serve_tls.hpp"
+#include "serve_traces.hpp"
 #include "telemetry/metrics.hpp"
 #include "telemetry/trace/tracer.hpp"
 
@@ -94,15 +95,16 @@ class Serving {
   std::unique_ptr<DataDirectory> directory_;
   std::vector<std::unique_ptr<runtime::Shard>> shards_;
   std::unique_ptr<runtime::Shard> control_;
-  runtime::ProcessorLoad load_;                // sampled by the control shard
-  std::unique_ptr<telemetry::Tracer> tracer_;  // null: nothing is traced
-  std::unique_ptr<JournalService> journal_;    // null: neither gateway nor api
-  std::unique_ptr<AuditService> audit_;        // null: no journal
-  std::unique_ptr<ArchiveService> archive_;    // null: there is none
-  Guards guards_;                              // of sinks and queries, which use them
-  OutboundService outbound_;                   // stops before who is told of answers
-  std::unique_ptr<StoreService> store_;        // null: neither processor nor api
-  std::unique_ptr<SinkService> sinks_;         // its sinks are the store's
+  runtime::ProcessorLoad load_;                       // sampled by the control shard
+  std::unique_ptr<telemetry::Tracer> tracer_;         // null: nothing is traced
+  std::unique_ptr<JournalService> journal_;           // null: neither gateway nor api
+  std::unique_ptr<AuditService> audit_;               // null: no journal
+  std::unique_ptr<ArchiveService> archive_;           // null: there is none
+  Guards guards_;                                     // of sinks and queries, which use them
+  OutboundService outbound_;                          // stops before who is told of answers
+  std::unique_ptr<TraceExportService> trace_export_;  // null: spans are sent nowhere
+  std::unique_ptr<StoreService> store_;               // null: neither processor nor api
+  std::unique_ptr<SinkService> sinks_;                // its sinks are the store's
   std::unique_ptr<IntakeService> intake_;
   std::unique_ptr<AuthService> auth_;            // null: everybody may do everything
   std::unique_ptr<TlsService> tls_;              // null: plain

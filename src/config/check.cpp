@@ -325,6 +325,7 @@ std::vector<Problem> check(const Settings& settings) {
   check_auth(settings.auth, problems);
   check_url(settings, "auth.jwt.jwks_url", settings.auth.jwt.jwks_url, true, problems);
   check_url(settings, "services.proxy", settings.services.proxy, false, problems);
+  check_url(settings, "trace.export.url", settings.trace.export_.url, false, problems);
   check_discovery(settings, problems);
   check_breaker(settings.breaker, problems);
   if (settings.journal.sync == JournalSync::none && !settings.allow_unsafe) {

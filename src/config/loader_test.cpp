@@ -307,6 +307,15 @@ TEST(Check, KeysAreFetchedFromWhomOnlyTheyCanBe) {
   EXPECT_THAT(with("https:///keys"), ElementsAre(HasSubstr("names no host")));
 }
 
+TEST(Check, SpansAreSentToAUrl) {
+  auto with = [](std::string_view url) {
+    return problems(fmt::format("trace: {{ export: {{ url: \"{}\" }} }}", url));
+  };
+  EXPECT_TRUE(with("http://collector.example:4318/v1/traces").empty());
+  EXPECT_THAT(with("ftp://collector.example/"), ElementsAre(HasSubstr("must begin with")));
+  EXPECT_THAT(with("https:///v1/traces"), ElementsAre(HasSubstr("names no host")));
+}
+
 TEST(Check, EtcdIsToldOneAddressThatIsThere) {
   EXPECT_TRUE(problems("discovery: { etcd: [\"10.0.0.5:2379\", \"http://[::1]:2379\"] }").empty());
   EXPECT_TRUE(problems("discovery: { etcd: [\"https://a:1\", \"https://b:2\"] }").empty());

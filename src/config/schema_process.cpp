@@ -189,6 +189,23 @@ void add_trace(std::vector<Descriptor>& rows) {
   rows.push_back(row<&S::trace, &T::spans>(
       "trace.spans", integer(0, 1'000'000),
       "Spans kept for /debug/traces, 224 bytes each; the oldest go. 0: nothing is traced."));
+  using E = TraceExportSettings;
+  constexpr auto to = &T::export_;
+  constexpr Constraint text{.kind = Kind::text};
+  rows.push_back(row<&S::trace, to, &E::url>(
+      "trace.export.url", {.kind = Kind::url},
+      "Where spans are sent, OTLP/HTTP in JSON: http://127.0.0.1:4318/v1/traces. Empty: nowhere.",
+      true));
+  rows.push_back(row<&S::trace, to, &E::ca>(
+      "trace.export.ca", text,
+      "File of the authorities that an https collector is trusted by, PEM; empty: services.ca."));
+  rows.push_back(row<&S::trace, to, &E::interval>("trace.export.interval", duration(10 * ms, hour),
+                                                  "Time between two looks for new spans."));
+  rows.push_back(row<&S::trace, to, &E::deadline>("trace.export.deadline", duration(10 * ms, hour),
+                                                  "Time for the collector's answer."));
+  rows.push_back(row<&S::trace, to, &E::batch>(
+      "trace.export.batch", integer(1, 10'000),
+      "Spans of one request. What was not sent before trace.spans came after it is dropped."));
 }
 
 void add_log(std::vector<Descriptor>& rows) {

@@ -313,11 +313,20 @@ struct DiscoverySettings {
   std::string password_file;
 };
 
+struct TraceExportSettings {
+  std::string url;  // empty: none
+  std::string ca;
+  Duration interval = 5s;
+  Duration deadline = 10s;
+  std::uint64_t batch = 512;
+};
+
 struct TraceSettings {
   double ratio = 0;  // percent
   bool callers = true;
   std::uint32_t per_second = 100;
   std::uint64_t spans = 2'048;  // 0: off
+  TraceExportSettings export_;
 };
 
 struct LogSettings {
