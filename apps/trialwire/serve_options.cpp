@@ -132,6 +132,7 @@ net::ServerOptions http_options(const config::Settings& settings) {
   options.pipelined_max = limits.pipelined;
   options.shard_partial_bytes_max = limits.incomplete_bytes;
   options.overload_wait = in_ms(limits.overload_wait);
+  if (settings.breaker.routes) options.route_breakers = breaker_options(settings);
   options.log = {.every = settings.log.access,
                  .slow = settings.log.slow_request,
                  .slow_lines = settings.log.slow_request_lines};

@@ -13,6 +13,7 @@
 #include "open_files.hpp"
 #include "process_metrics.hpp"
 #include "profile_routes.hpp"
+#include "route_readiness.hpp"
 #include "serve_options.hpp"
 #include "telemetry/log.hpp"
 #include "trace_routes.hpp"
@@ -402,6 +403,9 @@ std::vector<ReadinessCheck> Serving::readiness() {
   }
   if (discovery_) checks.push_back(discovery_->readiness());
   for (auto& check : guards_.readiness()) checks.push_back(std::move(check));
+  if (http_ && settings_.breaker.routes) {
+    checks.push_back(route_readiness(http_->route_breakers()));
+  }
   if (archive_) checks.push_back(archive_->readiness());
   checks.push_back({"disk", room.free_percent() >= least, true,
                     fmt::format("{:.1f}% free, at least {:g}%", room.free_percent(), least)});

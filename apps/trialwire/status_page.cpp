@@ -49,6 +49,7 @@ class Page {
       add_journal();
     }
     add_breakers();
+    add_routes();
     add_sinks();
     add_troubles();
     return std::move(text_);
@@ -144,6 +145,27 @@ class Page {
       if (refused > 0) line += fmt::format(" ({} calls refused)", number(refused));
     }
     if (!line.empty()) add("{:<9} {}\n", "breakers", line);
+  }
+
+  /// "routes    13 closed", or "routes    12 closed, POST /submit open (1,204 requests refused)"
+  void add_routes() {
+    std::size_t closed = 0;
+    std::string line;
+    for (const MetricSample& one : looks_.now.all("trialwire_route_breaker_state")) {
+      if (one.value <= 0) continue;
+      const std::string& state = one.labels.at("state");
+      if (state == "closed") {
+        ++closed;
+        continue;
+      }
+      const std::string& method = one.labels.at("method");
+      const std::string& route = one.labels.at("route");
+      line += fmt::format(", {} {} {}", method, route, painted(state, "31"));
+      const double refused =
+          now("trialwire_route_breaker_refused_total", {{"method", method}, {"route", route}});
+      if (refused > 0) line += fmt::format(" ({} requests refused)", number(refused));
+    }
+    if (closed > 0 || !line.empty()) add("{:<9} {} closed{}\n", "routes", closed, line);
   }
 
   static std::string_view color_of(std::string_view state) {

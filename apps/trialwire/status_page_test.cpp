@@ -132,5 +132,16 @@ TEST(MetricsPageTest, samples_are_found_by_name_and_labels_escapes_included) {
   EXPECT_EQ(samples.sum_or_zero("c"), 0);
 }
 
+TEST(StatusPageTest, names_the_routes_that_fail) {
+  constexpr std::string_view routes =
+      "trialwire_route_breaker_state{method=\"GET\",route=\"/v1/vitals\",state=\"closed\"} 1\n"
+      "trialwire_route_breaker_state{method=\"GET\",route=\"/v1/vitals\",state=\"open\"} 0\n"
+      "trialwire_route_breaker_state{method=\"POST\",route=\"/submit\",state=\"closed\"} 0\n"
+      "trialwire_route_breaker_state{method=\"POST\",route=\"/submit\",state=\"open\"} 1\n"
+      "trialwire_route_breaker_refused_total{method=\"POST\",route=\"/submit\"} 1204\n";
+  EXPECT_THAT(page(routes, routes, 0, false),
+              HasSubstr("routes    1 closed, POST /submit open (1,204 requests refused)\n"));
+}
+
 }  // namespace
 }  // namespace trialwire

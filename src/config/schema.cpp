@@ -61,7 +61,10 @@ std::string_view section_help(std::string_view section) {
       {"store", "Where reports are queried."},
       {"kafka", "Events of records, for who reacts to them."},
       {"limits", "What one client, and all of them, may take."},
-      {"breaker", "When what fails is no longer called: databases, Kafka, queries, other servers."},
+      {"breaker",
+       "When what fails is no longer called: databases, Kafka, queries, other servers, and "
+       "clients' "
+       "routes."},
       {"auth", "Who clients are, and what they may do (docs/security.md)."},
       {"audit",
        "The audit trail (docs/decisions/audit.md); there is no setting that switches it off."},

@@ -56,6 +56,10 @@ void add_overload(std::vector<Descriptor>& rows) {
 
 void add_breaker(std::vector<Descriptor>& rows) {
   using B = BreakerSettings;
+  rows.push_back(row<&S::breaker, &B::routes>(
+      "breaker.routes", boolean,
+      "Each route of clients has one, too: where most of its requests fail (500), most are "
+      "answered 503 at once."));
   constexpr Constraint factor{.kind = Kind::percent, .minimum = 100, .maximum = 1'000};
   rows.push_back(row<&S::breaker, &B::form>("breaker.form", choice(breaker_names),
                                             "adaptive refuses the more calls the more of them fail "

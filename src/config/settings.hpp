@@ -210,6 +210,7 @@ struct ShedSettings {
 };
 
 struct BreakerSettings {
+  bool routes = true;
   BreakerForm form = BreakerForm::adaptive;
   Duration window = 10s;
   double k = 150;      // percent

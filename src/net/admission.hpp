@@ -7,7 +7,7 @@
 //   load                           intake: loop lag, age of the commit queue; routes that wait:
 //                                  resilience/shedder.hpp  503, Retry-After
 //
-// A token is looked at behind them. Where it is looked at before a body is waited for, the rates
+// A token is looked at behind them, and the breaker of the route (route_breakers.hpp) behind that. Where it is looked at before a body is waited for, the rates
 // are taken before that, and not again with the rest.
 //
 // Intake does not count against the concurrency limit: what it may hold is bounded in bytes

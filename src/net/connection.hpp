@@ -104,7 +104,9 @@ class Connection final : public runtime::Watcher,
   const auth::Principal* admit();
   bool admitted_before_its_body();
   void answer_without_handler();
-  void call_handler(const auth::Principal& principal, const Admitted& admitted);
+  bool hand_over(const auth::Principal& principal, const Admitted& admitted);
+  bool call_handler(const auth::Principal& principal, const Admitted& admitted);
+  bool hurried() const noexcept;
   void settle(std::size_t mark, bool deferred);
   void follow(HttpExchange& exchange) noexcept;
   void answered(const RequestTraces::Answered& answer, double seconds,
@@ -115,6 +117,7 @@ class Connection final : public runtime::Watcher,
   void give_up_answers(std::int64_t since_ns);
   bool render();
   void count_abandoned() noexcept;
+  void end_call(AnswerSlot& slot, Status status) noexcept;
   void render_slot(AnswerSlot& slot);
 
   // connection_io.cpp: bytes, plain or through TLS.

@@ -89,8 +89,7 @@ void Connection::dispatch(std::string_view body, bool last_of_read) {
     } else if (head.has_timeout && head.timeout_ms == 0) {
       work.writer.problem_status(400, "Request-Timeout is not seconds, such as 2 or 0.5");
     } else if (const auth::Principal* principal = admit()) {
-      call_handler(*principal, admitted);
-      deferred = listener_.exchange().deferred() != nullptr;
+      deferred = hand_over(*principal, admitted);
     }
   }
   if (admitted.flying && !deferred) listener_.admission().left();
@@ -212,7 +211,36 @@ void Connection::follow(HttpExchange& exchange) noexcept {
   if (trace) exchange.follow(*trace);
 }
 
-void Connection::call_handler(const auth::Principal& principal, const Admitted& admitted) {
+/// To the handler, unless its route fails. True: the answer comes later.
+bool Connection::hand_over(const auth::Principal& principal, const Admitted& admitted) {
+  Workspace& work = listener_.workspace();
+  const Route& route = *work.match.route;
+  const std::int64_t now = listener_.shard().now_ns();
+  const auto call = listener_.breakers().admit(route, now);
+  if (call == resilience::Breaker::Call::refused) [[unlikely]] {
+    work.writer.problem_status(503, "what answers this fails just now, and is tried now and then");
+    return false;
+  }
+  if (call_handler(principal, admitted)) {
+    AnswerSlot& slot = *listener_.exchange().deferred();
+    slot.call = call;
+    slot.hurried = hurried();
+    return true;
+  }
+  listener_.breakers().ended(route, call, {.status = work.writer.status(), .started_ns = read_ns_},
+                             now);
+  return false;
+}
+
+/// The client waits less than the server would.
+bool Connection::hurried() const noexcept {
+  const RequestHead& head = listener_.workspace().head;
+  return head.has_timeout && std::int64_t{head.timeout_ms} * 1'000'000 <
+                                 listener_.timeouts().limit_ns(Timeout::deadline);
+}
+
+/// True: the answer comes later; else it is written.
+bool Connection::call_handler(const auth::Principal& principal, const Admitted& admitted) {
   Workspace& work = listener_.workspace();
   HttpExchange& exchange = listener_.exchange();
   const Route* route = work.match.route;
@@ -233,12 +261,13 @@ void Connection::call_handler(const auth::Principal& principal, const Admitted& 
     }
     slot->trace = exchange.trace();
     if (!returned) context_->detach(*slot, 500);
-    return;
+    return true;
   }
-  if (returned && work.writer.finished()) return;
+  if (returned && work.writer.finished()) return false;
   if (returned) log_exception(route, "no answer");
   work.writer.discard();
   work.writer.problem_status(500, failed_text);
+  return false;
 }
 
 /// After a request was handed over: an answer given now is counted, and waits behind a deferred
@@ -325,10 +354,20 @@ void Connection::give_up_answers(std::int64_t since_ns) {
 /// The client has gone: who looks at metrics and the log sees what it did not wait for as 499.
 void Connection::count_abandoned() noexcept {
   const double seconds = static_cast<double>(listener_.shard().now_ns() - read_ns_) * 1e-9;
-  for (const AnswerSlot* slot = context_->front(); slot != nullptr; slot = slot->next) {
+  for (AnswerSlot* slot = context_->front(); slot != nullptr; slot = slot->next) {
+    end_call(*slot, 499);
     if (slot->detached || ReadContext::is_complete(*slot)) continue;
     answered({.route = slot->route, .method = slot->method, .status = 499}, seconds, slot->trace);
   }
+}
+
+/// Tells the route's breaker, once.
+void Connection::end_call(AnswerSlot& slot, Status status) noexcept {
+  constexpr auto told = resilience::Breaker::Call::refused;
+  if (slot.call == told) return;
+  const std::int64_t now = listener_.shard().now_ns();
+  const RouteOutcome outcome{.status = status, .hurried = slot.hurried, .started_ns = read_ns_};
+  listener_.breakers().ended(*slot.route, std::exchange(slot.call, told), outcome, now);
 }
 
 /// Writes the answers that are due to the shard's buffer. True: there are more, once these are
@@ -381,6 +420,7 @@ void Connection::render_slot(AnswerSlot& slot) {
     }
     status = writer.status();
   }
+  end_call(slot, status);
   if (slot.flying && !slot.detached) {
     slot.flying = false;
     if (status < 500) {

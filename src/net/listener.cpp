@@ -32,6 +32,7 @@ Listener::Listener(runtime::Shard& shard, std::shared_ptr<ServerCore> core,
       metrics_(registry, core_->options.name, core_->router.routes().size(), core_->options.log),
       traces_(core_->options.trace, core_->options.name, registry),
       admission_(std::make_shared<Admission>(core_->admission, shard.index(), registry)),
+      breakers_(core_->breakers, core_->router.routes().size()),
       pool_(ContextPool::create(admission_)),
       exchange_(shard, workspace_.writer, *pool_),
       socket_(socket) {
@@ -159,6 +160,7 @@ void Listener::close() noexcept {
 void Listener::tick() noexcept {
   if (closed_) return;
   admission_->tick(shard_.now_ns(), shard_.lag_ns());
+  breakers_.tick(shard_.now_ns());
   expire_some();
   if (accept_again_) accept_some();
 }

@@ -20,6 +20,7 @@
 #include "net/parser.hpp"
 #include "net/read_context.hpp"
 #include "net/request_traces.hpp"
+#include "net/route_breakers.hpp"
 #include "net/router.hpp"
 #include "net/server.hpp"
 #include "net/timeouts.hpp"
@@ -35,6 +36,7 @@ struct ServerCore {
   const Router& router;
   std::string allow_any;                       // every method that some route has
   std::shared_ptr<AdmissionCommon> admission;  // shared with what outlives the listeners
+  std::shared_ptr<RouteBreakers> breakers;     // null: no route has one
   std::atomic<std::size_t> connections{0};
 };
 
@@ -94,6 +96,7 @@ class Listener final : public runtime::Watcher, public runtime::Runnable {
   Timeouts& timeouts() noexcept { return timeouts_; }
   HttpExchange& exchange() noexcept { return exchange_; }
   Admission& admission() noexcept { return *admission_; }
+  ShardBreakers& breakers() noexcept { return breakers_; }
   bool draining() const noexcept { return draining_; }
   /// False: the connection is to wait, see `wait_for_permission`.
   bool may_read() noexcept;
@@ -116,6 +119,7 @@ class Listener final : public runtime::Watcher, public runtime::Runnable {
   HttpMetrics metrics_;
   RequestTraces traces_;
   std::shared_ptr<Admission> admission_;  // with the pool, which may outlive this
+  ShardBreakers breakers_;
   ContextPool* pool_;
   Workspace workspace_;
   HttpExchange exchange_;

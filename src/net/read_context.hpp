@@ -20,6 +20,7 @@
 #include "net/http.hpp"
 #include "net/rate_note.hpp"
 #include "net/router.hpp"
+#include "resilience/breaker.hpp"
 
 namespace trialwire::telemetry {
 struct RequestTrace;
@@ -85,6 +86,9 @@ struct AnswerSlot {
   bool keep_alive_1_0 = false;
   bool detached = false;  // not waited for: `status` is answered in its place
   bool flying = false;    // the admission is to be told when it ends
+  bool hurried = false;   // the client waits less than the server would
+  /// What the route's breaker is to be told of; refused: nothing.
+  resilience::Breaker::Call call = resilience::Breaker::Call::refused;
   RateNote rate;
   const telemetry::RequestTrace* trace = nullptr;
 };

@@ -64,6 +64,10 @@ Server::Server(ServerOptions options, const Router& router, telemetry::Registry&
   state_->core->allow_any = allowed_anywhere(router);
   const ServerOptions& o = state_->core->options;
   state_->core->admission = std::make_shared<AdmissionCommon>(o.admission, o.name, metrics);
+  if (o.route_breakers) {
+    state_->core->breakers =
+        std::make_shared<RouteBreakers>(router, *o.route_breakers, o.name, metrics);
+  }
   auto limit = [&](std::string_view name, std::string_view help, double value) {
     metrics.gauge(name, help, {{"server", o.name}}).set(value);
   };
@@ -112,6 +116,10 @@ std::string Server::address() const {
 void Server::drain() {
   for (auto& part : state_->parts)
     part.shard->post([listener = part.listener] { listener->drain(); });
+}
+
+std::vector<RouteBreakerLook> Server::route_breakers() const {
+  return state_->core->breakers ? state_->core->breakers->look() : std::vector<RouteBreakerLook>();
 }
 
 std::size_t Server::connections() const noexcept {

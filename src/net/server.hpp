@@ -6,13 +6,16 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/error.hpp"
 #include "net/admission_options.hpp"
 #include "net/gate.hpp"
 #include "net/request_traces.hpp"
+#include "net/route_breakers.hpp"
 #include "net/router.hpp"
 #include "runtime/shard.hpp"
 
@@ -73,6 +76,8 @@ struct ServerOptions {
   TraceOptions trace;
   /// Rates, concurrency, shedding; everything is off by default.
   AdmissionOptions admission;
+  /// A breaker before each route that is not exempt (route_breakers.hpp); nothing: there is none.
+  std::optional<resilience::BreakerOptions> route_breakers;
 };
 
 class Server {
@@ -91,6 +96,8 @@ class Server {
   /// Stops accepting; connections finish the requests they have read and close; idle ones close
   /// now. From any thread.
   void drain();
+  /// Of routes that have one. From any thread.
+  std::vector<RouteBreakerLook> route_breakers() const;
   /// Connections still open, over all shards.
   std::size_t connections() const noexcept;
   /// Closes what is left. After `drain`, before the shards stop.

@@ -154,6 +154,17 @@ void Breaker::failed(Call call, std::int64_t now_ns) noexcept {
   look();
 }
 
+void Breaker::succeeded_calmly(std::uint32_t calls, std::int64_t now_ns) noexcept {
+  if (calls == 0) return;
+  made_ns_ = now_ns;
+  advance(now_ns);
+  Bucket& bucket = window_.newest();
+  bucket.total += calls;
+  bucket.accepts += calls;
+  total_ += calls;
+  accepts_ += calls;
+}
+
 void Breaker::withdrawn(Call call) noexcept {
   if (call == Call::probe) probing_ = false;
 }
@@ -169,6 +180,10 @@ BreakerState Breaker::state(std::int64_t now_ns) noexcept {
   if (!open_) return BreakerState::closed;
   return over <= 0 || probing_ || probe_is_due(now_ns) ? BreakerState::half_open
                                                        : BreakerState::open;
+}
+
+bool Breaker::calm(std::int64_t now_ns) noexcept {
+  return state(now_ns) == BreakerState::closed && failures_ == 0;
 }
 
 }  // namespace trialwire::resilience

@@ -65,10 +65,14 @@ class Breaker {
   Call make(std::int64_t now_ns) noexcept;
   void succeeded(Call call, std::int64_t now_ns) noexcept;
   void failed(Call call, std::int64_t now_ns) noexcept;
+  /// So many calls that were made without `admit`, while it was `calm`, and succeeded.
+  void succeeded_calmly(std::uint32_t calls, std::int64_t now_ns) noexcept;
   /// It says nothing of the dependency: it was cancelled, or shed before it got there.
   void withdrawn(Call call) noexcept;
 
   BreakerState state(std::int64_t now_ns) noexcept;
+  /// Closed, and no failure within the window: `admit` would refuse nothing.
+  bool calm(std::int64_t now_ns) noexcept;
 
  private:
   struct Bucket {

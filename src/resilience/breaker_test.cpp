@@ -296,5 +296,27 @@ TEST(Breaker, closes_by_itself_once_the_dependency_is_well) {
   }
 }
 
+TEST(CalmBreaker, counts_what_succeeded_without_being_asked) {
+  Breaker breaker{BreakerOptions{}};
+  EXPECT_TRUE(breaker.calm(start));
+  breaker.succeeded_calmly(60, start);
+  EXPECT_TRUE(breaker.calm(start));
+  // As above: a third of 90 fails. (90 - 5 - 90) < 0, one more and it is refused: 5 + 1.5 · 60
+  // = 95.
+  fail(breaker, 30, start);
+  EXPECT_FALSE(breaker.calm(start));
+  EXPECT_EQ(breaker.state(start), State::closed);
+  fail(breaker, 6, start);
+  EXPECT_EQ(breaker.state(start), State::open);
+}
+
+TEST(CalmBreaker, is_so_again_a_window_after_its_last_failure) {
+  Breaker breaker{BreakerOptions{}};
+  fail(breaker, 1, start);
+  succeed(breaker, 1, start);
+  EXPECT_FALSE(breaker.calm(start + 39 * bucket));
+  EXPECT_TRUE(breaker.calm(start + 40 * bucket));
+}
+
 }  // namespace
 }  // namespace trialwire::resilience

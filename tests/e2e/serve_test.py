@@ -117,7 +117,8 @@ class Operators(ServerTest):
         ready = server.ask_admin("/readyz")
         self.assertEqual(ready.status, 200, ready.body)
         self.assertEqual([line.split()[0] for line in ready.body.decode().splitlines()],
-                         ["process", "journal", "sink", "queries", "breaker", "breaker", "archive", "disk"])
+                         ["process", "journal", "sink", "queries", "breaker", "breaker", "routes", "archive",
+                          "disk"])
         server.post("/v1/epro/reports", report(1))
         server.wait_stored(1)
         page = server.ask_admin("/metrics")
