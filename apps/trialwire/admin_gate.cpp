@@ -19,6 +19,7 @@ namespace {
 constexpr std::size_t token_bytes_min = 32;
 constexpr std::size_t token_bytes_max = 4 << 10;
 constexpr std::string_view open_to_all = "/healthz";
+constexpr std::array<const char*, 3> reasons{"missing", "ambiguous", "wrong"};
 
 /// What follows the scheme "Bearer", whose case does not count.
 std::optional<std::string_view> token_of(std::string_view value) {
@@ -54,12 +55,11 @@ AdminGate::AdminGate(std::filesystem::path file, telemetry::Registry& metrics)
       current_(metrics.gauge("trialwire_admin_token_current",
                              "1: the token in force is that of its file; 0: the file holds what "
                              "cannot be used, and the one of before is in force.")) {
-  constexpr std::array<const char*, static_cast<std::size_t>(Reason::count_)> names{
-      "missing", "ambiguous", "wrong"};
-  for (std::size_t i = 0; i < names.size(); ++i) {
+  static_assert(reasons.size() == static_cast<std::size_t>(Reason::count_));
+  for (std::size_t i = 0; i < reasons.size(); ++i) {
     refused_[i] = &metrics.counter("trialwire_admin_refused_total",
                                    "Requests to the admin port that were refused for their token.",
-                                   {{"reason", names[i]}});
+                                   {{"reason", reasons[i]}});
   }
 }
 
@@ -98,8 +98,10 @@ Sha256 AdminGate::digest_of(std::string_view token) {
   return hasher_.digest(as_bytes(token));
 }
 
-const auth::Principal* AdminGate::refuse(Reason reason, net::ResponseWriter& writer) {
+const auth::Principal* AdminGate::refuse(Reason reason, const net::Request& request,
+                                         const net::Route& route, net::ResponseWriter& writer) {
   refused_[static_cast<std::size_t>(reason)]->add();
+  if (listener_) listener_(reasons[static_cast<std::size_t>(reason)], request, route);
   std::string challenge = R"(Bearer realm="trialwire admin")";
   if (reason != Reason::missing) challenge += R"(, error="invalid_token")";
   writer.start(401).header("WWW-Authenticate", challenge);
@@ -113,14 +115,14 @@ const auth::Principal* AdminGate::admit(const net::Request& request, const net::
   std::optional<std::string_view> value;
   for (const net::HeaderField& header : request.headers) {
     if (!net::equal_ignoring_case(header.name, "authorization")) continue;
-    if (value) return refuse(Reason::ambiguous, writer);
+    if (value) return refuse(Reason::ambiguous, request, route, writer);
     value = header.value;
   }
   const auto token = token_of(value.value_or(""));
-  if (!token) return refuse(Reason::missing, writer);
+  if (!token) return refuse(Reason::missing, request, route, writer);
   const Sha256 given = digest_of(*token);
   if (CRYPTO_memcmp(given.data(), wanted_.data(), given.size()) != 0) {
-    return refuse(Reason::wrong, writer);
+    return refuse(Reason::wrong, request, route, writer);
   }
   return &auth::anonymous();
 }

@@ -8,9 +8,11 @@
 #pragma once
 #include <array>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/error.hpp"
 #include "base/file_stamp.hpp"
@@ -32,6 +34,11 @@ class AdminGate final : public net::Gate {
 
   const auth::Principal* admit(const net::Request& request, const net::Route& route,
                                runtime::Shard& shard, net::ResponseWriter& writer) override;
+  /// Of every request that is refused, before it is answered; `reason` is the metric's label.
+  using Listener = std::function<void(std::string_view reason, const net::Request& request,
+                                      const net::Route& route)>;
+  /// Before the server starts. It throws nothing.
+  void tell(Listener listener) { listener_ = std::move(listener); }
   /// Reads the file again if it is another than it was; one that cannot be used leaves the token of
   /// before in force, and the log says so.
   void refresh();
@@ -39,10 +46,12 @@ class AdminGate final : public net::Gate {
  private:
   enum class Reason : unsigned char { missing, ambiguous, wrong, count_ };
   AdminGate(std::filesystem::path file, telemetry::Registry& metrics);
-  const auth::Principal* refuse(Reason reason, net::ResponseWriter& writer);
+  const auth::Principal* refuse(Reason reason, const net::Request& request, const net::Route& route,
+                                net::ResponseWriter& writer);
   Sha256 digest_of(std::string_view token);
 
   const std::filesystem::path file_;
+  Listener listener_;  // empty: nobody
   FileStamp stamp_;
   Sha256Hasher hasher_;
   Sha256 wanted_{};

@@ -120,11 +120,14 @@ int run_show(const config::Settings& settings, Arguments arguments) {
   arguments.filter.until_ns = *until;
   const auto source = open_source(settings, arguments);
   if (!source) return failed(source.error());
-  auto left = leave_command_entry(
+  CommandAudit audit;
+  auto begun = audit.begin(
       settings, {.command = "audit show", .reads = true, .by = {}, .why = {}, .detail = {}});
-  if (!left) return failed(left.error());
+  if (!begun) return failed(begun.error());
   const auto printed = print_entries(*source->reader, arguments);
-  return printed ? static_cast<int>(exit_ok) : failed(printed.error());
+  if (!printed) return failed(printed.error());
+  audit.done();
+  return exit_ok;
 }
 
 }  // namespace

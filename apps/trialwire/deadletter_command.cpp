@@ -51,13 +51,13 @@ std::string detail_of(const Arguments& arguments) {
   return json + '}';
 }
 
-Result<void> leave_entry(const config::Settings& settings, const Arguments& arguments,
-                         std::string_view command) {
-  return leave_command_entry(settings, {.command = command,
-                                        .reads = arguments.reveal,
-                                        .by = arguments.by,
-                                        .why = arguments.reason,
-                                        .detail = detail_of(arguments)});
+Result<void> begin(CommandAudit& audit, const config::Settings& settings,
+                   const Arguments& arguments, std::string_view command) {
+  return audit.begin(settings, {.command = command,
+                                .reads = arguments.reveal,
+                                .by = arguments.by,
+                                .why = arguments.reason,
+                                .detail = detail_of(arguments)});
 }
 
 LetterDecision decision(const Arguments& arguments) {
@@ -79,9 +79,10 @@ int run_list(const config::Settings& settings, const Arguments& arguments) {
   const bool none = !desk && desk.error().code == ErrorCode::not_found &&
                     std::filesystem::is_directory(file.parent_path(), ignored);
   if (!desk && !none) return refuse(desk.error());
+  CommandAudit audit;
   if (arguments.reveal) {
-    auto left = leave_entry(settings, arguments, "deadletter list --reveal");
-    if (!left) return refuse(left.error());
+    auto begun = begin(audit, settings, arguments, "deadletter list --reveal");
+    if (!begun) return refuse(begun.error());
   }
   Result<std::uint64_t> listed = std::uint64_t{0};
   bool head = false;
@@ -96,6 +97,7 @@ int run_list(const config::Settings& settings, const Arguments& arguments) {
   if (*listed == 0 && !arguments.json) {
     fmt::print("no dead letters {} {}\n", none ? "yet: there is no" : "in", file.string());
   }
+  audit.done();
   return exit_ok;
 }
 
@@ -103,9 +105,10 @@ int run_show(const config::Settings& settings, const Arguments& arguments) {
   const auto file = dead_letters_path(settings.data_dir);
   auto desk = DeadLetterDesk::open(file);
   if (!desk) return refuse(desk.error());
+  CommandAudit audit;
   if (arguments.reveal) {
-    auto left = leave_entry(settings, arguments, "deadletter show --reveal");
-    if (!left) return refuse(left.error());
+    auto begun = begin(audit, settings, arguments, "deadletter show --reveal");
+    if (!begun) return refuse(begun.error());
   }
   LetterFilter filter{.id = arguments.ids.front()};
   auto found = desk->each(filter, [&](const DeadLetter& letter) {
@@ -113,7 +116,10 @@ int run_show(const config::Settings& settings, const Arguments& arguments) {
                                     : letter_page(letter, arguments.reveal));
   });
   if (!found) return refuse(found.error());
-  if (*found > 0) return exit_ok;
+  if (*found > 0) {
+    audit.done();
+    return exit_ok;
+  }
   return refuse({ErrorCode::not_found, fmt::format("there is no dead letter {}", *filter.id)});
 }
 
@@ -160,12 +166,14 @@ int run_retry(const config::Settings& settings, const Arguments& arguments) {
   }
   auto desk = DeadLetterDesk::open(dead_letters_path(settings.data_dir));
   if (!desk) return refuse(desk.error());
-  if (auto left = leave_entry(settings, arguments, "deadletter retry"); !left) {
-    return refuse(left.error());
+  CommandAudit audit;
+  if (auto begun = begin(audit, settings, arguments, "deadletter retry"); !begun) {
+    return refuse(begun.error());
   }
   auto asked = arguments.all ? desk->ask_for_all(arguments.sink, decision(arguments))
                              : desk->ask_for(arguments.ids, decision(arguments));
   if (!asked) return refuse(asked.error());
+  audit.done();
   fmt::print("{} records will be delivered again, by the running server or at its next start\n",
              *asked);
   if (auto named = name_absent_sinks(settings, *desk); !named) return refuse(named.error());
@@ -176,11 +184,13 @@ int run_discard(const config::Settings& settings, const Arguments& arguments) {
   const auto file = dead_letters_path(settings.data_dir);
   auto desk = DeadLetterDesk::open(file);
   if (!desk) return refuse(desk.error());
-  if (auto left = leave_entry(settings, arguments, "deadletter discard"); !left) {
-    return refuse(left.error());
+  CommandAudit audit;
+  if (auto begun = begin(audit, settings, arguments, "deadletter discard"); !begun) {
+    return refuse(begun.error());
   }
   auto discarded = desk->discard(arguments.ids, decision(arguments));
   if (!discarded) return refuse(discarded.error());
+  audit.done();
   fmt::print("{} records discarded; they stay listed with --all\n", *discarded);
   return exit_ok;
 }

@@ -111,15 +111,16 @@ int run_verify(const config::Settings& settings, const VerifyArguments& argument
 
 int run_cat(const config::Settings& settings, const journal::CatRange& range, bool bodies) {
   const path directory = journal_directory(settings);
+  CommandAudit audit;
   if (bodies) {
-    auto left = leave_command_entry(
+    auto begun = audit.begin(
         settings, {.command = "journal cat --bodies",
                    .reads = true,
                    .by = {},
                    .why = {},
                    .detail = fmt::format(R"({{"from":{},"to":{}}})", range.from, range.to)});
-    if (!left) {
-      print_error(left.error());
+    if (!begun) {
+      print_error(begun.error());
       return exit_failed;
     }
   }
@@ -139,17 +140,21 @@ int run_cat(const config::Settings& settings, const journal::CatRange& range, bo
   write();
   if (!read) print_error(read.error());
   if (!read && read.error().code == ErrorCode::invalid_argument) return exit_usage;
-  if (!written || std::fflush(stdout) != 0) print_error({ErrorCode::io, "cannot write the output"});
-  return read && written ? exit_ok : exit_failed;
+  written = written && std::fflush(stdout) == 0;
+  if (!written) print_error({ErrorCode::io, "cannot write the output"});
+  if (!read || !written) return exit_failed;
+  audit.done();
+  return exit_ok;
 }
 
 int run_repair(const config::Settings& settings, journal::RepairOptions options) {
   options.consumers = consumers_at_rest(settings);
+  CommandAudit audit;
   if (options.apply) {
-    auto left = leave_command_entry(
+    auto begun = audit.begin(
         settings, {.command = "journal repair --apply", .by = {}, .why = {}, .detail = {}});
-    if (!left) {
-      print_error(left.error());
+    if (!begun) {
+      print_error(begun.error());
       return exit_failed;
     }
   }
@@ -161,7 +166,9 @@ int run_repair(const config::Settings& settings, journal::RepairOptions options)
   }
   fmt::print("{}", repair_text(*report));
   const bool to_do = !report->problems.empty() || !report->actions.empty();
-  return to_do && !report->applied ? exit_failed : exit_ok;
+  if (to_do && !report->applied) return exit_failed;
+  audit.done();
+  return exit_ok;
 }
 
 void add_info(CLI::App& journal, int& exit_code) {

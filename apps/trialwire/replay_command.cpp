@@ -286,13 +286,14 @@ int run_replay(const config::Settings& settings, const Arguments& arguments) {
          fmt::format("--until {} is before the first record, {}", arguments.until, *wanted)});
   }
   const std::uint64_t from = begin_of_unit(*sources, *wanted);
-  auto left = leave_command_entry(
-      settings, {.command = "replay",
-                 .by = {},
-                 .why = {},
-                 .detail = fmt::format(R"({{"journal":"{}","from":{},"to":"{}"}})",
-                                       sources->id.text(), from, arguments.to)});
-  if (!left) return failed(left.error());
+  CommandAudit audit;
+  auto begun =
+      audit.begin(settings, {.command = "replay",
+                             .by = {},
+                             .why = {},
+                             .detail = fmt::format(R"({{"journal":"{}","from":{},"to":"{}"}})",
+                                                   sources->id.text(), from, arguments.to)});
+  if (!begun) return failed(begun.error());
   fmt::print("replaying journal {} from sequence {}\n", sources->id.text(), from);
 
   const bool tty = ::isatty(STDERR_FILENO) == 1;
@@ -323,7 +324,9 @@ int run_replay(const config::Settings& settings, const Arguments& arguments) {
     return exit_failed;
   }
   print_report(*report, options.cursor_until > 0);
-  return report->refused == 0 ? exit_ok : exit_failed;
+  if (report->refused > 0) return exit_failed;
+  audit.done();
+  return exit_ok;
 }
 
 }  // namespace

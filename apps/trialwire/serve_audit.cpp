@@ -23,8 +23,10 @@ namespace {
 
 constexpr std::chrono::seconds flush_patience{1};
 
-audit::RefusalOptions refusal_options(const config::AuditSettings& settings, std::size_t shards) {
+audit::RefusalOptions refusal_options(const config::AuditSettings& settings, std::string server,
+                                      std::size_t shards) {
   return {
+      .server = std::move(server),
       .keys_max = std::max<std::size_t>(settings.refusals / std::max<std::size_t>(shards, 1), 1),
       .interval_ns = settings.refusals_interval.count()};
 }
@@ -125,18 +127,20 @@ AuditService::AuditService(const config::Settings& settings, const std::filesyst
                            runtime::Shard& control, telemetry::Registry& metrics)
     : control_(control),
       control_trail_(journal.control_appender(), metrics),
+      admin_refusals_(control_trail_, refusal_options(settings.audit, "admin", 1), metrics),
       spool_(audit::spool_directory(data_dir), control_trail_, metrics),
       memory_(data_dir),
       journal_is_new_(journal.journal().status().next_sequence == 1) {
   for (const auto& shard : shards) {
     desks_.push_back(std::make_unique<Desk>(*shard, journal.appender(shard->index()),
-                                            refusal_options(settings.audit, shards.size()),
+                                            refusal_options(settings.audit, "http", shards.size()),
                                             metrics));
     shard->at_tick([&desk = *desks_.back()] { desk.refusals.tick(desk.shard.unix_now_ns()); });
   }
   control.at_tick([this] {
     const std::int64_t now_ns = control_.unix_now_ns();
     if (settings_entry_) settings_entry_->tick(now_ns);
+    admin_refusals_.tick(now_ns);
     spool_.tick(now_ns);
   });
 }
@@ -196,6 +200,20 @@ void AuditService::refused(auth::Refusal why, const auth::Principal* who,
   }
 }
 
+void AuditService::admin_refused(std::string_view reason, const net::Request& request,
+                                 const net::Route& route) noexcept {
+  try {
+    const std::string target = fmt::format("{} {}", name_of(route.method), route.pattern);
+    admin_refusals_.count({.what = audit::what_login_failure,
+                           .reason = reason,
+                           .address = address_of(request.origin),
+                           .target = target,
+                           .who = {}},
+                          control_.unix_now_ns());
+  } catch (const std::bad_alloc&) {  // it is refused all the same
+  }
+}
+
 void AuditService::change(net::Exchange& exchange, SettingChange change) {
   const std::int64_t now_ns = control_.unix_now_ns();
   audit::Entry entry = entry_of(exchange, now_ns);
@@ -230,16 +248,19 @@ void AuditService::note(const net::Exchange& exchange, const OperatorAct& act,
 }
 
 void AuditService::flush() {
-  for (const auto& desk : desks_) {
-    if (!desk->shard.running()) continue;
-    auto done = std::make_shared<std::promise<void>>();  // who waits may give up before it is done
-    auto counted = done->get_future();
-    desk->shard.post([&desk = *desk, done] {
-      desk.refusals.tick(desk.shard.unix_now_ns(), true);
-      done->set_value();
-    });
-    counted.wait_for(flush_patience);
-  }
+  for (const auto& desk : desks_) flush(desk->shard, desk->refusals);
+  flush(control_, admin_refusals_);
+}
+
+void AuditService::flush(runtime::Shard& shard, audit::Refusals& refusals) {
+  if (!shard.running()) return;
+  auto done = std::make_shared<std::promise<void>>();  // who waits may give up before it is done
+  auto counted = done->get_future();
+  shard.post([&shard, &refusals, done] {
+    refusals.tick(shard.unix_now_ns(), true);
+    done->set_value();
+  });
+  counted.wait_for(flush_patience);
 }
 
 }  // namespace trialwire

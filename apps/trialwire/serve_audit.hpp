@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "admin.hpp"
@@ -48,6 +49,9 @@ class AuditService final : public query::ReadLog,
   bool takes_entries() noexcept override;
   void note(const net::Exchange& exchange, const OperatorAct& act,
             journal::Waiter& waiter) override;
+  /// Of the admin port, on the control shard: one whose token was not taken.
+  void admin_refused(std::string_view reason, const net::Request& request,
+                     const net::Route& route) noexcept;
 
   /// When no request comes any more, before the journal stops: hands what is counted to it.
   void flush();
@@ -63,9 +67,12 @@ class AuditService final : public query::ReadLog,
     audit::Refusals refusals;
   };
 
+  static void flush(runtime::Shard& shard, audit::Refusals& refusals);
+
   std::vector<std::unique_ptr<Desk>> desks_;  // the shards'
   runtime::Shard& control_;
   audit::Trail control_trail_;
+  audit::Refusals admin_refusals_;
   audit::Spool spool_;
   SettingsMemory memory_;
   const bool journal_is_new_;

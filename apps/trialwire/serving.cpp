@@ -198,6 +198,12 @@ Result<void> Serving::make_admin() {
     auto gate = AdminGate::open(settings_.admin.token_file, metrics_);
     if (!gate) return std::unexpected(gate.error());
     admin_gate_ = std::move(*gate);
+    if (audit_) {
+      admin_gate_->tell(
+          [this](std::string_view reason, const net::Request& request, const net::Route& route) {
+            audit_->admin_refused(reason, request, route);
+          });
+    }
     control_->at_tick([this] { admin_gate_->refresh(); });
     options.gate = admin_gate_.get();
   }

@@ -44,7 +44,7 @@ void Refusals::count(const Refused& refused, std::int64_t unix_ns) {
       entry.outcome = beyond ? "several" : refused.reason;
       entry.who = beyond ? "" : refused.who;
       entry.target = beyond ? "" : refused.target;
-      entry.origin = fmt::format("http {}", beyond ? others : refused.address);
+      entry.origin = fmt::format("{} {}", options_.server, beyond ? others : refused.address);
       found->second.due_ns = unix_ns;
     }
     known_.set(static_cast<double>(tallies_.size()));

@@ -22,6 +22,7 @@
 namespace trialwire::audit {
 
 struct RefusalOptions {
+  std::string server = "http";  // whose: in Entry::origin
   std::size_t keys_max = 256;
   std::int64_t interval_ns = 60'000'000'000;
 };

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The admin port with a token: who may ask what, and what is counted."""
+import json
 import os
 import re
 import unittest
@@ -54,6 +55,28 @@ class AdminToken(ServerTest):
         self.assertEqual(self.ask("GET", "/nothing").status, 404)
         self.assertNotIn(TOKEN, self.gateway.log())
         self.assertNotIn(TOKEN, self.ask("GET", "/debug/config", "Bearer " + TOKEN).body.decode())
+
+    def test_refusals_are_in_the_audit_trail_and_a_flood_is_a_few_entries(self):
+        self.gateway.settings["audit.refusals_interval"] = "2s"
+        self.gateway.start()
+        for _ in range(100):
+            self.assertEqual(self.ask("GET", "/debug/config", "Bearer guessed").status, 401)
+        self.assertEqual(self.ask("GET", "/metrics").status, 401)
+
+        def counted():
+            items = self.gateway.get("/v1/audit?what=login_failure&limit=1000").json()["items"]
+            return items if sum(item["times"] for item in items) == 101 else None
+        items = eventually("all are counted", counted)
+        self.assertLess(len(items), 8)
+        self.assertEqual({(item["outcome"], item["target"]) for item in items},
+                         {("wrong", "GET /debug/config"), ("missing", "GET /metrics")})
+        self.assertEqual({item["origin"] for item in items}, {"admin 127.0.0.1"})
+        self.assertNotIn("guessed", json.dumps(items))
+        for _ in range(7):
+            self.ask("GET", "/debug/config", "Bearer guessed")
+        self.assertEqual(self.gateway.stop(), 0)  # what is counted is written
+        shown = self.gateway.run("audit", "show", "--json", "--what", "login_failure")
+        self.assertEqual(sum(json.loads(line)["times"] for line in shown.stdout.splitlines()), 108)
 
     def test_two_headers_are_none(self):
         self.gateway.start()

@@ -41,7 +41,7 @@ class Archive(ServerTest):
         return requests
 
     def delivered(self, server, reports):
-        """`reports`: and entries of the audit trail, of which each command leaves one."""
+        """`reports`: and entries of the audit trail, of which each command leaves two."""
         spool = server.data / "audit" / "spool"
         eventually("commands are entered", lambda: not list(spool.glob("*.json")))
         eventually("everything delivered",
@@ -236,7 +236,7 @@ class Archive(ServerTest):
             run = server.run("replay", "--to", "store")
             self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
         server.start()
-        all_records = 105 * PER_REQUEST + 2  # and that there were two replays
+        all_records = 105 * PER_REQUEST + 4  # and that there were two replays, begun and done
         self.delivered(server, all_records)
         self.assertEqual(server.metric("trialwire_sink_missing_records_total"), 0)
         self.assertEqual(server.stop(), 0)

@@ -4,6 +4,7 @@ written."""
 import json
 import signal
 import sqlite3
+import subprocess
 import time
 import unittest
 
@@ -195,17 +196,43 @@ class AuditTest(Trail, ServerTest):
         self.assertEqual(server.run("journal", "cat", "--bodies").returncode, 0)
         self.assertEqual(server.run("replay", "--from", "1", "--to", "store").returncode, 0)
         self.assertEqual(server.run("journal", "repair", "--apply").returncode, 0)
+        self.assertEqual(server.run("journal", "cat", "--bodies", "--from", "999").returncode, 1)
         spool = server.data / "audit/spool"
-        self.assertEqual(len(list(spool.iterdir())), 3)
+        self.assertEqual(len(list(spool.iterdir())), 8)
         server.start()
         eventually("taken in", lambda: not list(spool.iterdir()))
         self.assertEqual(server.stop(), 0)
         entries = [entry for entry in self.entries(server) if entry["origin"].startswith("command")]
         self.assertEqual([(entry["what"], entry["target"], entry["outcome"]) for entry in entries],
                          [("read", "trialwire journal cat --bodies", "begun"),
+                          ("read", "trialwire journal cat --bodies", "done"),
                           ("command", "trialwire replay", "begun"),
-                          ("command", "trialwire journal repair --apply", "begun")])
-        self.assertEqual(entries[1]["detail"]["from"], 1)
+                          ("command", "trialwire replay", "done"),
+                          ("command", "trialwire journal repair --apply", "begun"),
+                          ("command", "trialwire journal repair --apply", "done"),
+                          ("read", "trialwire journal cat --bodies", "begun"),
+                          ("read", "trialwire journal cat --bodies", "failed")])
+        self.assertEqual(entries[2]["detail"]["from"], 1)
+        for begun, ended in zip(entries[::2], entries[1::2]):
+            self.assertEqual(ended["detail"], {"begun": begun["timestamp"]})
+            self.assertEqual(ended["who"], begun["who"])
+
+    def test_a_command_that_is_killed_has_begun_and_nothing_came_of_it(self):
+        server = self.server().start()
+        for number in range(20):
+            server.post("/v1/epro/reports", [report(number, reportId=f"R-{number}-{n}",
+                                                    comments="x" * 4000) for n in range(20)])
+        self.assertEqual(server.stop(), 0)
+        # Its output is not taken: it waits, until it is killed.
+        command = subprocess.Popen(server.command("journal", "cat", "--bodies"),
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.addCleanup(command.stdout.close)
+        spool = server.data / "audit/spool"
+        eventually("it has begun", lambda: spool.exists() and list(spool.glob("*.json")))
+        command.kill()
+        command.wait()
+        left = [json.loads(file.read_text()) for file in spool.glob("*.json")]
+        self.assertEqual([entry["outcome"] for entry in left], ["begun"])
 
     def test_a_command_beside_a_running_server_reaches_its_trail(self):
         server = self.server().start()
@@ -214,9 +241,14 @@ class AuditTest(Trail, ServerTest):
         run = server.run("deadletter", "list", "--reveal")
         self.assertEqual(run.returncode, 0, run.stderr)
         server.run("deadletter", "discard", "7", "--reason", "test device", "--by", "ann")
-        found = eventually("in the list", lambda: [
-            item for item in server.get("/v1/audit?who=ann&what=command").json()["items"]])
-        self.assertEqual((found[0]["why"], found[0]["detail"]), ("test device", {"ids": [7]}))
+
+        def of_ann():
+            items = server.get("/v1/audit?who=ann&what=command").json()["items"]
+            return {item["outcome"]: item for item in items} if len(items) == 2 else None
+        found = eventually("in the list", of_ann)
+        self.assertEqual((found["begun"]["why"], found["begun"]["detail"]),
+                         ("test device", {"ids": [7]}))
+        self.assertEqual(found["failed"]["why"], "test device")  # there is no such letter
 
     def test_a_command_that_cannot_be_audited_is_not_done(self):
         server = self.server().start()

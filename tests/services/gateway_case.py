@@ -82,7 +82,7 @@ class GatewayTest(ServiceTest):
 
     @staticmethod
     def wait_entered(gateway):
-        """That there were commands: each leaves an entry of the audit trail."""
+        """That there were commands: each leaves two entries of the audit trail."""
         spool = gateway.data / "audit" / "spool"
         eventually("commands are entered", lambda: not list(spool.glob("*.json")))
 
