@@ -271,6 +271,13 @@ net::AdmissionOptions admission_options(const config::Settings& settings) {
   options.cpu_threshold = shed.cpu * 10;
   options.loop_lag_max = shed.loop_lag;
   options.commit_age_max = shed.commit_age;
+  for (const config::RouteLimitSettings& one : settings.limits.routes) {
+    options.routes.push_back({.prefix = one.prefix,
+                              .address = {.per_second = one.per_second, .burst = one.burst},
+                              .concurrent_max = one.concurrent,
+                              .deadline = in_ms(one.deadline),
+                              .body_bytes_max = one.body});
+  }
   return options;
 }
 

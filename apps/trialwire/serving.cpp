@@ -151,8 +151,22 @@ Result<void> Serving::make_routes() {
   return add_admin_routes(admin_router_, admin_sources_);
 }
 
+/// A prefix that is none is a slip, unless its routes are another process's.
+Result<void> Serving::limit_routes() {
+  auto limited = http_router_.limit(admission_options(settings_).routes);
+  if (limited) return {};
+  const std::string text = fmt::format("limits.routes: {}", limited.error().text);
+  if (has(config::Role::gateway) && has(config::Role::api)) {
+    return fail(limited.error().code, text);
+  }
+  telemetry::log(telemetry::LogLevel::warn, "serve", "limits of a path that nothing here has",
+                 {{"reason", std::string_view(text)}});
+  return {};
+}
+
 Result<void> Serving::make_servers() {
   if (auto made = make_routes(); !made) return made;
+  if (auto limited = limit_routes(); !limited) return limited;
   if (settings_.auth.mode == config::AuthMode::jwt) {
     auto auth = AuthService::make(settings_, shards_.size(), outbound_, metrics_);
     if (!auth) return std::unexpected(auth.error());

@@ -74,6 +74,7 @@ class Serving {
   Result<void> make_stores();
   journal::AskConsumers ask_consumers() const;
   Result<void> make_routes();
+  Result<void> limit_routes();
   Result<void> make_servers();
   net::AdmissionOptions admission();
   Result<void> listen();

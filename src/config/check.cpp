@@ -300,6 +300,22 @@ void check_discovery(const Settings& settings, std::vector<Problem>& problems) {
         "registers where http.listen is, and that is off");
 }
 
+void check_routes(const LimitSettings& limits, std::vector<Problem>& problems) {
+  for (const RouteLimitSettings& one : limits.routes) {
+    auto wrong = [&](std::string_view limit, std::string_view setting, const std::string& most) {
+      problems.push_back({"", "limits.routes",
+                          fmt::format("{}: {}: must not be over limits.{} ({})", one.prefix, limit,
+                                      setting, most)});
+    };
+    if (one.deadline > limits.request_deadline) {
+      wrong("deadline", "request_deadline", format_value(Kind::duration, limits.request_deadline));
+    }
+    if (one.body > limits.inflated_body) {
+      wrong("body", "inflated_body", format_value(Kind::bytes, limits.inflated_body));
+    }
+  }
+}
+
 void check_breaker(const BreakerSettings& breaker, std::vector<Problem>& problems) {
   if (breaker.floor <= breaker.k) return;
   problems.push_back({"", "breaker.floor", "must not be over breaker.k"});
@@ -327,6 +343,7 @@ std::vector<Problem> check(const Settings& settings) {
   check_url(settings, "services.proxy", settings.services.proxy, false, problems);
   check_url(settings, "trace.export.url", settings.trace.export_.url, false, problems);
   check_discovery(settings, problems);
+  check_routes(settings.limits, problems);
   check_breaker(settings.breaker, problems);
   if (settings.journal.sync == JournalSync::none && !settings.allow_unsafe) {
     problems.push_back({"", "journal.sync",

@@ -176,6 +176,11 @@ class Reader {
       if (node.IsScalar()) {
         return store(where, descriptor, parse_value(constraint, node.Scalar()));
       }
+      if (constraint.kind == Kind::routes) {
+        YAML::Emitter text;
+        text << YAML::Flow << node;
+        return store(where, descriptor, parse_value(constraint, text.c_str()));
+      }
       return add(where, descriptor.path, "must be " + expected_form(constraint));
     }
     std::vector<std::string> items;

@@ -48,6 +48,8 @@ std::string range_cell(const Constraint& constraint) {
       return "URL";
     case Kind::text:
       return "text";
+    case Kind::routes:
+      return "map of path: limits";
   }
   return {};
 }

@@ -1,8 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // Settings of what is refused before it is handled, and of what is not called while it fails.
+#include "config/route_limits.hpp"
 #include "config/schema_rows.hpp"
 
 namespace trialwire::config::schema {
+namespace {
+
+Descriptor routes_row() {
+  return {
+      "limits.routes",
+      {.kind = Kind::routes},
+      "Limits of single routes, by the beginning of their path; the longest that fits counts, "
+      "/ fits all. `per_second` and `burst`: requests of one address on these routes; more is "
+      "answered 429. `concurrent`: requests under way on them; more is answered 503. "
+      "`deadline`: time for an answer, then 504. `body`: of a request as sent; more is "
+      "answered 413.",
+      false,
+      [](const Settings& settings) -> Value { return format_route_limits(settings.limits.routes); },
+      [](Settings& settings, const Value& value) {
+        auto limits = parse_route_limits(std::get<std::string>(value));
+        TW_CHECK(limits.has_value());
+        settings.limits.routes = std::move(*limits);
+      }};
+}
+
+}  // namespace
 
 void add_overload(std::vector<Descriptor>& rows) {
   using R = RateSettings;
@@ -52,6 +74,7 @@ void add_overload(std::vector<Descriptor>& rows) {
       "limits.shed.commit_age", duration(0, hour),
       "How long the oldest request may wait for its commit before intake is answered 503; 0 is "
       "off."));
+  rows.push_back(routes_row());
 }
 
 void add_breaker(std::vector<Descriptor>& rows) {

@@ -222,6 +222,16 @@ struct BreakerSettings {
   Duration open = 5s;
 };
 
+/// Of the routes below one path; 0: no limit of their own.
+struct RouteLimitSettings {
+  std::string prefix;
+  std::uint64_t per_second = 0;  // of one address
+  std::uint64_t burst = 0;
+  std::uint64_t concurrent = 0;
+  Duration deadline = 0ns;
+  std::uint64_t body = 0;
+};
+
 struct LimitSettings {
   std::uint64_t connections = 100'000;
   std::uint64_t request_line = 8ULL << 10;
@@ -243,6 +253,7 @@ struct LimitSettings {
   std::uint32_t pipelined = 1'024;
   RateSettings rate;
   ShedSettings shed;
+  std::vector<RouteLimitSettings> routes;
 };
 
 /// Where a token's claims are: a name, or a JSON Pointer that begins with a slash.

@@ -11,6 +11,7 @@
 
 #include "base/check.hpp"
 #include "config/address.hpp"
+#include "config/route_limits.hpp"
 
 namespace trialwire::config {
 namespace {
@@ -217,6 +218,8 @@ std::string expected_form(const Constraint& constraint) {
     case Kind::url:
       return constraint.minimum > 0 ? "a URL such as sqlite:data/trialwire.db"
                                     : "a URL such as file:data/archive, or empty for none";
+    case Kind::routes:
+      return "a map from a path's beginning to its limits, such as {/v1/vitals: {per_second: 50}}";
   }
   return {};
 }
@@ -255,6 +258,11 @@ std::expected<Value, std::string> parse_value(const Constraint& constraint, std:
       return parse_text(constraint, text);
     case Kind::text:
       return parse_text(constraint, text);
+    case Kind::routes: {
+      auto limits = parse_route_limits(text);
+      if (!limits) return std::unexpected(std::move(limits.error()));
+      return format_route_limits(*limits);
+    }
     case Kind::choice_list:
     case Kind::text_list:
       return wants(constraint);
@@ -289,6 +297,7 @@ std::string format_value(Kind kind, const Value& value) {
     case Kind::percent:
       return fmt::format("{}%", std::get<double>(value));
     case Kind::choice:
+    case Kind::routes:
       return std::get<std::string>(value);
     case Kind::choice_list:
       return fmt::format("[{}]", fmt::join(std::get<std::vector<std::string>>(value), ", "));

@@ -24,6 +24,7 @@ enum class Kind : std::uint8_t {
   text_list,    // [broker-1:9092, broker-2:9092], or []
   listen,       // 127.0.0.1:8080, [::1]:0, or empty: off
   url,          // sqlite:data/trialwire.db
+  routes,       // {/v1/vitals: {per_second: 50}}; its value is that text
 };
 
 using Value = std::variant<bool, std::uint64_t, std::chrono::nanoseconds, double, std::string,

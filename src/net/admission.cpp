@@ -13,7 +13,8 @@ namespace trialwire::net {
 namespace {
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(Refused::count_)> reasons{
-    "none", "concurrent", "queued", "rate_address", "rate_all", "loop_lag", "commit_age", "load"};
+    "none",     "concurrent", "queued", "rate_address",     "rate_all",
+    "loop_lag", "commit_age", "load",   "route_concurrent", "rate_route"};
 
 resilience::TokenRate rate_of(const RateOptions& options) {
   return {static_cast<double>(options.per_second), options.burst};
@@ -41,6 +42,11 @@ AdmissionCommon::AdmissionCommon(AdmissionOptions options, std::string server,
                                                      .per_second = options_.address.per_second,
                                                      .burst = options_.address.burst,
                                                      .keys_max = options_.buckets_max});
+  }
+  knows_addresses_ = limits_addresses();
+  for (const RouteLimitOptions& one : options_.routes) {
+    routes_.push_back(std::make_unique<RouteLimit>(one, options_.buckets_max, server_, metrics));
+    if (routes_.back()->limits_addresses()) knows_addresses_ = true;
   }
   publish(metrics);
 }
@@ -165,8 +171,22 @@ Admitted Admission::refuse(Refused reason, Admitted admitted) noexcept {
   return admitted;
 }
 
-Admitted Admission::admit_head(const Hash128& address, std::int64_t now_ns) noexcept {
+bool Admission::take_of_route(RouteLimit& limit, const Hash128& address, std::int64_t now_ns,
+                              Admitted& to) noexcept {
+  if (!limit.limits_addresses()) return true;
+  const RateTable::Taken taken = limit.rates().take(address, now_ns);
+  if (taken.admitted) return true;
+  to.rate = limit.rates().note(taken, now_ns);
+  to.retry_after_s = limit.rates().retry_after_s(taken, now_ns);
+  return false;
+}
+
+Admitted Admission::admit_head(const Hash128& address, std::uint16_t limit,
+                               std::int64_t now_ns) noexcept {
   Admitted admitted;
+  if (limit != 0 && !take_of_route(common_->route_limit(limit), address, now_ns, admitted)) {
+    return refuse(Refused::rate_route, admitted);
+  }
   if (!rates_) return admitted;
   common_->take(address, now_ns, admitted);
   return admitted.refused == Refused::no ? admitted : refuse(admitted.refused, admitted);
@@ -174,6 +194,32 @@ Admitted Admission::admit_head(const Hash128& address, std::int64_t now_ns) noex
 
 Admitted Admission::admit(const Asked& asked, std::int64_t now_ns,
                           std::int64_t loop_lag_ns) noexcept {
+  if (asked.limit == 0) [[likely]]
+    return admit_here(asked, now_ns, loop_lag_ns);
+  return admit_below(asked, now_ns, loop_lag_ns);
+}
+
+/// Of a route whose path has limits of its own: these first.
+Admitted Admission::admit_below(const Asked& asked, std::int64_t now_ns,
+                                std::int64_t loop_lag_ns) noexcept {
+  RouteLimit& limit = common_->route_limit(asked.limit);
+  Admitted admitted;
+  if (!limit.fly()) return refuse(Refused::route_concurrent, admitted);
+  if (!asked.rate && !take_of_route(limit, asked.address, now_ns, admitted)) {
+    limit.land();
+    return refuse(Refused::rate_route, admitted);
+  }
+  admitted = admit_here(asked, now_ns, loop_lag_ns);
+  if (admitted.refused == Refused::no) {
+    admitted.limit = asked.limit;
+  } else {
+    limit.land();
+  }
+  return admitted;
+}
+
+Admitted Admission::admit_here(const Asked& asked, std::int64_t now_ns,
+                               std::int64_t loop_lag_ns) noexcept {
   Admitted admitted;
   const bool waits = asked.kind == RouteKind::waiting;
   if (waits) {

@@ -2,13 +2,16 @@
 // What may come in: the filters between a parsed request and its handler, in this order:
 //
 //   filter                         whom it concerns        refused with
+//   concurrency and rate of an     routes below a path     503 or 429, likewise
+//     address, of a prefix           that has such limits
 //   concurrency, queue             routes that wait        503, Retry-After
 //   rate, of an address · of all   every request           429, Retry-After, RateLimit
 //   load                           intake: loop lag, age of the commit queue; routes that wait:
 //                                  resilience/shedder.hpp  503, Retry-After
 //
-// A token is looked at behind them, and the breaker of the route (route_breakers.hpp) behind that. Where it is looked at before a body is waited for, the rates
-// are taken before that, and not again with the rest.
+// A token is looked at behind them, and the breaker of the route (route_breakers.hpp) behind that.
+// Where it is looked at before a body is waited for, the rates are taken before that, and not again
+// with the rest.
 //
 // Intake does not count against the concurrency limit: what it may hold is bounded in bytes
 // (limits.unacknowledged_*), which a count of requests of any size says nothing of. A route that is
@@ -28,6 +31,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/brief_lock.hpp"
 #include "base/hash.hpp"
@@ -35,6 +39,7 @@
 #include "net/rate_note.hpp"
 #include "net/rate_table.hpp"
 #include "net/route_kind.hpp"
+#include "net/route_limit.hpp"
 #include "resilience/shedder.hpp"
 #include "telemetry/metrics.hpp"
 
@@ -52,6 +57,8 @@ enum class Refused : std::uint8_t {
   loop_lag,
   commit_age,
   load,
+  route_concurrent,
+  rate_route,
   count_
 };
 std::string_view name_of(Refused reason) noexcept;
@@ -59,6 +66,7 @@ std::string_view name_of(Refused reason) noexcept;
 struct Admitted {
   Refused refused = Refused::no;
   bool flying = false;              // `landed` or `left` follows
+  std::uint16_t limit = 0;          // under way there; `left_route` follows. 0: nowhere
   std::uint32_t retry_after_s = 1;  // when refused
   RateNote rate;
 };
@@ -71,6 +79,8 @@ class AdmissionCommon {
   const AdmissionOptions& options() const noexcept { return options_; }
   const std::string& server() const noexcept { return server_; }
   bool limits_addresses() const noexcept { return addresses_ != nullptr; }
+  /// Somebody wants to know of a connection whose it is.
+  bool knows_addresses() const noexcept { return knows_addresses_; }
   bool limits_rates() const noexcept { return limits_addresses() || options_.all.per_second > 0; }
   /// Of the peer of a connection: IPv4, mapped ones too, whole; IPv6 by its prefix.
   Hash128 key_of(const sockaddr_storage& peer) const noexcept;
@@ -79,6 +89,9 @@ class AdmissionCommon {
   void take(const Hash128& address, std::int64_t now_ns, Admitted& to) noexcept;
   /// Of answers with a RateNote: addresses have a limit.
   const RateLines& lines() const noexcept { return addresses_->lines(); }
+
+  /// `number` as RouteOptions::limit, over 0.
+  RouteLimit& route_limit(std::uint16_t number) noexcept { return *routes_[number - 1]; }
 
   bool fly() noexcept;
   void land() noexcept { flying_.fetch_sub(1, std::memory_order_relaxed); }
@@ -94,6 +107,8 @@ class AdmissionCommon {
   BriefLock all_lock_;
   resilience::TokenBucket all_;
   std::atomic<std::size_t> flying_{0};
+  std::vector<std::unique_ptr<RouteLimit>> routes_;
+  bool knows_addresses_ = false;
 };
 
 class Admission {
@@ -105,13 +120,15 @@ class Admission {
     std::optional<RouteKind> kind;  // nothing: it has no route
     Hash128 address;
     std::optional<RateNote> rate;  // what `admit_head` said of it; nothing: it was not asked
+    std::uint16_t limit = 0;       // RouteOptions::limit
   };
   Admitted admit(const Asked& asked, std::int64_t now_ns, std::int64_t loop_lag_ns) noexcept;
   /// The rates alone, of a request whose body is not there yet.
-  Admitted admit_head(const Hash128& address, std::int64_t now_ns) noexcept;
+  Admitted admit_head(const Hash128& address, std::uint16_t limit, std::int64_t now_ns) noexcept;
   /// Of one that flies: it was answered, after so long; or it failed, or nobody waits for it.
   void landed(std::int64_t now_ns, std::int64_t took_ns) noexcept;
   void left() noexcept;
+  void left_route(std::uint16_t limit) noexcept { common_->route_limit(limit).land(); }
 
   const AdmissionCommon& common() const noexcept { return *common_; }
   /// For the metrics, every now and then.
@@ -120,6 +137,10 @@ class Admission {
  private:
   static constexpr std::uint64_t any_number = std::numeric_limits<std::uint64_t>::max();
 
+  Admitted admit_here(const Asked& asked, std::int64_t now_ns, std::int64_t loop_lag_ns) noexcept;
+  Admitted admit_below(const Asked& asked, std::int64_t now_ns, std::int64_t loop_lag_ns) noexcept;
+  bool take_of_route(RouteLimit& limit, const Hash128& address, std::int64_t now_ns,
+                     Admitted& to) noexcept;
   Refused load_of_intake(std::int64_t now_ns, std::int64_t loop_lag_ns) noexcept;
   Admitted refuse(Refused reason, Admitted admitted) noexcept;
 

@@ -5,12 +5,23 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <string>
+#include <vector>
 
 namespace trialwire::net {
 
 struct RateOptions {
   std::uint64_t per_second = 0;  // 0: no limit
   std::uint64_t burst = 120;
+};
+
+/// Of the routes at a path and below it, in place of, or beside, what holds for all. 0: nothing.
+struct RouteLimitOptions {
+  std::string prefix;  // "/v1/imaging"; "/" is all
+  RateOptions address;
+  std::size_t concurrent_max = 0;
+  std::chrono::milliseconds deadline{0};  // at most the server's
+  std::size_t body_bytes_max = 0;
 };
 
 struct AdmissionOptions {
@@ -24,6 +35,8 @@ struct AdmissionOptions {
   std::uint32_t waiting_min = 1;               // of a shard: never shed by load
   std::chrono::nanoseconds loop_lag_max{0};    // 0: no limit
   std::chrono::nanoseconds commit_age_max{0};  // 0: no limit
+  /// RouteOptions::limit says which is a route's (Router::limit).
+  std::vector<RouteLimitOptions> routes;
 
   // Who knows; empty: 0. Called on the shards' threads.
   std::function<double()> cpu;          // per mille

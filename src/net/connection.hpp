@@ -107,6 +107,7 @@ class Connection final : public runtime::Watcher,
   bool hand_over(const auth::Principal& principal, const Admitted& admitted);
   bool call_handler(const auth::Principal& principal, const Admitted& admitted);
   bool hurried() const noexcept;
+  std::uint32_t patience_ms() noexcept;
   void settle(std::size_t mark, bool deferred);
   void follow(HttpExchange& exchange) noexcept;
   void answered(const RequestTraces::Answered& answer, double seconds,

@@ -41,10 +41,13 @@ std::string_view text_of(Refused reason) noexcept {
   switch (reason) {
     case Refused::rate_address:
       return "too many requests from this address";
+    case Refused::rate_route:
+      return "too many requests from this address for this path";
     case Refused::rate_all:
       return "too many requests";
     case Refused::concurrent:
     case Refused::queued:
+    case Refused::route_concurrent:
       return "too many requests are under way";
     default:
       return "the server is overloaded";
@@ -93,6 +96,7 @@ void Connection::dispatch(std::string_view body, bool last_of_read) {
     }
   }
   if (admitted.flying && !deferred) listener_.admission().left();
+  if (admitted.limit != 0 && !deferred) listener_.admission().left_route(admitted.limit);
   settle(mark, deferred);
 }
 
@@ -101,19 +105,30 @@ void Connection::fill_request(std::string_view body) noexcept {
   listener_.exchange().forget();
   const RequestHead& head = work.head;
   const Route* route = work.match.route;
-  work.request = {
-      .method = head.method,
-      .method_text = head.method_text,
-      .path = head.path,
-      .query = head.query,
-      .route = route == nullptr ? std::string_view() : route->pattern,
-      .origin = info_.origin,
-      .headers = head.headers(),
-      .params = {work.params.data(), work.match.params},
-      .body = body,
-      .timeout_ms = head.has_timeout ? head.timeout_ms : std::numeric_limits<std::uint32_t>::max(),
-      .keep_alive = !close_after_,
-      .known = &head.known};
+  work.request = {.method = head.method,
+                  .method_text = head.method_text,
+                  .path = head.path,
+                  .query = head.query,
+                  .route = route == nullptr ? std::string_view() : route->pattern,
+                  .origin = info_.origin,
+                  .headers = head.headers(),
+                  .params = {work.params.data(), work.match.params},
+                  .body = body,
+                  .timeout_ms = patience_ms(),
+                  .keep_alive = !close_after_,
+                  .known = &head.known};
+}
+
+/// How long an answer is waited for by the client or at this route; the largest number: as long as
+/// the server waits.
+std::uint32_t Connection::patience_ms() noexcept {
+  const Workspace& work = listener_.workspace();
+  std::uint32_t patience = std::numeric_limits<std::uint32_t>::max();
+  if (work.head.has_timeout) patience = work.head.timeout_ms;
+  const Route* route = work.match.route;
+  if (route != nullptr && route->options.deadline_ms != 0) [[unlikely]]
+    patience = std::min(patience, route->options.deadline_ms);
+  return patience;
 }
 
 /// Begins the answer; false: it is a refusal, and written.
@@ -123,7 +138,8 @@ bool Connection::let_in(Admitted& admitted) {
   admitted = listener_.admission().admit(
       {.kind = route == nullptr ? std::nullopt : std::optional(route->options.kind),
        .address = address_,
-       .rate = std::exchange(rate_, std::nullopt)},
+       .rate = std::exchange(rate_, std::nullopt),
+       .limit = route == nullptr ? std::uint16_t{0} : route->options.limit},
       shard.now_ns(), shard.lag_ns());
   return begin_answer(admitted, close_after_);
 }
@@ -137,15 +153,21 @@ bool Connection::begin_answer(const Admitted& admitted, bool close) {
                           .retry_after_s = 1,
                           .lines = {}};
   if (admitted.rate.present) [[unlikely]] {
-    framing.lines = listener_.core().admission->lines().write(admitted.rate, work.rate_lines);
+    AdmissionCommon& common = *listener_.core().admission;
+    const RateLines& lines =
+        admitted.refused == Refused::rate_route
+            ? common.route_limit(work.match.route->options.limit).rates().lines()
+            : common.lines();
+    framing.lines = lines.write(admitted.rate, work.rate_lines);
   }
   if (admitted.refused != Refused::no) [[unlikely]]
     framing.retry_after_s = admitted.retry_after_s;
   work.writer.begin(framing, listener_.shard().unix_now_ns());
   if (admitted.refused == Refused::no) [[likely]]
     return true;
-  const bool rate =
-      admitted.refused == Refused::rate_address || admitted.refused == Refused::rate_all;
+  const bool rate = admitted.refused == Refused::rate_address ||
+                    admitted.refused == Refused::rate_all ||
+                    admitted.refused == Refused::rate_route;
   work.writer.problem_status(rate ? 429 : 503, text_of(admitted.refused));
   return false;
 }
@@ -174,7 +196,8 @@ bool Connection::admitted_before_its_body() {
   std::size_t mark = work.output.size();
   fill_request({});
   work.request.whole = false;
-  const Admitted admitted = listener_.admission().admit_head(address_, listener_.shard().now_ns());
+  const Admitted admitted = listener_.admission().admit_head(
+      address_, work.match.route->options.limit, listener_.shard().now_ns());
   if (begin_answer(admitted, true) && admit() != nullptr) {
     rate_ = admitted.rate;
     return true;
@@ -235,8 +258,11 @@ bool Connection::hand_over(const auth::Principal& principal, const Admitted& adm
 /// The client waits less than the server would.
 bool Connection::hurried() const noexcept {
   const RequestHead& head = listener_.workspace().head;
-  return head.has_timeout && std::int64_t{head.timeout_ms} * 1'000'000 <
-                                 listener_.timeouts().limit_ns(Timeout::deadline);
+  if (!head.has_timeout) return false;
+  const std::uint32_t own_ms = listener_.workspace().match.route->options.deadline_ms;
+  const std::int64_t ours = own_ms != 0 ? std::int64_t{own_ms} * 1'000'000
+                                        : listener_.timeouts().limit_ns(Timeout::deadline);
+  return std::int64_t{head.timeout_ms} * 1'000'000 < ours;
 }
 
 /// True: the answer comes later; else it is written.
@@ -255,9 +281,11 @@ bool Connection::call_handler(const auth::Principal& principal, const Admitted& 
     slot->close = close_after_;
     slot->keep_alive_1_0 = work.head.minor_version == 0 && work.head.keep_alive;
     slot->flying = admitted.flying;
+    slot->limit = admitted.limit;
     slot->rate = admitted.rate;
-    if (work.head.has_timeout) {
-      context_->set_deadline(*slot, read_ns_ + std::int64_t{work.head.timeout_ms} * 1'000'000);
+    const std::uint32_t patience = work.request.timeout_ms;
+    if (patience != std::numeric_limits<std::uint32_t>::max()) {
+      context_->set_deadline(*slot, read_ns_ + std::int64_t{patience} * 1'000'000);
     }
     slot->trace = exchange.trace();
     if (!returned) context_->detach(*slot, 500);
@@ -428,6 +456,9 @@ void Connection::render_slot(AnswerSlot& slot) {
     } else {
       listener_.admission().left();
     }
+  }
+  if (slot.limit != 0 && !slot.detached) {
+    listener_.admission().left_route(std::exchange(slot.limit, std::uint16_t{0}));
   }
   if (status == 0) return;  // counted when it was given
   answered({.route = slot.route, .method = slot.method, .status = status},

@@ -109,7 +109,7 @@ void Listener::accepted(int socket, const sockaddr_storage& peer) noexcept {
   Connection::open(*this,
                    {.socket = socket,
                     .origin = fmt::format("{} {}", core_->options.name, address_text(peer)),
-                    .address = admission.limits_addresses() ? admission.key_of(peer) : Hash128{},
+                    .address = admission.knows_addresses() ? admission.key_of(peer) : Hash128{},
                     .tls = tls == nullptr ? nullptr : tls->accept(socket)});
 }
 

@@ -163,6 +163,7 @@ void ReadContext::destroy() noexcept {
   for (AnswerSlot* slot = head_; slot != nullptr; slot = slot->next) {
     if (slot->answer != nullptr) std::destroy_at(slot->answer);
     if (slot->flying && pool_.admission_) pool_.admission_->left();
+    if (slot->limit != 0 && pool_.admission_) pool_.admission_->left_route(slot->limit);
   }
   while (large_ != nullptr) {
     Block* next = large_->next;

@@ -89,6 +89,7 @@ struct AnswerSlot {
   bool hurried = false;   // the client waits less than the server would
   /// What the route's breaker is to be told of; refused: nothing.
   resilience::Breaker::Call call = resilience::Breaker::Call::refused;
+  std::uint16_t limit = 0;  // likewise, of a path's limit; 0: of none
   RateNote rate;
   const telemetry::RequestTrace* trace = nullptr;
 };

@@ -5,6 +5,7 @@
 // path_params_max.
 #include "net/router.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -194,6 +195,39 @@ Result<void> Router::add(Method method, std::string_view pattern, Handler handle
             routes_.size() - 1,   params == 0};
   slot = route.get();
   node->refresh_allow();
+  return {};
+}
+
+namespace {
+
+bool is_below(std::string_view path, std::string_view prefix) noexcept {
+  if (prefix == "/") return true;
+  return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
+}
+
+}  // namespace
+
+Result<void> Router::limit(std::span<const RouteLimitOptions> limits) {
+  for (const auto& route : routes_) {
+    std::size_t best = limits.size();
+    for (std::size_t i = 0; i < limits.size(); ++i) {
+      if (!is_below(route->pattern, limits[i].prefix)) continue;
+      if (best < limits.size() && limits[best].prefix.size() > limits[i].prefix.size()) continue;
+      best = i;
+    }
+    if (best == limits.size()) continue;
+    RouteOptions& options = route->options;
+    options.limit = static_cast<std::uint16_t>(best + 1);
+    options.deadline_ms = static_cast<std::uint32_t>(limits[best].deadline.count());
+    if (limits[best].body_bytes_max > 0) options.body_bytes_max = limits[best].body_bytes_max;
+  }
+  for (const RouteLimitOptions& one : limits) {
+    const bool used = std::ranges::any_of(
+        routes_, [&](const auto& route) { return is_below(route->pattern, one.prefix); });
+    if (used) continue;
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{} is the beginning of no route's path", one.prefix));
+  }
   return {};
 }
 

@@ -10,6 +10,7 @@
 
 #include "auth/scope.hpp"
 #include "base/error.hpp"
+#include "net/admission_options.hpp"
 #include "net/exchange.hpp"
 #include "net/http.hpp"
 #include "net/route_kind.hpp"
@@ -25,6 +26,8 @@ struct RouteOptions {
   auth::Scope scope = auth::Scope::admin;
   std::string_view role;  // that it must name besides; static; empty: none
   RouteKind kind = RouteKind::waiting;
+  std::uint16_t limit = 0;        // of AdmissionOptions::routes, from 1 on; 0: none
+  std::uint32_t deadline_ms = 0;  // 0: the server's
 };
 
 /// A matched route. `index` is dense from 0: per-shard metrics are arrays.
@@ -49,6 +52,11 @@ class Router {
   /// twice, or two parameter names at one place), invalid_argument (malformed pattern).
   Result<void> add(Method method, std::string_view pattern, Handler handler,
                    RouteOptions options = {});
+
+  /// Gives each route the limits of the longest prefix that its pattern begins with, by whole
+  /// segments. After the last route, before a server has them. Error: invalid_argument, of the
+  /// first prefix that no route begins with; the others are in force.
+  Result<void> limit(std::span<const RouteLimitOptions> limits);
 
   struct Match {
     const Route* route = nullptr;    // null: 404, or 405 when `allow` is not empty

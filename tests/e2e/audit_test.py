@@ -196,7 +196,7 @@ class AuditTest(Trail, ServerTest):
         self.assertEqual(server.run("journal", "cat", "--bodies").returncode, 0)
         self.assertEqual(server.run("replay", "--from", "1", "--to", "store").returncode, 0)
         self.assertEqual(server.run("journal", "repair", "--apply").returncode, 0)
-        self.assertEqual(server.run("journal", "cat", "--bodies", "--from", "999").returncode, 1)
+        self.assertNotEqual(server.run("journal", "cat", "--bodies", "--from", "999").returncode, 0)
         spool = server.data / "audit/spool"
         self.assertEqual(len(list(spool.iterdir())), 8)
         server.start()
