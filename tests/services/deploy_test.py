@@ -106,10 +106,10 @@ class Deploy(ServerTest):
     def test_alerts_and_dashboard_ask_for_what_there_is(self):
         have = self.metric_names() | NOT_OURS
         rules = re.findall(r"expr: (?:>-\n)?((?:.|\n)*?)(?=\n\s+(?:for|labels):)", RULES.read_text())
-        self.assertGreaterEqual(len(rules), 24)
+        self.assertGreaterEqual(len(rules), 31)
         board = json.loads((DEPLOY / "grafana-dashboard.json").read_text())
         asked = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
-        self.assertGreaterEqual(len(asked), 35)
+        self.assertGreaterEqual(len(asked), 50)
         for expression in rules + asked:
             found = names(expression)
             self.assertTrue(found, expression)
