@@ -22,6 +22,19 @@ namespace trialwire {
 
 using Clock = std::chrono::steady_clock;
 
+namespace {
+
+/// No new connections; waits until the last one has its answers, or for as long as that.
+void drain(net::Server& server, std::chrono::nanoseconds patience) {
+  server.drain();
+  const auto deadline = Clock::now() + patience;
+  while (server.connections() > 0 && Clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
+}  // namespace
+
 Serving::Serving(const config::Settings& settings, journal::FileLayer& files)
     : settings_(settings),
       files_(files),
@@ -277,7 +290,7 @@ void Serving::add_services() {
                    return {};
                  },
                  [this] {
-                   if (admin_) admin_->close();
+                   if (admin_) close_admin();
                    control_->stop();
                  }});
   if (trace_export_) {
@@ -373,16 +386,18 @@ void Serving::stop() noexcept {
 /// Clients get their answers, or are closed when the time is over.
 void Serving::drain_clients() {
   if (!http_) return;
-  http_->drain();
-  auto deadline = Clock::now() + settings_.runtime.drain;
-  while (http_->connections() > 0 && Clock::now() < deadline) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
+  drain(*http_, settings_.runtime.drain);
   if (std::size_t left = http_->connections(); left > 0) {
     telemetry::log(telemetry::LogLevel::warn, "serve", "connections closed unfinished",
                    {{"connections", left}});
   }
   http_->close();
+}
+
+/// Who waits for a profile is told that there will be none.
+void Serving::close_admin() {
+  drain(*admin_, std::chrono::milliseconds(250));
+  admin_->close();
 }
 
 void Serving::look_inside(int signal) {

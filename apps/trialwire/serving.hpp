@@ -84,6 +84,7 @@ class Serving {
   Result<void> make_admin();
   void add_watchdog();
   void drain_clients();
+  void close_admin();
   ReadinessCheck journal_readiness() const;
   std::vector<ReadinessCheck> readiness();
 
