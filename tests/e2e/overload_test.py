@@ -157,6 +157,33 @@ class Rate(ServerTest):
         self.assertGreater(answered(result, 429), 0)
 
 
+class Routes(ServerTest):
+    def test_a_path_may_have_limits_of_its_own(self):
+        server = self.server(**{"limits.routes": "{/v1/epro: {per_second: 1, burst: 2}, "
+                                                 "/v1/vitals: {body: 1KiB}}"}).start()
+        statuses = [server.post("/v1/epro/reports", report(n)).status for n in range(5)]
+        self.assertEqual(statuses[:2], [200, 200])
+        self.assertIn(429, statuses[2:])
+        self.assertEqual(server.get("/v1/vitals?limit=1").status, 200)
+        self.assertEqual(server.post("/v1/vitals", "x" * 2000).status, 413)
+        self.assertGreater(
+            server.metric("trialwire_admission_refused_total", reason="rate_route"), 0)
+        self.assertRegex(server.ask_admin("/readyz").body.decode(), r"(?m)^routes ok: \d+ closed$")
+        self.assertRegex(server.run("status", "--interval", "0.1").stdout,
+                         r"(?m)^routes +\d+ closed$")
+        self.assertIn("routes: {/v1/epro: {per_second: 1, burst: 2}, /v1/vitals: {body: 1KiB}}",
+                      server.run("config", "print").stdout)
+
+    def test_a_path_that_no_route_has_is_said_at_the_start(self):
+        run = self.server(**{"limits.routes": "{/v1/vital: {body: 1KiB}}"}).run("serve")
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("limits.routes: /v1/vital is the beginning of no route's path", run.stderr)
+        checked = self.server(**{"limits.routes": "{/v1/vitals: {body: much}}"}).run(
+            "config", "check")
+        self.assertEqual(checked.returncode, 2)
+        self.assertIn("limits.routes: /v1/vitals: body: must be a size", checked.stderr)
+
+
 class SilentServer(threading.Thread):
     """Takes connections and never says a word, as a database does that hangs."""
 
