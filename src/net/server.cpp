@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/server.hpp"
 
+#include <chrono>
 #include <future>
 #include <set>
 #include <vector>
@@ -41,6 +42,51 @@ Result<void> check(const ServerOptions& options) {
   return {};
 }
 
+void publish_limits(telemetry::Registry& metrics, const ServerOptions& options) {
+  auto gauge = [&](std::string_view name, std::string_view help, std::size_t value) {
+    metrics.gauge(name, help, {{"server", options.name}}).set(static_cast<double>(value));
+  };
+  gauge("trialwire_http_connections_max",
+        "Limit of open connections: the setting, or what open files allow.",
+        options.connections_max);
+  gauge("trialwire_http_partial_bytes_max", "Limit of memory for incomplete requests, a shard.",
+        options.shard_partial_bytes_max);
+  gauge("trialwire_http_body_bytes_max", "Limit of a request's body, unless its route has one.",
+        options.body_bytes_max);
+  if (options.tls != nullptr) {
+    gauge("trialwire_tls_kept_buffers_max",
+          "Connections up to which each keeps its buffers of TLS records.",
+          options.tls_kept_buffers);
+  }
+
+  auto bound = [&](std::string_view limit, double value) {
+    metrics
+        .gauge("trialwire_http_limit",
+               "Configured bounds of one connection and its requests, in the unit of their name.",
+               {{"server", options.name}, {"limit", std::string(limit)}})
+        .set(value);
+  };
+  auto size = [&](std::string_view limit, std::size_t value) {
+    bound(limit, static_cast<double>(value));
+  };
+  auto time = [&](std::string_view limit, std::chrono::duration<double> value) {
+    bound(limit, value.count());
+  };
+  size("request_line_bytes", options.request_line_bytes_max);
+  size("request_head_bytes", options.head_bytes_max);
+  size("body_progress_bytes", options.body_progress_bytes);
+  size("pipelined_requests", options.pipelined_max);
+  size("unacknowledged_bytes", options.connection_unacknowledged_bytes_max);
+  size("linger_bytes", options.linger_bytes_max);
+  time("header_seconds", options.header_timeout);
+  time("body_seconds", options.body_timeout);
+  time("idle_seconds", options.idle_timeout);
+  time("request_seconds", options.request_deadline);
+  time("write_seconds", options.write_timeout);
+  time("linger_seconds", options.linger_timeout);
+  time("overload_wait_seconds", options.overload_wait);
+}
+
 }  // namespace
 
 struct Server::State {
@@ -68,21 +114,7 @@ Server::Server(ServerOptions options, const Router& router, telemetry::Registry&
     state_->core->breakers =
         std::make_shared<RouteBreakers>(router, *o.route_breakers, o.name, metrics);
   }
-  auto limit = [&](std::string_view name, std::string_view help, double value) {
-    metrics.gauge(name, help, {{"server", o.name}}).set(value);
-  };
-  limit("trialwire_http_connections_max",
-        "Limit of open connections: the setting, or what open files allow.",
-        static_cast<double>(o.connections_max));
-  limit("trialwire_http_partial_bytes_max", "Limit of memory for incomplete requests, a shard.",
-        static_cast<double>(o.shard_partial_bytes_max));
-  if (o.tls != nullptr) {
-    limit("trialwire_tls_kept_buffers_max",
-          "Connections up to which each keeps its buffers of TLS records.",
-          static_cast<double>(o.tls_kept_buffers));
-  }
-  limit("trialwire_http_body_bytes_max", "Limit of a request's body, unless its route has one.",
-        static_cast<double>(o.body_bytes_max));
+  publish_limits(metrics, o);
 }
 
 Server::~Server() {

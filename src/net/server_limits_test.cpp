@@ -8,10 +8,15 @@
 
 #include <atomic>
 #include <fstream>
+#include <initializer_list>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "net/response.hpp"
 #include "net/server.hpp"
@@ -71,6 +76,51 @@ std::string post(std::string_view path, std::string_view body) {
   return "POST " + std::string(path) +
          " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
          std::string(body);
+}
+
+TEST(ServerLimits, every_limit_is_a_metric) {
+  Routes routes;
+  HttpServer server(routes.router, {.name = "clients",
+                                    .connections_max = 11,
+                                    .head_bytes_max = 2048,
+                                    .request_line_bytes_max = 1024,
+                                    .body_bytes_max = 13,
+                                    .header_timeout = 1500ms,
+                                    .body_timeout = 2500ms,
+                                    .idle_timeout = 3500ms,
+                                    .request_deadline = 4500ms,
+                                    .write_timeout = 5500ms,
+                                    .linger_timeout = 250ms,
+                                    .linger_bytes_max = 17,
+                                    .body_progress_bytes = 19,
+                                    .connection_unacknowledged_bytes_max = 23,
+                                    .pipelined_max = 29,
+                                    .shard_partial_bytes_max = 31,
+                                    .overload_wait = 750ms});
+  for (const auto& [name, value] : std::initializer_list<std::pair<std::string_view, double>>{
+           {"connections", 11}, {"body_bytes", 13}, {"partial_bytes", 31}}) {
+    EXPECT_EQ(server.metric(fmt::format("trialwire_http_{}_max{{server=\"clients\"}}", name)),
+              value);
+  }
+  for (const auto& [name, value] : std::initializer_list<std::pair<std::string_view, double>>{
+           {"request_line_bytes", 1024},
+           {"request_head_bytes", 2048},
+           {"body_progress_bytes", 19},
+           {"pipelined_requests", 29},
+           {"unacknowledged_bytes", 23},
+           {"linger_bytes", 17},
+           {"header_seconds", 1.5},
+           {"body_seconds", 2.5},
+           {"idle_seconds", 3.5},
+           {"request_seconds", 4.5},
+           {"write_seconds", 5.5},
+           {"linger_seconds", 0.25},
+           {"overload_wait_seconds", 0.75}}) {
+    EXPECT_EQ(
+        server.metric(fmt::format("trialwire_http_limit{{limit=\"{}\",server=\"clients\"}}", name)),
+        value)
+        << name;
+  }
 }
 
 TEST(ServerLimits, a_head_that_does_not_end_in_time_is_408) {
