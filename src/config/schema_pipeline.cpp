@@ -34,10 +34,10 @@ void add_sink(std::vector<Descriptor>& rows, std::string_view sink, std::uint64_
       "In the background, at normal priority, or as pipeline.background says."));
 }
 
-}  // namespace
+using P = PipelineSettings;
 
-void add_pipeline(std::vector<Descriptor>& rows) {
-  using P = PipelineSettings;
+/// How much goes into one transaction, and what follows when it fails.
+void add_deliveries(std::vector<Descriptor>& rows) {
   rows.push_back(row<&S::pipeline, &P::lanes>(
       "pipeline.lanes", integer(1, 64),
       "Connections of a sink that records are spread over, by patient, device or study; each keeps "
@@ -65,6 +65,10 @@ void add_pipeline(std::vector<Descriptor>& rows) {
       "pipeline.idle_check", duration(0, hour),
       "A sink with nothing to deliver for so long is asked where it is: one that was restored from "
       "a back-up or replaced gets what it lacks, also in a quiet hour. 0 is never."));
+}
+
+/// When sinks leave the processor to intake.
+void add_giving_way(std::vector<Descriptor>& rows) {
   rows.push_back(row<&S::pipeline, &P::background>(
       "pipeline.background", boolean,
       "Sinks get the processor and the disk when nothing else wants them: intake comes first. "
@@ -90,6 +94,13 @@ void add_pipeline(std::vector<Descriptor>& rows) {
       "pipeline.pause_backlog_share", {.kind = Kind::percent, .minimum = 0, .maximum = 100},
       "A sink does not pause while what it lacks takes more than this share of "
       "journal.max_bytes."));
+}
+
+}  // namespace
+
+void add_pipeline(std::vector<Descriptor>& rows) {
+  add_deliveries(rows);
+  add_giving_way(rows);
   rows.push_back(row<&S::pipeline, &P::qol_batch_records>(
       "pipeline.qol_batch_records", integer(1, 100'000),
       "Quality of life answers wait for so many of them, in place of pipeline.batch_records."));
