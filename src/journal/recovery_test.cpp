@@ -220,6 +220,18 @@ TEST_F(RecoveryTest, a_bit_flipped_in_the_last_batch_is_refused) {
                  {file(1).native(), "offset 16384", "sequences 3 to 5"});
 }
 
+TEST_F(RecoveryTest, a_bit_flipped_in_an_empty_batch_is_refused_as_such) {
+  {
+    auto store = open();
+    ASSERT_TRUE(store) << store.error().text;
+    ASSERT_TRUE(append(**store, 2));
+    ASSERT_TRUE(append(**store, 0));
+  }
+  flip_bit(file(1), block_bytes + 3000);
+  expect_refused(RecoveryCase::block_damaged, {file(1).native(), "offset 4096",
+                                               "of the empty batch before sequence 3 does not"});
+}
+
 TEST_F(RecoveryTest, a_bit_flipped_in_the_padding_is_refused_though_it_has_zero_sectors) {
   three_batches();
   flip_bit(file(1), third + block_bytes - 1);

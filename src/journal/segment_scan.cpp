@@ -186,8 +186,7 @@ class Scanner {
     Damage damage;
     const bool torn = check.state == BatchCheck::State::torn;
     damage.what = torn ? RecoveryCase::torn_tail : RecoveryCase::block_damaged;
-    damage.text = fmt::format("{} of the batch with sequences {} to {} does not match", check.what,
-                              head.first_sequence, head.next_sequence() - 1);
+    damage.text = fmt::format("{} of {} does not match", check.what, name_of(head));
     damage.offset = at_;
     damage.at = at_ + check.at;
     damage.sequences_known = true;
@@ -203,6 +202,14 @@ class Scanner {
     damage.followed = after->found || after->data_end > own_end;
     damage.end = after->found ? after->batch : after->data_end;
     return add(std::move(damage));
+  }
+
+  static std::string name_of(const BatchHead& head) {
+    if (head.next_sequence() == head.first_sequence) {
+      return fmt::format("the empty batch before sequence {}", head.first_sequence);
+    }
+    return fmt::format("the batch with sequences {} to {}", head.first_sequence,
+                       head.next_sequence() - 1);
   }
 
   static bool table_intact(const BatchHead& head, ByteView batch) noexcept {
