@@ -32,8 +32,10 @@ void add_journal(std::vector<Descriptor>& rows) {
   rows.push_back(row<&S::journal, &J::undelivered_low>(
       "journal.undelivered_low", share,
       "Share of journal.max_bytes at which they are accepted again."));
-  rows.push_back(row<&S::journal, &J::retention>("journal.retention", duration(0, 100 * year),
-                                                 "How long delivered segments are kept."));
+  rows.push_back(row<&S::journal, &J::retention>(
+      "journal.retention", duration(0, 100 * year),
+      "How long delivered segments are kept, unless journal.max_bytes or a full disk wants their "
+      "room."));
   rows.push_back(row<&S::journal, &J::batch_bytes>(
       "journal.batch_bytes", bytes(64 * kib, 64 * mib),
       "Soft limit of a batch; the records of one request are never split."));

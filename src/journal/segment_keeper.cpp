@@ -41,7 +41,7 @@ SegmentKeeper::SegmentKeeper(KeeperOptions options, FileLayer& files, SegmentLed
       prepare_failures_(metrics.counter("trialwire_journal_prepare_failures_total",
                                         "Attempts to pre-write a segment that failed.")),
       deleted_(metrics.counter("trialwire_journal_segments_deleted_total",
-                               "Segments deleted by retention or disk budget.")),
+                               "Segments deleted by retention, disk budget or a full disk.")),
       spare_numbers_(spares.begin(), spares.end()),
       highest_segment_(highest_segment),
       spare_count_(spares.size()) {}
@@ -147,6 +147,7 @@ void SegmentKeeper::prepare(const std::stop_token& stop) {
     Result<void> done = whole ? finish_spare() : std::unexpected(whole.error());
     if (!done) {
       drop_spare();
+      if (done.error().code == ErrorCode::disk_full && make_room()) continue;
       if (done.error().code != ErrorCode::cancelled) spare_failed(done.error());
       return;
     }
@@ -206,6 +207,16 @@ Result<void> SegmentKeeper::finish_spare() {
   }
   changed_.notify_all();
   return {};
+}
+
+/// On a full disk: a segment that everybody has goes whatever its age, as it does over the budget.
+/// Only what is undelivered may cause refusals. False: there is none, or it cannot be deleted.
+bool SegmentKeeper::make_room() {
+  const auto segment = ledger_.deletable({.older_than_ns = 0, .over_budget = true});
+  if (!segment || !delete_oldest(*segment)) return false;
+  telemetry::log(LogLevel::warn, "journal", "the disk is full: a delivered segment went early",
+                 {{"segment", segment->number}});
+  return true;
 }
 
 /// Half a segment must not hold on to the space that others are short of.

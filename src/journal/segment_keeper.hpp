@@ -3,9 +3,11 @@
 // of zeros before it is needed, seals and signs what is full, deletes what policy lets go. Failures
 // here are retried; they never fail the journal. The committer meets it in `take_spare` alone.
 //
-// The next segment is written as the current one is used: a quarter at once, then twice as much as
-// is used, so that it is there long before it is needed and no commit finds the disk busy with all
-// of it. Who waits for it has it written without pause.
+// The next segment is written as the current one is used: nothing for its first quarter, then
+// twice as much as is used, so that it is there when three quarters are and no commit finds the
+// disk busy with all of it. Who waits for it has it written without pause.
+//
+// A disk that is full takes what everybody has before its retention is over, a segment at a time.
 #pragma once
 #include <atomic>
 #include <condition_variable>
@@ -61,6 +63,7 @@ class SegmentKeeper {
   void seal_full();
   void delete_by_policy();
   bool delete_oldest(const SealedSegment& segment);
+  bool make_room();
   void prepare(const std::stop_token& stop);
   Result<void> begin_spare();
   Result<bool> write_spare(const std::stop_token& stop);

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "journal/seal.hpp"
+#include "support/faulty_files.hpp"
 #include "support/journal_fixture.hpp"
 
 namespace trialwire::journal {
@@ -226,6 +227,41 @@ TEST_F(SegmentStoreTest, within_budget_and_retention_consumed_segments_stay) {
   (*store)->set_cursor("sql", (*store)->chain().next_sequence);
   (*store)->maintain();
   EXPECT_EQ((*store)->first_sequence(), 1U);
+}
+
+TEST_F(SegmentStoreTest, a_full_disk_takes_delivered_segments_before_their_time_and_no_others) {
+  support::FaultyFiles disk{support::FaultyOptions{}};
+  StoreOptions kept = options();
+  kept.directory = "/journal";
+  kept.retention = std::chrono::hours(24 * 365 * 100);
+  auto store = SegmentStore::open(kept, disk, metrics_);
+  ASSERT_TRUE(store) << store.error().text;
+  for (int i = 0; i < 60; ++i) ASSERT_TRUE(append(**store, 1));
+  std::uint64_t used = 0;
+  for (const auto& [path, bytes] : disk.snapshot()) used += bytes.size();
+  disk.set_capacity(used + segment / 2);
+  const auto append_until_refused = [&] {
+    Result<Appended> appended;
+    do {
+      appended = append(**store, 1);
+    } while (appended);
+    EXPECT_EQ(appended.error().code, ErrorCode::disk_full) << appended.error().text;
+    EXPECT_FALSE((*store)->has_room(1));
+  };
+  append_until_refused();
+  EXPECT_EQ((*store)->first_sequence(), 1U) << "nobody has any of it";
+
+  (*store)->set_cursor("sql", 33);
+  (*store)->set_cursor("kafka", 64);
+  const auto appended = append(**store, 1);
+  ASSERT_TRUE(appended) << appended.error().text;
+  EXPECT_EQ((*store)->first_sequence(), 17U) << "one segment is enough";
+  EXPECT_FALSE(disk.contents(kept.directory / segment_name(1)));
+  append_until_refused();
+  EXPECT_EQ((*store)->first_sequence(), 33U) << "the slowest consumer counts";
+  disk.set_capacity(1ULL << 40U);
+  EXPECT_TRUE(append(**store, 1));
+  EXPECT_EQ((*store)->first_sequence(), 33U) << "with room retention counts again";
 }
 
 TEST_F(SegmentStoreTest, what_is_deleted_while_nothing_is_appended_shows_in_the_metrics) {

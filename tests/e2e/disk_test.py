@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The server on a disk that fails: EIO, and no room. Power cuts: tests/fault/power_cut_test.py."""
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 
 from crash_test import receipts
@@ -76,9 +78,26 @@ class FailingDisk(ServerTest):
                 server.start_with("none")
                 self.check_receipts(server, path)
 
+    @contextlib.contextmanager
+    def database_locked(self, server):
+        """Nothing is delivered meanwhile: what is delivered makes room on a full disk."""
+        eventually("a table", lambda: server.stored() is not None)
+        with contextlib.closing(sqlite3.connect(server.data / "trialwire.db",
+                                                isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+            other.execute("ROLLBACK")
+
     def test_a_full_disk_is_said_and_intake_returns_with_the_room(self):
         server = self.faulty(**{"journal.max_bytes": "64MiB"})
         server.start_with(f"room:{6 << 20}")
+        with self.database_locked(server):
+            stored = self.fill(server)
+        items = server.wait_stored(stored + 1)
+        self.assertEqual(len(items), len({item["reportId"] for item in items}))
+
+    def fill(self, server):
+        """Until intake is refused and returns; how many reports were stored before."""
         filler, stored, refused = "x" * 4000, 0, None
         for request in range(100):
             lines = [json.dumps(report(request * 50 + n, comments=filler)) for n in range(50)]
@@ -92,8 +111,7 @@ class FailingDisk(ServerTest):
         self.assertEqual(refused.headers["Content-Type"], "application/problem+json")
         server.process.send_signal(signal.SIGHUP)
         eventually("intake", lambda: server.post("/v1/epro/reports", report(99_999)).status == 200)
-        items = server.wait_stored(stored + 1)
-        self.assertEqual(len(items), len({item["reportId"] for item in items}))
+        return stored
 
 
 if FAULTY == "":
