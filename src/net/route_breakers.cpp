@@ -170,9 +170,10 @@ std::vector<RouteBreakerLook> RouteBreakers::look() const {
 }
 
 ShardBreakers::ShardBreakers(std::shared_ptr<RouteBreakers> shared, std::size_t routes)
-    : shared_(std::move(shared)), cells_(routes) {
+    : shared_(std::move(shared)) {
   if (shared_ == nullptr) return;
-  for (std::size_t i = 0; i < routes; ++i) cells_[i].breaker = shared_->breakers_[i].get();
+  cells_.resize(std::min(routes, shared_->breakers_.size()));
+  for (std::size_t i = 0; i < cells_.size(); ++i) cells_[i].breaker = shared_->breakers_[i].get();
 }
 
 ShardBreakers::Call ShardBreakers::admit(RouteBreaker& breaker, std::int64_t now_ns) noexcept {
@@ -183,6 +184,7 @@ ShardBreakers::Call ShardBreakers::admit(RouteBreaker& breaker, std::int64_t now
 
 void ShardBreakers::ended(const Route& route, Call call, const RouteOutcome& outcome,
                           std::int64_t now_ns) noexcept {
+  if (route.index >= cells_.size()) return;
   Cell& cell = cells_[route.index];
   if (cell.breaker == nullptr) return;
   if (outcome.status < 499 && !cell.breaker->watched()) [[likely]] {

@@ -74,11 +74,12 @@ class ShardBreakers {
  public:
   using Call = resilience::Breaker::Call;
 
-  /// `shared` null: no route has one.
+  /// `shared` null: no route has one; nor has one that is added when the server is there.
   ShardBreakers(std::shared_ptr<RouteBreakers> shared, std::size_t routes);
 
   /// What is not refused is followed by `ended`, once; by 499 where nobody waits any longer.
   Call admit(const Route& route, std::int64_t now_ns) noexcept {
+    if (route.index >= cells_.size()) return Call::made;
     const Cell& cell = cells_[route.index];
     if (cell.breaker == nullptr) return Call::made;
     return admit(*cell.breaker, now_ns);
