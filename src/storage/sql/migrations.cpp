@@ -185,13 +185,14 @@ constexpr Frame postgres_frame{
     "SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('schema_migrations')",
     "BEGIN", "SELECT pg_advisory_xact_lock(7453010385829748066)", "COMMIT", "ROLLBACK"};
 
-// Of the server, not of a database: hence the name of the latter, which may be long.
+// Of the server, not of a database: hence the name of the latter, which may be long. MySQL has no
+// SHA1 any more from 9.6 on, unless a component is installed.
 constexpr Frame mysql_frame{
     "SELECT count(*) FROM information_schema.tables "
     "WHERE table_schema = DATABASE() AND table_name = 'schema_migrations'",
-    "", "SELECT GET_LOCK(CONCAT('trialwire.', SHA1(DATABASE())), 30)",
-    "DO RELEASE_LOCK(CONCAT('trialwire.', SHA1(DATABASE())))",
-    "DO RELEASE_LOCK(CONCAT('trialwire.', SHA1(DATABASE())))"};
+    "", "SELECT GET_LOCK(CONCAT('trialwire.', LEFT(SHA2(DATABASE(), 256), 40)), 30)",
+    "DO RELEASE_LOCK(CONCAT('trialwire.', LEFT(SHA2(DATABASE(), 256), 40)))",
+    "DO RELEASE_LOCK(CONCAT('trialwire.', LEFT(SHA2(DATABASE(), 256), 40)))"};
 
 const Frame& frame_of(Dialect dialect) noexcept {
   if (dialect == Dialect::sqlite) return sqlite_frame;

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <thread>
 
 #include <fmt/format.h>
@@ -16,13 +17,21 @@ namespace {
 
 constexpr const char* installer = "/usr/bin/mariadb-install-db";
 constexpr const char* program = "/usr/sbin/mariadbd";
+constexpr const char* other_program = "TRIALWIRE_MYSQLD";  // MySQL's own, in place of MariaDB's
 constexpr const char* user = "trialwire";
 constexpr const char* password = "correct-horse";
 constexpr std::chrono::seconds patience{60};
 
+/// Null: MariaDB.
+const char* mysqld() {
+  const char* path = std::getenv(other_program);
+  return path == nullptr || *path == 0 ? nullptr : path;
+}
+
 }  // namespace
 
 bool MariadbServer::installed() {
+  if (mysqld() != nullptr) return std::filesystem::exists(mysqld());
   return std::filesystem::exists(installer) && std::filesystem::exists(program);
 }
 
@@ -31,9 +40,13 @@ MariadbServer::MariadbServer() : process_("mariadb", {"mysql", "nobody"}) {
                  fmt::format("CREATE USER IF NOT EXISTS '{0}'@'%' IDENTIFIED BY '{1}';\n"
                              "GRANT ALL PRIVILEGES ON *.* TO '{0}'@'%' WITH GRANT OPTION;\n",
                              user, password));
-  process_.run({installer, "--no-defaults", "--datadir=" + file("data").string(),
-                "--auth-root-authentication-method=normal", "--skip-test-db",
-                "--skip-name-resolve"});
+  const std::string data = "--datadir=" + file("data").string();
+  if (mysqld() != nullptr) {
+    process_.run({mysqld(), "--no-defaults", "--initialize-insecure", data});
+  } else {
+    process_.run({installer, "--no-defaults", data, "--auth-root-authentication-method=normal",
+                  "--skip-test-db", "--skip-name-resolve"});
+  }
   start();
 }
 
@@ -48,7 +61,7 @@ void MariadbServer::make_certificate(const std::string& key, const std::string& 
 }
 
 void MariadbServer::start(const std::vector<std::string>& options) {
-  std::vector<std::string> command{program,
+  std::vector<std::string> command{mysqld() != nullptr ? mysqld() : program,
                                    "--no-defaults",
                                    "--datadir=" + file("data").string(),
                                    fmt::format("--port={}", process_.port()),
@@ -60,8 +73,8 @@ void MariadbServer::start(const std::vector<std::string>& options) {
                                    "--skip-log-bin",
                                    "--max-connections=60",
                                    "--innodb-flush-log-at-trx-commit=1",
-                                   "--innodb-buffer-pool-size=64M",
-                                   "--innodb-log-file-size=32M"};
+                                   "--innodb-buffer-pool-size=64M"};
+  command.emplace_back(mysqld() != nullptr ? "--mysqlx=OFF" : "--innodb-log-file-size=32M");
   command.insert(command.end(), options.begin(), options.end());
   process_.start(command);
   auto give_up = std::chrono::steady_clock::now() + patience;
