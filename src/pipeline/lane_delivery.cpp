@@ -17,6 +17,12 @@ using telemetry::LogLevel;
 
 constexpr unsigned redelivered_at_once = 100;  // then what is new comes first again
 
+/// Of a submission this lane has but a part: those of other keys went to other partitions.
+bool is_part(std::span<const journal::Record> unit) {
+  const journal::RecordAttributes& first = unit.front().attributes;
+  return first.submission != Uuid{} && unit.size() < first.submission_count;
+}
+
 }  // namespace
 
 bool LaneDelivery::refuses(const Error& error) const noexcept {
@@ -129,6 +135,16 @@ bool LaneDelivery::set_aside(Records unit, const Error& reason, const std::stop_
     if (stop.stop_requested()) return false;
   }
   core_.metrics.dead_letters.add(unit.size());
+  if (is_part(unit)) {
+    core_.metrics.dead_letter_parts.add(unit.size());
+    const std::string submission = unit.front().attributes.submission.text();
+    telemetry::log(LogLevel::warn, "pipeline",
+                   "what is set aside is a part of a submission: the others are judged apart",
+                   {{"sink", core_.consumer},
+                    {"submission", std::string_view(submission)},
+                    {"records", std::uint64_t{unit.size()}},
+                    {"of", std::uint64_t{unit.front().attributes.submission_count}}});
+  }
   telemetry::log(LogLevel::warn, "pipeline", "a sink refuses records: set aside as dead letters",
                  {{"sink", core_.consumer},
                   {"sequence", unit.front().sequence},

@@ -89,6 +89,10 @@ LaneMetrics::LaneMetrics(telemetry::Registry& registry, std::string_view sink, u
       dead_letters(registry.counter("trialwire_sink_dead_letters_total",
                                     "Records set aside because the sink refuses them.",
                                     labels_of(sink, lane))),
+      dead_letter_parts(registry.counter(
+          "trialwire_sink_dead_letter_parts_total",
+          "Records set aside whose submission has more in other partitions, set aside or stored.",
+          labels_of(sink, lane))),
       batch_records(registry.histogram("trialwire_sink_batch_records", "Records of one delivery.",
                                        telemetry::size_buckets(), labels_of(sink, lane))),
       batch_bytes(registry.histogram("trialwire_sink_batch_bytes",

@@ -89,6 +89,7 @@ class LaneMetrics {
   telemetry::Counter& retries;
   telemetry::Counter& missing;
   telemetry::Counter& dead_letters;
+  telemetry::Counter& dead_letter_parts;
   telemetry::Histogram& batch_records;
   telemetry::Histogram& batch_bytes;
   telemetry::Histogram& deliver_seconds;

@@ -18,6 +18,7 @@
 #include "storage/kafka/sink.hpp"
 #include "storage/kafka/test_records.hpp"
 #include "support/faulty_files.hpp"
+#include "support/memory_store.hpp"
 #include "support/mock_cluster.hpp"
 #include "telemetry/metrics.hpp"
 
@@ -59,6 +60,11 @@ class Database {
       std::uint64_t& stored = database_.cursors_[cursor.journal];
       if (stored != seen_) return fail(ErrorCode::conflict, "another cursor");
       for (const Record& record : records) {
+        if (as_text(record.bytes) == database_.refused_) {
+          return fail(ErrorCode::invalid_argument, "refused");
+        }
+      }
+      for (const Record& record : records) {
         database_.rows_.push_back({record_id({record.journal, record.epoch, record.sequence,
                                               record.attributes.received_ns}),
                                    std::string(as_text(record.bytes)), cursor.journal});
@@ -77,6 +83,11 @@ class Database {
   void be_away(bool away) {
     std::lock_guard lock(mutex_);
     away_ = away;
+  }
+  /// The record with these bytes.
+  void refuse(std::string bytes) {
+    std::lock_guard lock(mutex_);
+    refused_ = std::move(bytes);
   }
   void move_cursor(const Uuid& partition, std::uint64_t next) {
     std::lock_guard lock(mutex_);
@@ -104,6 +115,7 @@ class Database {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool away_ = false;
+  std::string refused_;
   std::vector<Row> rows_;
   std::map<Uuid, std::uint64_t> cursors_;
 };
@@ -260,6 +272,27 @@ TEST_F(GroupTest, a_database_that_was_restored_gets_what_it_lacks) {
   database_.wait_for_rows(lacking + 7);
   member->stop();
   EXPECT_EQ(database_.rows().size(), lacking + 7);
+}
+
+/// Records of several keys are in several partitions: each part is stored, or set aside, by itself.
+TEST_F(GroupTest, of_a_submission_in_several_partitions_the_part_with_a_refused_one_is_set_aside) {
+  support::MemoryStore letters;
+  options_.lane.dead_letters = &letters;
+  database_.refuse("P-3 3");
+  produce(28, Uuid::random());  // seven patients, four answers each
+  auto member = join();
+  letters.wait_for([](const support::MemoryStore& now) { return !now.units.empty(); });
+  const std::size_t aside = letters.units.front().size();
+  ASSERT_LT(aside, 28U);
+  EXPECT_EQ(aside % 4, 0U) << "all of this partition's patients";
+  database_.wait_for_rows(28 - aside);
+  std::map<std::string, int> stored;
+  for (const Database::Row& row : database_.rows()) ++stored[row.bytes.substr(0, 3)];
+  EXPECT_FALSE(stored.contains("P-3"));
+  for (const auto& [patient, count] : stored) EXPECT_EQ(count, 4) << patient << ": part of a part";
+  EXPECT_TRUE(metrics_.text().contains("\ntrialwire_sink_dead_letter_parts_total{"));
+  member->stop();
+  EXPECT_EQ(letters.units.size(), 1U);
 }
 
 TEST_F(GroupTest, lanes_keep_their_numbers_and_leave_no_lag_behind) {
