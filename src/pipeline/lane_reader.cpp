@@ -147,6 +147,8 @@ Result<void> LaneReader::open() {
   if (!opened) {
     // What it was to read next is gone: its place is looked for once more.
     if (opened.error().code == ErrorCode::not_found && core_.batch.empty()) core_.located = false;
+    // A source that others read, too, and that ends before it: so is the sink's word.
+    if (opened.error().code == ErrorCode::corrupt && !core_.options.delivers_alone) start_over();
     return fail(opened.error().code,
                 fmt::format("cursor of sink {}: {}", core_.consumer, opened.error().text));
   }

@@ -21,6 +21,7 @@
 #include "storage/kafka/client_events.hpp"
 #include "storage/kafka/errors.hpp"
 #include "storage/kafka/partition.hpp"
+#include "storage/kafka/partition_cursor.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
 
@@ -45,7 +46,8 @@ struct Slot {
 /// The slot's sink, for as long as a lane has it.
 class LentSink final : public pipeline::Sink {
  public:
-  explicit LentSink(Slot& slot) : slot_(slot), sink_(*slot.sink) {}
+  LentSink(Slot& slot, PartitionJournal& partition)
+      : slot_(slot), sink_(*slot.sink), partition_(partition) {}
   ~LentSink() override {
     sink_.reset();
     if (given_up_) slot_.sink.reset();
@@ -55,13 +57,14 @@ class LentSink final : public pipeline::Sink {
 
   std::string_view name() const noexcept override { return sink_.name(); }
   Result<journal::Cursor> durable_cursor(const Uuid& journal) override {
-    return sink_.durable_cursor(journal);
+    return partition_cursor(sink_, journal, partition_.name(), partition_.limit());
   }
   Result<void> deliver(std::span<const journal::Record> records,
                        const journal::Cursor& cursor) override {
     return sink_.deliver(records, cursor);
   }
   void reset() noexcept override { sink_.reset(); }
+  bool rolled_back() const noexcept override { return sink_.rolled_back(); }
   void give_up() noexcept override {
     given_up_ = true;
     sink_.give_up();
@@ -70,6 +73,7 @@ class LentSink final : public pipeline::Sink {
  private:
   Slot& slot_;
   pipeline::Sink& sink_;
+  PartitionJournal& partition_;
   std::atomic<bool> given_up_ = false;
 };
 
@@ -278,8 +282,9 @@ void GroupMember::State::start_lanes() {
     lane_options.asks_at_start = false;
     lane_options.delivers_alone = false;
     lane_options.metrics = slot.metrics.get();
-    auto lane = std::make_unique<pipeline::Lane>(std::move(lane_options), one->journal,
-                                                 std::make_unique<LentSink>(slot), metrics);
+    auto lane =
+        std::make_unique<pipeline::Lane>(std::move(lane_options), one->journal,
+                                         std::make_unique<LentSink>(slot, one->journal), metrics);
     lane->hold({one->journal.id(), 1});
     TW_CHECK(lane->start().has_value());
     std::lock_guard lock(mutex);

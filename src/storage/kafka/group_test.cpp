@@ -51,7 +51,8 @@ class Database {
     Result<Cursor> durable_cursor(const Uuid& journal) override {
       std::lock_guard lock(database_.mutex_);
       if (database_.away_) return fail(ErrorCode::unavailable, "away");
-      seen_ = database_.cursors_[journal];
+      const auto found = database_.cursors_.find(journal);
+      seen_ = found == database_.cursors_.end() ? 0 : found->second;
       return Cursor{journal, std::max<std::uint64_t>(seen_, 1)};
     }
     Result<void> deliver(std::span<const Record> records, const Cursor& cursor) override {
@@ -101,6 +102,11 @@ class Database {
     std::unique_lock lock(mutex_);
     ASSERT_TRUE(changed_.wait_for(lock, patience, [&] { return rows_.size() >= count; }))
         << rows_.size();
+  }
+  /// As an operator would.
+  void delete_cursor(const Uuid& partition) {
+    std::lock_guard lock(mutex_);
+    cursors_.erase(partition);
   }
   std::vector<Row> rows() const {
     std::lock_guard lock(mutex_);
@@ -293,6 +299,50 @@ TEST_F(GroupTest, of_a_submission_in_several_partitions_the_part_with_a_refused_
   EXPECT_TRUE(metrics_.text().contains("\ntrialwire_sink_dead_letter_parts_total{"));
   member->stop();
   EXPECT_EQ(letters.units.size(), 1U);
+}
+
+/// A topic that was made anew has other messages where the cursor says that all is delivered.
+TEST_F(GroupTest, a_cursor_beyond_the_end_stays_refused_when_the_topic_has_grown_past_it) {
+  cluster_.make_topic("anew", 1);
+  options_.topics = {{journal::RecordKind::qol_answer, "anew"}};
+  produce(7);
+  auto member = join();
+  database_.wait_for_rows(7);
+  member->stop();
+  const auto cursors = database_.cursors();
+  const auto cursor = std::ranges::find(cursors, 8U, [](const auto& each) { return each.second; });
+  ASSERT_NE(cursor, cursors.end());
+  const Uuid partition = cursor->first;
+  database_.move_cursor(partition, 21);
+
+  const auto refused = [&] {
+    const auto until = std::chrono::steady_clock::now() + patience;
+    while (!member->standing().lane_trouble.contains(partition.text()) &&
+           std::chrono::steady_clock::now() < until) {
+      std::this_thread::yield();
+    }
+    EXPECT_TRUE(member->standing().lane_trouble.contains("anew/0"));
+    EXPECT_EQ(member->standing().lanes, 0U) << "nor is it said to be at work";
+    EXPECT_EQ(database_.rows().size(), 7U);
+  };
+  const auto errors = [&] {
+    const std::string text = metrics_.text();
+    const auto at = text.find("\ntrialwire_sink_errors_total{code=\"corrupt\"");
+    return at == std::string::npos ? 0 : std::stoul(text.substr(text.find('}', at) + 1));
+  };
+  member = join();
+  refused();
+  produce(40);
+  for (const std::uint64_t before = errors(); errors() < before + 5;) std::this_thread::yield();
+  refused();
+  member->stop();
+  member = join();  // which never saw that the topic was shorter
+  refused();
+  database_.delete_cursor(partition);
+  database_.wait_for_rows(7 + 47);
+  member->stop();
+  EXPECT_EQ(database_.rows().size(), 7U + 47U);
+  EXPECT_EQ(database_.cursors().at(partition), 48U);
 }
 
 TEST_F(GroupTest, lanes_keep_their_numbers_and_leave_no_lag_behind) {

@@ -12,7 +12,6 @@
 #include <fmt/format.h>
 
 #include "base/check.hpp"
-#include "base/hash.hpp"
 #include "journal/format.hpp"
 #include "storage/kafka/errors.hpp"
 #include "telemetry/log.hpp"
@@ -112,6 +111,21 @@ Result<Ends> ask_ends(const PartitionJournal::Source& source) {
   return std::unexpected(error_of(error, source.name.text()));
 }
 
+Error not_of_it(const PartitionName& name, std::uint64_t next, std::uint64_t limit) {
+  return {
+      ErrorCode::corrupt,
+      fmt::format("the cursor is at offset {} of {}, which ends at {}: was the topic made anew?",
+                  offset_of(next), name.text(), offset_of(limit))};
+}
+
+/// Errors: corrupt, when the partition ends before `next`, which sets the limit.
+Result<void> check_end(const PartitionJournal::Source& source, const Ends& ends, std::uint64_t next,
+                       PartitionLimit& limit) {
+  if (offset_of(next) <= ends.high) return {};
+  limit.sequence = sequence_of(ends.high);
+  return std::unexpected(not_of_it(source.name, next, limit.sequence));
+}
+
 Result<void> seek_to(const PartitionJournal::Source& source, std::int64_t offset) {
   PartitionList list = list_of(source.name, offset);
   rd_kafka_error_t* error =
@@ -129,12 +143,14 @@ Result<void> seek_to(const PartitionJournal::Source& source, std::int64_t offset
 /// missing between two messages is asked for once more before it is passed over. And where nothing
 /// comes, the brokers are asked now and then whether there is something: a seek that meets the
 /// question where the partition ends is undone half a second later, by that question's repetition.
+/// Where the partition ends before the next one, its topic was made anew: what comes then is below
+/// it, is none of what is waited for, and must not be passed.
 /// The messages of a submission come in one batch: they are stored, or set aside, together.
 class PartitionReader final : public journal::Reader {
  public:
   PartitionReader(const PartitionJournal::Source& source, rd_kafka_queue_t* queue,
-                  std::uint64_t from)
-      : source_(source), queue_(queue), next_(from) {
+                  PartitionLimit& limit, std::uint64_t from)
+      : source_(source), queue_(queue), limit_(limit), next_(from) {
     messages_.reserve(read_at_once);
   }
   ~PartitionReader() override { release(); }
@@ -151,15 +167,18 @@ class PartitionReader final : public journal::Reader {
   void release() noexcept;
   rd_kafka_message_t* consume(milliseconds wait);
   Result<bool> take(const rd_kafka_message_t& message);
+  Result<void> look_at_end();
   Result<bool> may_skip_to(std::uint64_t sequence);
   bool submission_goes_on() const noexcept;
-  void look_behind_silence();
+  Result<void> look_behind_silence();
 
   const PartitionJournal::Source& source_;  // the journal's, which outlives its readers
   rd_kafka_queue_t* queue_;
+  PartitionLimit& limit_;  // likewise
   std::uint64_t next_;
   std::uint64_t asked_again_for_ = 0;  // what was missing before `seen_behind_it_`
   std::uint64_t seen_behind_it_ = 0;
+  Clock::time_point end_seen_{};  // when a message of before `next_` came
   milliseconds patience_ = first_look;
   Clock::time_point silent_since_ = Clock::now();
   std::vector<rd_kafka_message_t*> messages_;  // kept while the batch borrows from them
@@ -195,7 +214,9 @@ Result<journal::Batch*> PartitionReader::next(milliseconds wait, std::stop_token
       slice = submission_goes_on() && !stop.stop_requested() ? submission_wait : milliseconds(0);
     }
     if (!messages_.empty()) silent_since_ = Clock::now();
-    if (Clock::now() - silent_since_ >= patience_) look_behind_silence();
+    if (Clock::now() - silent_since_ >= patience_) {
+      if (auto looked = look_behind_silence(); !looked) return std::unexpected(looked.error());
+    }
     if (!batch_.records.empty() || stop.stop_requested() || Clock::now() >= until) return &batch_;
     release();
   }
@@ -207,7 +228,10 @@ Result<bool> PartitionReader::take(const rd_kafka_message_t& message) {
     return std::unexpected(error_of(message.err, source_.name.text()));
   }
   const std::uint64_t sequence = sequence_of(message.offset);
-  if (sequence < next_) return true;  // fetched before the reader sought its place
+  if (sequence < next_) {  // fetched before the reader sought its place, or of another topic
+    if (auto looked = look_at_end(); !looked) return std::unexpected(looked.error());
+    return true;
+  }
   if (sequence > next_) {
     auto skips = may_skip_to(sequence);
     if (!skips || !*skips) return skips;
@@ -219,6 +243,14 @@ Result<bool> PartitionReader::take(const rd_kafka_message_t& message) {
   }
   next_ = sequence + 1;
   return true;
+}
+
+Result<void> PartitionReader::look_at_end() {
+  if (Clock::now() - end_seen_ < first_look) return {};
+  end_seen_ = Clock::now();
+  auto ends = ask_ends(source_);
+  if (!ends) return std::unexpected(ends.error());
+  return check_end(source_, *ends, next_, limit_);
 }
 
 /// Offsets are left out where the topic is compacted, and between transactions: then the same is
@@ -255,17 +287,19 @@ bool PartitionReader::submission_goes_on() const noexcept {
 
 /// Ends that cannot be had are asked for another time. Where the topic ends with what no reader
 /// gets (the mark of a transaction), each look is in vain, and they grow rare.
-void PartitionReader::look_behind_silence() {
+Result<void> PartitionReader::look_behind_silence() {
   silent_since_ = Clock::now();
   patience_ = std::min(patience_ * 2, last_look);
   auto ends = ask_ends(source_);
-  if (!ends || ends->high <= offset_of(next_)) return;
+  if (!ends || ends->high == offset_of(next_)) return {};
+  if (auto checked = check_end(source_, *ends, next_, limit_); !checked) return checked;
   telemetry::log(telemetry::LogLevel::info, "kafka",
                  "messages do not come, and are asked for again",
                  {{"partition", std::string_view(source_.name.text())},
                   {"from_offset", offset_of(next_)},
                   {"to_offset", ends->high - 1}});
   static_cast<void>(seek_to(source_, offset_of(next_)));  // in vain: the next look seeks again
+  return {};
 }
 
 }  // namespace
@@ -283,7 +317,10 @@ Uuid partition_id(std::string_view cluster, const PartitionName& name) {
     hasher.update(as_bytes(std::string_view("\0", 1)));
   }
   hasher.update(std::as_bytes(std::span(&name.number, 1)));
-  const Sha256 digest = hasher.finish();
+  return digest_id(hasher.finish());
+}
+
+Uuid digest_id(const Sha256& digest) {
   Uuid id;
   std::copy_n(digest.begin(), id.bytes.size(), id.bytes.begin());
   id.bytes[6] = static_cast<std::uint8_t>((id.bytes[6] & 0x0f) | 0x80);
@@ -331,6 +368,9 @@ PartitionJournal::~PartitionJournal() = default;
 
 Result<std::unique_ptr<journal::Reader>> PartitionJournal::read(const journal::Cursor& from) {
   TW_CHECK(from.journal == source_.id && from.next_sequence > 0);
+  if (const std::uint64_t limit = limit_.sequence; from.next_sequence > limit) {
+    return std::unexpected(not_of_it(source_.name, from.next_sequence, limit));
+  }
   auto ends = ask_ends(source_);
   if (!ends) return std::unexpected(ends.error());
   low_ = ends->low;
@@ -340,14 +380,11 @@ Result<std::unique_ptr<journal::Reader>> PartitionJournal::read(const journal::C
     return fail(ErrorCode::not_found, fmt::format("offset {} of {} is gone, it begins at {}",
                                                   offset, source_.name.text(), ends->low));
   }
-  if (offset > ends->high) {
-    return fail(ErrorCode::corrupt,
-                fmt::format("the cursor is at offset {} of {}, which ends at {}: was the topic "
-                            "made anew?",
-                            offset, source_.name.text(), ends->high));
+  if (auto checked = check_end(source_, *ends, from.next_sequence, limit_); !checked) {
+    return std::unexpected(checked.error());
   }
   if (auto sought = seek_to(source_, offset); !sought) return std::unexpected(sought.error());
-  return std::make_unique<PartitionReader>(source_, queue_.get(), from.next_sequence);
+  return std::make_unique<PartitionReader>(source_, queue_.get(), limit_, from.next_sequence);
 }
 
 /// Asked of the brokers once, before a lane looks for its place; then `read` keeps it.

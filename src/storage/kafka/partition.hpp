@@ -23,6 +23,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/hash.hpp"
 #include "journal/journal.hpp"
 #include "storage/kafka/client.hpp"
 
@@ -35,6 +36,8 @@ struct PartitionName {
 };
 
 Uuid partition_id(std::string_view cluster, const PartitionName& name);
+/// A UUID of version 8 made of a digest.
+Uuid digest_id(const Sha256& digest);
 
 /// What came of a message; borrowed from the library.
 struct Fetched {
@@ -65,6 +68,13 @@ struct PartitionTail {
 /// Asks them; blocks for `wait` at most. Errors: theirs; then it stays as it was.
 Result<void> ask_tail(rd_kafka_t* handle, PartitionTail& tail, std::chrono::milliseconds wait);
 
+/// Up to where a cursor can be of the partition, once it was found to end before one: its topic was
+/// made anew, or the partition cut off. What it gets after that does not move it. Any thread.
+struct PartitionLimit {
+  static constexpr std::uint64_t none = UINT64_MAX;
+  std::atomic<std::uint64_t> sequence{none};
+};
+
 class PartitionJournal final : public journal::Journal {
  public:
   struct Source {
@@ -79,9 +89,12 @@ class PartitionJournal final : public journal::Journal {
   const PartitionName& name() const noexcept { return source_.name; }
   const Uuid& id() const noexcept { return source_.id; }
   const std::shared_ptr<PartitionTail>& tail() const noexcept { return tail_; }
+  /// Set by `read` and its readers; lifted by who finds the sink's cursor within it.
+  PartitionLimit& limit() noexcept { return limit_; }
 
-  /// Errors: corrupt, when the cursor is beyond the partition's end; not_found, when retention has
-  /// taken what it stands at; unavailable.
+  /// Errors: corrupt, when the cursor is beyond the partition's end, or beyond the limit;
+  /// not_found, when retention has taken what it stands at; unavailable. A reader that stands
+  /// beyond the end meets the same.
   Result<std::unique_ptr<journal::Reader>> read(const journal::Cursor& from) override;
   journal::Cursor begin() const override;
   /// The furthest that is known; see PartitionTail.
@@ -106,6 +119,7 @@ class PartitionJournal final : public journal::Journal {
   Source source_;
   std::unique_ptr<rd_kafka_queue_t, DestroyQueue> queue_;
   std::shared_ptr<PartitionTail> tail_;
+  PartitionLimit limit_;
   mutable std::atomic<std::int64_t> low_{-1};  // unknown
 };
 
