@@ -56,10 +56,11 @@ Result<std::filesystem::path> ProfileFiles::write(const ProfileFileName& name, s
 void ProfileFiles::remove_old(const ProfileFileName& name) const noexcept {
   std::error_code error;
   std::vector<std::filesystem::path> found;
-  for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
-    const std::string file = entry.path().filename();
+  std::filesystem::directory_iterator entry(directory_, error);
+  for (; !error && entry != end(entry); entry.increment(error)) {
+    const std::string file = entry->path().filename();
     if (file.starts_with(fmt::format("{}-", name.kind)) && file.ends_with(name.suffix))
-      found.push_back(entry.path());
+      found.push_back(entry->path());
   }
   std::ranges::sort(found);
   for (std::size_t i = 0; i + kept_ < found.size(); ++i) std::filesystem::remove(found[i], error);
@@ -67,8 +68,10 @@ void ProfileFiles::remove_old(const ProfileFileName& name) const noexcept {
 
 std::size_t ProfileFiles::count() const noexcept {
   std::error_code error;
-  std::filesystem::directory_iterator entries(directory_, error);
-  return error ? 0 : static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
+  std::filesystem::directory_iterator entry(directory_, error);
+  std::size_t found = 0;
+  for (; !error && entry != end(entry); entry.increment(error)) ++found;
+  return found;
 }
 
 }  // namespace trialwire

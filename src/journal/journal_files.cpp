@@ -237,6 +237,18 @@ Result<Retired> read_retired(FileLayer& files, const path& directory) {
   return retired;
 }
 
+void keep_room_for_retired(FileLayer& files, const path& directory) {
+  const path name = (directory / retired_name).native() + std::string(temporary_suffix);
+  // More than a block, also of file systems with large ones; or as much as there is.
+  for (const std::size_t room : {64U << 10U, 16U << 10U, 4U << 10U}) {
+    auto created = files.open(name, OpenMode::create_new, false);
+    if (!created) return;
+    if ((*created)->write_and_sync(0, as_bytes(std::string(room, '\0')))) return;
+    created->reset();
+    static_cast<void>(files.remove(name));
+  }
+}
+
 Result<void> write_retired(FileLayer& files, const path& directory, const Retired& retired) {
   return replace_text(
       files, directory / retired_name,

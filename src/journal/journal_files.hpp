@@ -73,6 +73,9 @@ Result<JournalMeta> read_meta(FileLayer& files, const std::filesystem::path& dir
 Result<void> write_meta(FileLayer& files, const std::filesystem::path& directory, JournalMeta meta);
 
 Result<Retired> read_retired(FileLayer& files, const std::filesystem::path& directory);
+/// So that a segment can be deleted on a disk without a free block: some blocks under the name that
+/// `write_retired` removes before it writes. Nothing if they are there, or cannot be had.
+void keep_room_for_retired(FileLayer& files, const std::filesystem::path& directory);
 Result<void> write_retired(FileLayer& files, const std::filesystem::path& directory,
                            const Retired& retired);
 

@@ -17,6 +17,7 @@ using telemetry::LogLevel;
 
 // Retention is a matter of hours: looking at it this often is enough.
 constexpr std::chrono::seconds idle_round{5};
+constexpr std::chrono::minutes early_deletion_pause{1};
 
 // Smaller segments are written at once.
 constexpr std::uint64_t paced_from_bytes = 16 << 20;
@@ -72,6 +73,7 @@ void SegmentKeeper::run(const std::stop_token& stop) {
   // A segment is 128 writes. If each of them went on only when a busy thread's turn on the same
   // core was over, a segment would be used up sooner than the next one is there.
   ask_for_short_turns();
+  keep_room_for_retired(files_, options_.directory);
   while (!stop.stop_requested()) {
     // Spares before all else: the committer waits for them.
     prepare(stop);
@@ -146,8 +148,9 @@ void SegmentKeeper::prepare(const std::stop_token& stop) {
     if (whole && !*whole) return;
     Result<void> done = whole ? finish_spare() : std::unexpected(whole.error());
     if (!done) {
+      const std::uint64_t filled = filling_ ? filling_->filled : 0;
       drop_spare();
-      if (done.error().code == ErrorCode::disk_full && make_room()) continue;
+      if (done.error().code == ErrorCode::disk_full && make_room(filled)) continue;
       if (done.error().code != ErrorCode::cancelled) spare_failed(done.error());
       return;
     }
@@ -206,14 +209,21 @@ Result<void> SegmentKeeper::finish_spare() {
     blocked_.store(false, std::memory_order_relaxed);
   }
   changed_.notify_all();
+  filled_before_ = 0;
+  again_early_ = {};
+  keep_room_for_retired(files_, options_.directory);
   return {};
 }
 
 /// On a full disk: a segment that everybody has goes whatever its age, as it does over the budget.
 /// Only what is undelivered may cause refusals. False: there is none, or it cannot be deleted.
-bool SegmentKeeper::make_room() {
+bool SegmentKeeper::make_room(std::uint64_t filled) {
+  const auto now = std::chrono::steady_clock::now();
+  if (filled <= filled_before_ && now < again_early_) return false;
   const auto segment = ledger_.deletable({.older_than_ns = 0, .over_budget = true});
   if (!segment || !delete_oldest(*segment)) return false;
+  filled_before_ = filled;
+  again_early_ = now + early_deletion_pause;
   telemetry::log(LogLevel::warn, "journal", "the disk is full: a delivered segment went early",
                  {{"segment", segment->number}});
   return true;
@@ -282,10 +292,13 @@ bool SegmentKeeper::delete_oldest(const SealedSegment& segment) {
   }
   if (done) done = files_.sync_directory(options_.directory);
   if (!done) {
-    telemetry::log(LogLevel::warn, "journal", "cannot delete a segment",
-                   {{"segment", segment.number}, {"error", std::string_view(done.error().text)}});
+    if (!std::exchange(deletion_fails_, true)) {
+      telemetry::log(LogLevel::warn, "journal", "cannot delete a segment, trying again",
+                     {{"segment", segment.number}, {"error", std::string_view(done.error().text)}});
+    }
     return false;
   }
+  deletion_fails_ = false;
   deleted_.add();
   telemetry::log(LogLevel::info, "journal", "segment deleted",
                  {{"segment", segment.number}, {"next_sequence", segment.next_sequence}});

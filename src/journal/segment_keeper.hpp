@@ -7,9 +7,12 @@
 // twice as much as is used, so that it is there when three quarters are and no commit finds the
 // disk busy with all of it. Who waits for it has it written without pause.
 //
-// A disk that is full takes what everybody has before its retention is over, a segment at a time.
+// A disk that is full takes what everybody has before its retention is over, a segment at a time;
+// one a minute where that gives no room, as on a file system with snapshots. What the note of a
+// deletion takes is kept for it.
 #pragma once
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -63,7 +66,7 @@ class SegmentKeeper {
   void seal_full();
   void delete_by_policy();
   bool delete_oldest(const SealedSegment& segment);
-  bool make_room();
+  bool make_room(std::uint64_t filled);
   void prepare(const std::stop_token& stop);
   Result<void> begin_spare();
   Result<bool> write_spare(const std::stop_token& stop);
@@ -91,6 +94,11 @@ class SegmentKeeper {
     std::uint64_t filled = 0;
   };
   std::optional<Filling> filling_;
+  // Since the last spare was whole: how much of one was written when a segment went early, and when
+  // the next may go although no more was.
+  std::uint64_t filled_before_ = 0;
+  std::chrono::steady_clock::time_point again_early_{};
+  bool deletion_fails_ = false;
 
   std::mutex mutex_;  // over the five below
   std::condition_variable_any changed_;

@@ -264,6 +264,52 @@ TEST_F(SegmentStoreTest, a_full_disk_takes_delivered_segments_before_their_time_
   EXPECT_EQ((*store)->first_sequence(), 33U) << "with room retention counts again";
 }
 
+TEST_F(SegmentStoreTest, on_a_disk_without_a_free_block_delivered_segments_go_too) {
+  support::FaultyFiles disk{support::FaultyOptions{}};
+  StoreOptions kept = options();
+  kept.directory = "/journal";
+  kept.retention = std::chrono::hours(24 * 365 * 100);
+  auto store = SegmentStore::open(kept, disk, metrics_);
+  ASSERT_TRUE(store) << store.error().text;
+  for (int i = 0; i < 60; ++i) ASSERT_TRUE(append(**store, 1));
+  (*store)->set_cursor("sql", 33);
+  std::uint64_t used = 0;
+  for (const auto& [path, bytes] : disk.snapshot()) used += bytes.size();
+  disk.set_capacity(used);
+  Result<Appended> appended;
+  do {
+    appended = append(**store, 1);
+  } while (appended);
+  EXPECT_EQ(appended.error().code, ErrorCode::disk_full) << appended.error().text;
+  EXPECT_EQ((*store)->first_sequence(), 33U) << "all that is delivered";
+}
+
+TEST_F(SegmentStoreTest, where_a_deletion_gives_no_room_no_more_go_early) {
+  support::FaultyFiles disk{support::FaultyOptions{}};
+  StoreOptions kept = options();
+  kept.directory = "/journal";
+  kept.retention = std::chrono::hours(24 * 365 * 100);
+  auto store = SegmentStore::open(kept, disk, metrics_);
+  ASSERT_TRUE(store) << store.error().text;
+  for (int i = 0; i < 60; ++i) ASSERT_TRUE(append(**store, 1));
+  (*store)->set_cursor("sql", 49);
+  std::uint64_t capacity = segment / 2;
+  for (const auto& [path, bytes] : disk.snapshot()) capacity += bytes.size();
+  disk.set_capacity(capacity);
+  // A snapshot of the file system keeps what is removed.
+  disk.on_remove([&](const std::filesystem::path& file) {
+    if (file.extension() == ".tmp" && file.stem() != "retired") return;
+    capacity -= disk.contents(file)->size();
+    disk.set_capacity(capacity);
+  });
+  Result<Appended> appended;
+  do {
+    appended = append(**store, 1);
+  } while (appended);
+  EXPECT_FALSE(append(**store, 1));
+  EXPECT_EQ((*store)->first_sequence(), 17U) << "one was tried";
+}
+
 TEST_F(SegmentStoreTest, what_is_deleted_while_nothing_is_appended_shows_in_the_metrics) {
   StoreOptions brief = options();
   brief.retention = std::chrono::nanoseconds(0);
@@ -347,7 +393,8 @@ TEST_F(SegmentStoreTest, the_background_thread_prepares_seals_and_stops) {
 std::uint64_t unfinished_bytes(const std::filesystem::path& directory) {
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     std::error_code gone;
-    if (entry.path().extension() == ".tmp") return entry.file_size(gone);
+    if (entry.path().extension() == ".tmp" && entry.path().stem() != retired_name)
+      return entry.file_size(gone);
   }
   return 0;
 }

@@ -205,6 +205,7 @@ void Http1Writer::problem_body(std::string_view text, std::string_view detail_js
 void Http1Writer::make_problem(std::string_view text, std::string_view detail_json) {
   std::array<char, 8> digits{};
   char* digits_end = std::to_chars(digits.data(), digits.data() + digits.size(), status_).ptr;
+  problem_status_ = 0;  // until both are those of this one
   problem_.clear();
   problem_.append(R"({"type":"about:blank","title":)");
   append_json_string(problem_, reason_of(status_));
@@ -217,8 +218,8 @@ void Http1Writer::make_problem(std::string_view text, std::string_view detail_js
     problem_.append(detail_json);
   }
   problem_.append("}");
-  problem_status_ = detail_json.empty() ? status_ : Status{0};
   problem_text_ = text;
+  problem_status_ = detail_json.empty() ? status_ : Status{0};
 }
 
 }  // namespace trialwire::net

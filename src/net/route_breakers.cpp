@@ -187,11 +187,13 @@ void ShardBreakers::ended(const Route& route, Call call, const RouteOutcome& out
   if (route.index >= cells_.size()) return;
   Cell& cell = cells_[route.index];
   if (cell.breaker == nullptr) return;
-  if (outcome.status < 499 && !cell.breaker->watched()) [[likely]] {
+  if (outcome.status < 499 && call != Call::probe && !cell.breaker->watched()) [[likely]] {
     ++cell.passed;
     return;
   }
   const Verdict verdict = verdict_of(*cell.breaker, outcome, cell.passed);
+  // Refusals and clients that have gone say nothing: under load there are many of them.
+  if (verdict == Verdict::unknown && call != Call::probe) return;
   cell.breaker->ended(call, verdict, std::exchange(cell.passed, 0), now_ns);
 }
 

@@ -13,8 +13,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <string>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -26,6 +30,19 @@ namespace {
 std::vector<pid_t> children_of(pid_t process) {
   std::ifstream list(fmt::format("/proc/{0}/task/{0}/children", process));
   return {std::istream_iterator<pid_t>(list), {}};
+}
+
+/// Each of its threads.
+bool stopped(pid_t process) {
+  for (const auto& task :
+       std::filesystem::directory_iterator(fmt::format("/proc/{}/task", process))) {
+    std::ifstream file(task.path() / "stat");
+    std::string stat;
+    std::getline(file, stat);
+    const std::size_t name_end = stat.rfind(") ");
+    if (name_end == std::string::npos || stat[name_end + 2] != 'T') return false;
+  }
+  return true;
 }
 
 int free_port() {
@@ -129,6 +146,8 @@ void ServerProcess::end(int signal) {
 
 void ServerProcess::freeze() const {
   ::kill(process_, SIGSTOP);
+  // Its threads stop one after the other: until the last has, it may answer.
+  while (!stopped(process_)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 void ServerProcess::thaw() const {

@@ -6,10 +6,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <mutex>
-#include <thread>
 
 #include "telemetry/profile/stack_walk.hpp"
 
@@ -53,20 +53,8 @@ struct Tables {
   std::array<std::atomic<std::uint16_t>, filter_places> filter;
 };
 
-/// Taken within the allocator: it must neither allocate nor sleep where malloc would not.
-class SpinLock {
- public:
-  void lock() noexcept {
-    while (held_.test_and_set(std::memory_order_acquire)) std::this_thread::yield();
-  }
-  void unlock() noexcept { held_.clear(std::memory_order_release); }
-
- private:
-  std::atomic_flag held_;
-};
-
 struct Sampler {
-  SpinLock lock;
+  std::mutex lock;           // allocates nothing; no signal handler takes it
   Tables* tables = nullptr;  // kept once made: another thread may look at the filter
   std::size_t stacks = 0;
   std::size_t objects = 0;
@@ -85,10 +73,16 @@ constinit thread_local std::uint64_t dice = 0;
 /// This thread's own allocations meanwhile are not sampled.
 class Busy {
  public:
-  Busy() noexcept { busy = true; }
-  ~Busy() { busy = false; }
+  Busy() noexcept : error_(errno) { busy = true; }
+  ~Busy() {
+    busy = false;
+    errno = error_;  // who allocates between a failed call and its errno sees it unchanged
+  }
   Busy(const Busy&) = delete;
   Busy& operator=(const Busy&) = delete;
+
+ private:
+  const int error_;
 };
 
 std::uint64_t mix(std::uint64_t x) noexcept {  // the finaliser of SplitMix64
