@@ -57,6 +57,10 @@ Result<std::string> read_checked(FileLayer& files, const path& file) {
   return text;
 }
 
+path room_for_retired(const path& directory) {
+  return (directory / retired_name).native() + std::string(temporary_suffix);
+}
+
 }  // namespace
 
 std::string segment_name(std::uint64_t number) {
@@ -238,7 +242,7 @@ Result<Retired> read_retired(FileLayer& files, const path& directory) {
 }
 
 void keep_room_for_retired(FileLayer& files, const path& directory) {
-  const path name = (directory / retired_name).native() + std::string(temporary_suffix);
+  const path name = room_for_retired(directory);
   // More than a block, also of file systems with large ones; or as much as there is.
   for (const std::size_t room : {64U << 10U, 16U << 10U, 4U << 10U}) {
     auto created = files.open(name, OpenMode::create_new, false);
@@ -247,6 +251,10 @@ void keep_room_for_retired(FileLayer& files, const path& directory) {
     created->reset();
     static_cast<void>(files.remove(name));
   }
+}
+
+void release_room_for_retired(FileLayer& files, const path& directory) {
+  static_cast<void>(files.remove(room_for_retired(directory)));
 }
 
 Result<void> write_retired(FileLayer& files, const path& directory, const Retired& retired) {

@@ -76,6 +76,7 @@ Result<Retired> read_retired(FileLayer& files, const std::filesystem::path& dire
 /// So that a segment can be deleted on a disk without a free block: some blocks under the name that
 /// `write_retired` removes before it writes. Nothing if they are there, or cannot be had.
 void keep_room_for_retired(FileLayer& files, const std::filesystem::path& directory);
+void release_room_for_retired(FileLayer& files, const std::filesystem::path& directory);
 Result<void> write_retired(FileLayer& files, const std::filesystem::path& directory,
                            const Retired& retired);
 

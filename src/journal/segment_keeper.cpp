@@ -86,6 +86,7 @@ void SegmentKeeper::run(const std::stop_token& stop) {
   }
   drop_spare();
   seal_full();
+  release_room_for_retired(files_, options_.directory);
 }
 
 void SegmentKeeper::maintain() {

@@ -73,7 +73,7 @@ class Refusals(ServerTest):
         first = self.server().start()
         # The first one's own segment, which it pre-writes in the background.
         journal = first.data / "journal"
-        eventually("the segment is pre-written", lambda: not any(journal.glob("*.tmp"))
+        eventually("the segment is pre-written", lambda: not any(journal.glob("segment-*.tmp"))
                    and any(journal.glob("segment-*.twj")))
         eventually("its databases are made", lambda: not any(first.data.glob("*.db-journal"))
                    and {path.name for path in first.data.glob("*.db-wal")}
