@@ -8,7 +8,6 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdint>
 #include <utility>
 
 #include "base/check.hpp"
@@ -26,7 +25,7 @@ void forget_errors() noexcept {
 // the file layer and raise SIGPIPE.
 
 int socket_of(BIO* bio) noexcept {
-  return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio)));
+  return *static_cast<const int*>(BIO_get_data(bio));
 }
 
 bool passing(int error) noexcept {
@@ -63,19 +62,20 @@ const BIO_METHOD* socket_method() {
   return method;
 }
 
-BIO* bio_of(int socket) {
+/// `socket` outlives it.
+BIO* bio_of(int& socket) {
   BIO* bio = BIO_new(socket_method());
   TW_CHECK(bio != nullptr);
-  BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(socket)));
+  BIO_set_data(bio, &socket);
   BIO_set_init(bio, 1);
   return bio;
 }
 
 }  // namespace
 
-TlsSession::TlsSession(SSL_CTX& context, int socket) : ssl_(SSL_new(&context)) {
+TlsSession::TlsSession(SSL_CTX& context, int socket) : socket_(socket), ssl_(SSL_new(&context)) {
   TW_CHECK(ssl_ != nullptr);
-  BIO* bio = bio_of(socket);
+  BIO* bio = bio_of(socket_);
   SSL_set_bio(ssl_, bio, bio);
   SSL_set_accept_state(ssl_);
 }

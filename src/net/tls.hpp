@@ -91,6 +91,7 @@ class TlsSession {
  private:
   Step outcome(int result, std::size_t bytes) noexcept;
 
+  int socket_;
   SSL* ssl_;
   std::uint64_t read_from_ = 0;  // the socket's bytes when OpenSSL held none of them last
   bool failed_ = false;
