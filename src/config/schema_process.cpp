@@ -77,8 +77,8 @@ void add_profiles(std::vector<Descriptor>& rows) {
       "Samples of a CPU profile in a second of a thread's processor time."));
   rows.push_back(row<&S::admin, profile, &P::stacks>(
       "admin.profile.stacks", integer(64, 1'000'000),
-      "Different stacks of a CPU profile, some 1.7 KiB each at its end; samples of more are counted as "
-      "lost."));
+      "Different stacks of a CPU profile, some 1.7 KiB each at its end; samples of more are "
+      "counted as lost."));
   rows.push_back(row<&S::admin, profile, &P::heap_interval>(
       "admin.profile.heap_interval", bytes(4 * kib, gib),
       "Of so many bytes allocated one allocation is sampled, while allocations are sampled."));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A sink whose deliveries are seen in the traces of the requests that brought their records: a span
-// "sink NAME" for each record whose request was followed here, whatever its caller wanted, from the
-// call to its success. Of one delivery at most `spans_of_a_delivery_max`; a record is one of many, a
-// trace need not have all.
+// A sink whose deliveries are seen in the traces of the requests that brought their records: a
+// span "sink NAME" for each record whose request was followed here, whatever its caller wanted,
+// from the call to its success. Of one delivery at most `spans_of_a_delivery_max`; a record is one
+// of many, a trace need not have all.
 #pragma once
 #include <memory>
 
