@@ -81,7 +81,7 @@ class Overload(ServerTest):
     def test_three_times_the_load_it_can_carry(self):
         self.three_times_the_load(10)
 
-    def three_times_the_load(self, seconds):
+    def three_times_the_load(self, seconds, share=0.9):
         server = self.slow_server()
         peak = load(server, 6, "--connections", "32", "--pipeline", "16", "--warmup", "1s")
         capacity = answered(peak, 200) / peak["seconds"]
@@ -108,12 +108,12 @@ class Overload(ServerTest):
         self.assertGreater(refused, capacity, "nothing was shed")
         self.assertEqual(answered(over, 504), 0)
         # A sanitized server leaves no processor to the clients, of whom four times as many ask.
-        self.assertGreaterEqual(goodput, (0.9 if SLOWDOWN == 1 else 0.6) * capacity)
+        self.assertGreaterEqual(goodput, (share if SLOWDOWN == 1 else 0.6) * capacity)
         peak_p99 = peak["latencyUs"]["p99"] / 1e6
         self.assertLessEqual(quantile(accepted, 0.99), max(2 * peak_p99, 0.3) * SLOWDOWN)
         # And so the tail is theirs.
-        share = 0.9 if SLOWDOWN == 1 else 0.5
-        self.assertLessEqual(quantile(refusals, share), 0.005 * SLOWDOWN)
+        most = 0.9 if SLOWDOWN == 1 else 0.5
+        self.assertLessEqual(quantile(refusals, most), 0.005 * SLOWDOWN)
         self.assertEqual(sum(p.without_retry_after for p in probers), 0)
         self.assertGreater(
             server.metric("trialwire_admission_refused_total", reason="commit_age"), 0)
@@ -126,7 +126,8 @@ class Minute(Overload):
     test_three_times_the_load_it_can_carry = None
 
     def test_three_times_the_load_for_a_minute(self):
-        self.three_times_the_load(60)
+        # Of a capacity that was measured for 6 s: docs/validation/governance.md.
+        self.three_times_the_load(60, 0.75)
 
 
 class Rate(ServerTest):
