@@ -44,6 +44,9 @@ class Archive(ServerTest):
         """`reports`: and entries of the audit trail, of which each command leaves two."""
         spool = server.data / "audit" / "spool"
         eventually("commands are entered", lambda: not list(spool.glob("*.json")))
+        # What a start says of changed settings may come behind the first reports.
+        eventually("all is in the journal",
+                   lambda: server.metric("trialwire_journal_next_sequence") >= reports + 1)
         eventually("everything delivered",
                    lambda: server.metric("trialwire_sink_lag_records") == 0)
         self.assertEqual(server.metric("trialwire_journal_next_sequence"), reports + 1)
