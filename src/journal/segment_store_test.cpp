@@ -229,26 +229,38 @@ TEST_F(SegmentStoreTest, within_budget_and_retention_consumed_segments_stay) {
   EXPECT_EQ((*store)->first_sequence(), 1U);
 }
 
-TEST_F(SegmentStoreTest, a_full_disk_takes_delivered_segments_before_their_time_and_no_others) {
-  support::FaultyFiles disk{support::FaultyOptions{}};
-  StoreOptions kept = options();
-  kept.directory = "/journal";
-  kept.retention = std::chrono::hours(24 * 365 * 100);
-  auto store = SegmentStore::open(kept, disk, metrics_);
-  ASSERT_TRUE(store) << store.error().text;
-  for (int i = 0; i < 60; ++i) ASSERT_TRUE(append(**store, 1));
-  std::uint64_t used = 0;
-  for (const auto& [path, bytes] : disk.snapshot()) used += bytes.size();
-  disk.set_capacity(used + segment / 2);
-  const auto append_until_refused = [&] {
+/// Segments that only their retention keeps, and how much a disk of them holds.
+class FullDiskTest : public SegmentStoreTest {
+ protected:
+  Result<std::unique_ptr<SegmentStore>> filled(support::FaultyFiles& disk) {
+    StoreOptions kept = options();
+    kept.directory = "/journal";
+    kept.retention = std::chrono::hours(24 * 365 * 100);
+    auto store = SegmentStore::open(kept, disk, metrics_);
+    for (int i = 0; store && i < 60; ++i) EXPECT_TRUE(append(**store, 1));
+    return store;
+  }
+  static std::uint64_t used(const support::FaultyFiles& disk) {
+    std::uint64_t bytes = 0;
+    for (const auto& [path, content] : disk.snapshot()) bytes += content.size();
+    return bytes;
+  }
+  void append_until_refused(SegmentStore& store) {
     Result<Appended> appended;
     do {
-      appended = append(**store, 1);
+      appended = append(store, 1);
     } while (appended);
     EXPECT_EQ(appended.error().code, ErrorCode::disk_full) << appended.error().text;
-    EXPECT_FALSE((*store)->has_room(1));
-  };
-  append_until_refused();
+    EXPECT_FALSE(store.has_room(1));
+  }
+};
+
+TEST_F(FullDiskTest, a_full_disk_takes_delivered_segments_before_their_time_and_no_others) {
+  support::FaultyFiles disk{support::FaultyOptions{}};
+  auto store = filled(disk);
+  ASSERT_TRUE(store);
+  disk.set_capacity(used(disk) + segment / 2);
+  append_until_refused(**store);
   EXPECT_EQ((*store)->first_sequence(), 1U) << "nobody has any of it";
 
   (*store)->set_cursor("sql", 33);
@@ -256,45 +268,30 @@ TEST_F(SegmentStoreTest, a_full_disk_takes_delivered_segments_before_their_time_
   const auto appended = append(**store, 1);
   ASSERT_TRUE(appended) << appended.error().text;
   EXPECT_EQ((*store)->first_sequence(), 17U) << "one segment is enough";
-  EXPECT_FALSE(disk.contents(kept.directory / segment_name(1)));
-  append_until_refused();
+  EXPECT_FALSE(disk.contents("/journal/" + segment_name(1)));
+  append_until_refused(**store);
   EXPECT_EQ((*store)->first_sequence(), 33U) << "the slowest consumer counts";
   disk.set_capacity(1ULL << 40U);
   EXPECT_TRUE(append(**store, 1));
   EXPECT_EQ((*store)->first_sequence(), 33U) << "with room retention counts again";
 }
 
-TEST_F(SegmentStoreTest, on_a_disk_without_a_free_block_delivered_segments_go_too) {
+TEST_F(FullDiskTest, on_a_disk_without_a_free_block_delivered_segments_go_too) {
   support::FaultyFiles disk{support::FaultyOptions{}};
-  StoreOptions kept = options();
-  kept.directory = "/journal";
-  kept.retention = std::chrono::hours(24 * 365 * 100);
-  auto store = SegmentStore::open(kept, disk, metrics_);
-  ASSERT_TRUE(store) << store.error().text;
-  for (int i = 0; i < 60; ++i) ASSERT_TRUE(append(**store, 1));
+  auto store = filled(disk);
+  ASSERT_TRUE(store);
   (*store)->set_cursor("sql", 33);
-  std::uint64_t used = 0;
-  for (const auto& [path, bytes] : disk.snapshot()) used += bytes.size();
-  disk.set_capacity(used);
-  Result<Appended> appended;
-  do {
-    appended = append(**store, 1);
-  } while (appended);
-  EXPECT_EQ(appended.error().code, ErrorCode::disk_full) << appended.error().text;
+  disk.set_capacity(used(disk));
+  append_until_refused(**store);
   EXPECT_EQ((*store)->first_sequence(), 33U) << "all that is delivered";
 }
 
-TEST_F(SegmentStoreTest, where_a_deletion_gives_no_room_no_more_go_early) {
+TEST_F(FullDiskTest, where_a_deletion_gives_no_room_no_more_go_early) {
   support::FaultyFiles disk{support::FaultyOptions{}};
-  StoreOptions kept = options();
-  kept.directory = "/journal";
-  kept.retention = std::chrono::hours(24 * 365 * 100);
-  auto store = SegmentStore::open(kept, disk, metrics_);
-  ASSERT_TRUE(store) << store.error().text;
-  for (int i = 0; i < 60; ++i) ASSERT_TRUE(append(**store, 1));
+  auto store = filled(disk);
+  ASSERT_TRUE(store);
   (*store)->set_cursor("sql", 49);
-  std::uint64_t capacity = segment / 2;
-  for (const auto& [path, bytes] : disk.snapshot()) capacity += bytes.size();
+  std::uint64_t capacity = used(disk) + segment / 2;
   disk.set_capacity(capacity);
   // A snapshot of the file system keeps what is removed.
   disk.on_remove([&](const std::filesystem::path& file) {
@@ -302,10 +299,7 @@ TEST_F(SegmentStoreTest, where_a_deletion_gives_no_room_no_more_go_early) {
     capacity -= disk.contents(file)->size();
     disk.set_capacity(capacity);
   });
-  Result<Appended> appended;
-  do {
-    appended = append(**store, 1);
-  } while (appended);
+  append_until_refused(**store);
   EXPECT_FALSE(append(**store, 1));
   EXPECT_EQ((*store)->first_sequence(), 17U) << "one was tried";
 }
