@@ -10,14 +10,6 @@
 namespace trialwire {
 namespace {
 
-TEST(BriefLock, is_held_by_one) {
-  BriefLock lock;
-  EXPECT_TRUE(lock.try_lock());
-  EXPECT_FALSE(lock.try_lock());
-  lock.unlock();
-  EXPECT_TRUE(lock.try_lock());
-}
-
 TEST(BriefLock, of_many_threads_each_has_its_turn_alone) {
   constexpr int threads = 8;
   constexpr int turns = 20'000;
